@@ -1,0 +1,62 @@
+"""A live token budget for AI coding agents. The public API, loaded when first used.
+
+Importing `budgauge` stays cheap (no Textual, no Rich, no price table), so that agents'
+hooks and libraries can import it without a cost of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from budgauge.config import BudgetConfig as BudgetConfig
+    from budgauge.errors import AgentLimitExceededError as AgentLimitExceededError
+    from budgauge.errors import BudgaugeError as BudgaugeError
+    from budgauge.errors import BudgetExceededError as BudgetExceededError
+    from budgauge.errors import ConfigError as ConfigError
+    from budgauge.errors import DuplicateIdError as DuplicateIdError
+    from budgauge.errors import LedgerError as LedgerError
+    from budgauge.errors import RecordError as RecordError
+    from budgauge.errors import RefusedError as RefusedError
+    from budgauge.errors import ResetError as ResetError
+    from budgauge.snapshot import Snapshot as Snapshot
+    from budgauge.tracker import TokenBudgetTracker as TokenBudgetTracker
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "TokenBudgetTracker": "budgauge.tracker",
+    "BudgetConfig": "budgauge.config",
+    "Snapshot": "budgauge.snapshot",
+    **dict.fromkeys(
+        (
+            "AgentLimitExceededError",
+            "BudgaugeError",
+            "BudgetExceededError",
+            "ConfigError",
+            "DuplicateIdError",
+            "LedgerError",
+            "RecordError",
+            "RefusedError",
+            "ResetError",
+        ),
+        "budgauge.errors",
+    ),
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'budgauge' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,91 @@
+"""The rules: what the budget admits, what it refuses, and how near the end is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from budgauge.config import BudgetConfig
+from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
+from budgauge.totals import Totals
+
+Severity = Literal["ok", "warning", "exceeded"]
+
+
+class Spending:
+    """What the rules need to know of the ledger: counted tokens, used and reserved together."""
+
+    def __init__(self, config: BudgetConfig, totals: Totals) -> None:
+        self._config = config
+        self._totals = totals
+
+    def by_all(self) -> int:
+        """By everyone."""
+        return self._config.counted(*self._totals.spent_by_all)
+
+    def by_agent(self, agent_id: str) -> int:
+        """By this agent alone."""
+        return self._config.counted(*self._totals.spent.get(agent_id, (0, 0)))
+
+    def by_family(self, family: str) -> int:
+        """By a family, given by its key: `a/*` is the agent `a` and everything below it."""
+        name, below = family[:-2], family[:-1]
+        return sum(
+            self._config.counted(*spent)
+            for agent_id, spent in self._totals.spent.items()
+            if agent_id == name or agent_id.startswith(below)
+        )
+
+
+def families_of(agent_id: str) -> Iterator[str]:
+    """The family keys above an agent, nearest first: a/b/c is in a/b/c/*, a/b/* and a/*."""
+    name = agent_id
+    while name:
+        yield f"{name}/*"
+        name = name.rpartition("/")[0]
+
+
+def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: int) -> RefusedError | None:
+    """Why `requested` counted tokens more are refused, or None if they are admitted.
+
+    In this order: the agent's own limit, each family's above it, the total. Exactly at a
+    limit is admitted.
+    """
+    limits = config.per_agent_limits
+    limit = limits.get(agent_id)
+    if limit is not None and (current := spending.by_agent(agent_id)) + requested > limit:
+        return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
+    for family in families_of(agent_id):
+        limit = limits.get(family)
+        if limit is not None and (current := spending.by_family(family)) + requested > limit:
+            return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
+    if config.total_budget and (current := spending.by_all()) + requested > config.total_budget:
+        return BudgetExceededError(limit=config.total_budget, current=current, requested=requested)
+    return None
+
+
+def percentage(used: int, limit: int | None) -> float | None:
+    """Percent of a limit; None without a limit, 100 where nothing is allowed."""
+    if limit is None:
+        return None
+    return used * 100 / limit if limit else 100.0
+
+
+def severity(used: int, limit: int | None, threshold: float) -> Severity:
+    """`exceeded` when nothing is left, `warning` from the threshold (percent) on."""
+    if limit is None:
+        return "ok"
+    if used >= limit:
+        return "exceeded"
+    return "warning" if used * 100 >= threshold * limit else "ok"
+
+
+def warning_due(config: BudgetConfig, used: int) -> bool:
+    """Does usage stand at or over the warning threshold of the total?"""
+    return bool(config.total_budget) and used * 100 >= config.warning_threshold * config.total_budget
+
+
+def warning_message(config: BudgetConfig, used: int) -> str:
+    """The warning, to the letter."""
+    percent = used * 100 / config.total_budget
+    return f"Token budget warning: {percent:.1f}% used ({used} / {config.total_budget})"

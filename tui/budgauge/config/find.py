@@ -1,0 +1,103 @@
+"""Where the config files and the ledger are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config.table import TABLE, Table, check_table, read_document
+from budgauge.errors import ConfigError
+
+LEDGER_NAME = "token_usage.jsonl"
+_NAMES = ("token_budget.toml", "config.toml")
+"""Either may hold the table; the first is read instead of the second, because Codex warns of tables it does not know."""
+
+
+def home_folder(env: Mapping[str, str]) -> Path:
+    """The user's home: $HOME, else what the system says."""
+    return Path(env.get("HOME") or os.path.expanduser("~"))
+
+
+def codex_home(env: Mapping[str, str]) -> Path:
+    """$CODEX_HOME, default ~/.codex."""
+    named = env.get("CODEX_HOME")
+    return Path(named).absolute() if named else home_folder(env) / ".codex"
+
+
+def read_folder(folder: Path) -> Table | None:
+    """The budget in a `.codex` folder, if it holds one. Raises ConfigError."""
+    for name in _NAMES:
+        found = read_document(folder / name)
+        if found is None:
+            continue
+        document, text = found
+        if TABLE not in document and name == _NAMES[0] and document:
+            raise ConfigError(
+                f"{folder / name}: holds no [{TABLE}] table", hint=f"Put the line [{TABLE}] above its keys."
+            )
+        return check_table(folder / name, document, text) if TABLE in document else None
+    return None
+
+
+def project_folders(start: Path, env: Mapping[str, str]) -> Iterator[Path]:
+    """The `.codex` folders from a folder upwards, the user's own left out."""
+    own = {_real(codex_home(env)), _real(home_folder(env) / ".codex")}
+    for folder in (start, *start.parents):
+        if _real(folder / ".codex") not in own:
+            yield folder / ".codex"
+
+
+def config_files(start: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Every file that may hold the config, whether it exists or not."""
+    return tuple(folder / name for folder in (*project_folders(start, env), codex_home(env)) for name in _NAMES)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the ledger is, and who said so."""
+
+    path: Path
+    origin: str
+    project: Path | None = None
+    """The project's folder, if this is a project's ledger."""
+
+
+def find_ledger(
+    option: str | None, project: Table | None, user: Table | None, env: Mapping[str, str], start: Path
+) -> Place:
+    """The ledger's path. Raises ConfigError if a project's config names one outside its project."""
+    if option:
+        return Place(start / option, "--ledger")
+    if env.get("CODEX_TOKEN_LEDGER"):
+        return Place(start / env["CODEX_TOKEN_LEDGER"], "$CODEX_TOKEN_LEDGER")
+    for table in (project, user):
+        if table is not None and ("ledger",) in table.values:
+            path = table.path.parent / Path(table.values["ledger",]).expanduser()
+            if table is project:
+                return _inside_project(path, table)
+            return Place(path, str(table.path))
+    if project is not None:
+        return _inside_project(project.path.parent / LEDGER_NAME, project)
+    if codex_home(env).is_dir():
+        return Place(codex_home(env) / LEDGER_NAME, "default")
+    from platformdirs import user_data_path
+
+    return Place(user_data_path("budgauge", appauthor=False) / LEDGER_NAME, "default")
+
+
+def _inside_project(path: Path, table: Table) -> Place:
+    """A cloned repository must not choose which of your files is written to."""
+    root = table.path.parent.parent
+    path = Path(os.path.normpath(path))
+    if not _real(path.parent).is_relative_to(_real(root)):
+        raise ConfigError(
+            f"{table.path}: ledger {path} lies outside the project's folder {root}",
+            hint="Name a ledger inside the project, or set one in your own config or with $CODEX_TOKEN_LEDGER.",
+        )
+    return Place(path, str(table.path), project=root)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))

@@ -1,0 +1,176 @@
+"""The config in force: layers joined key by key, and where each value came from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder
+from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens
+from budgauge.config.table import TABLE, Keys, Table, check_table, read_document
+from budgauge.errors import ConfigError
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller names itself: the strongest layer."""
+
+    config: str | None = None
+    """Replaces the user's and the project's config file."""
+    ledger: str | None = None
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A config and where everything in it came from."""
+
+    config: BudgetConfig
+    ledger: Place
+    origins: dict[Keys, str]
+    """key → file and line, or variable; keys that stand at their default are missing."""
+    warnings: tuple[str, ...]
+    files: tuple[Path, ...]
+    """Every file that was read or would be, if it existed."""
+    found: tuple[Path, ...]
+    """The files that held a budget, weakest first."""
+
+    @property
+    def budget_is_default(self) -> bool:
+        """Nobody set the total budget."""
+        return ("total_budget",) not in self.origins
+
+
+def load(
+    options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
+) -> Loaded:
+    """Find and join the layers: user file, project file, environment, options. Raises ConfigError.
+
+    `start` is the folder from which a project's config is looked for, the working directory by default.
+    """
+    env = os.environ if env is None else env
+    start = Path.cwd() if start is None else start
+    if options.config is not None:
+        files: tuple[Path, ...] = (start / options.config,)
+        project, user = None, _read_named(files[0])
+    else:
+        files = config_files(start, env)
+        project, user = _read_project(start, env), read_folder(codex_home(env))
+    tables = [table for table in (user, project) if table is not None]
+    values, origins = _join(tables, env)
+    return Loaded(
+        config=_build(values),
+        ledger=find_ledger(options.ledger, project, user, env, start),
+        origins=origins,
+        warnings=tuple(warning for table in tables for warning in table.warnings),
+        files=files,
+        found=tuple(table.path for table in tables),
+    )
+
+
+def _read_named(path: Path) -> Table:
+    found = read_document(path)
+    if found is None:
+        raise ConfigError(f"{path}: no such file", hint="Name a TOML file with a [token_budget] table.")
+    if TABLE not in found[0]:
+        raise ConfigError(f"{path}: holds no [{TABLE}] table", hint=f"Add the line [{TABLE}] and its keys below it.")
+    return check_table(path, *found)
+
+
+def _read_project(start: Path, env: Mapping[str, str]) -> Table | None:
+    for folder in project_folders(start, env):
+        if table := read_folder(folder):
+            return table
+    return None
+
+
+def _join(tables: list[Table], env: Mapping[str, str]) -> tuple[dict[Keys, Any], dict[Keys, str]]:
+    values: dict[Keys, Any] = {}
+    origins: dict[Keys, str] = {}
+    for table in tables:
+        replaced = {keys[:2] for keys in table.values if keys[0] == "prices"}
+        for keys in [keys for keys in values if keys[:2] in replaced]:
+            del values[keys], origins[keys]
+        for keys, value in table.values.items():
+            values[keys] = value
+            line = table.lines.get(keys)
+            origins[keys] = f"{table.path}, line {line}" if line else str(table.path)
+    for variable, key, read in (
+        ("CODEX_TOKEN_BUDGET", "total_budget", _integer),
+        ("CODEX_TOKEN_WARNING_THRESHOLD", "warning_threshold", _percent),
+    ):
+        if text := env.get(variable):
+            values[key,] = read(variable, text)
+            origins[key,] = f"${variable}"
+    return values, origins
+
+
+def _integer(variable: str, text: str) -> int:
+    number = int(text) if re.fullmatch(r"\s*[0-9]{1,17}\s*", text, re.ASCII) else text
+    try:
+        check_tokens(f"${variable}", number)
+    except ConfigError as error:
+        raise ConfigError(str(error), hint=f"Correct the variable, or unset it: unset {variable}") from None
+    return int(number)
+
+
+def _percent(variable: str, text: str) -> float:
+    number = float(text) if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", text, re.ASCII) else text
+    try:
+        check_percent(f"${variable}", number)
+    except ConfigError as error:
+        raise ConfigError(str(error), hint=f"Correct the variable, or unset it: unset {variable}") from None
+    return float(number)
+
+
+_PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")
+
+
+def _build(values: dict[Keys, Any]) -> BudgetConfig:
+    """The config that checked values make."""
+    settings: dict[str, Any] = {key: values[key,] for key in _PLAIN_KEYS if (key,) in values}
+    for key in ("warning_threshold", "untracked_buffer"):
+        if (key,) in values:
+            settings[key] = _number(values[key,])
+    if ("collect", "agent") in values:
+        settings["collect_agent"] = values["collect", "agent"]
+    prices: dict[str, dict[str, Any]] = {}
+    for keys, value in values.items():
+        if keys[0] == "prices":
+            prices.setdefault(keys[1], {})[keys[2]] = value
+    return BudgetConfig(
+        **settings,
+        cycle=_cycle(_section(values, "cycle")),
+        notify=Notify(**_section(values, "notify")),
+        per_agent_limits=_section(values, "per_agent_limits"),
+        prices={model: _price(entry) for model, entry in prices.items()},
+    )
+
+
+def _section(values: dict[Keys, Any], name: str) -> dict[str, Any]:
+    """What stands in a table, by its own key."""
+    return {keys[1]: value for keys, value in values.items() if keys[0] == name}
+
+
+def _cycle(section: dict[str, Any]) -> Cycle | None:
+    if not section:
+        return None
+    if "period" not in section:
+        raise ConfigError(f'{TABLE}.cycle has no period: must be "daily", "weekly" or "monthly"')
+    cycle = Cycle(**section)
+    if cycle.period == "weekly" and cycle.day > 7:
+        raise ConfigError(f"{TABLE}.cycle.day = {cycle.day}: must be an ISO weekday (1 to 7) for weekly")
+    return cycle
+
+
+def _price(entry: dict[str, Any]) -> PriceOverride:
+    return PriceOverride(**{key: Decimal(value) for key, value in entry.items()})
+
+
+def _number(value: Any) -> float:
+    """A percentage as int where it is whole, so that it is shown as it was written."""
+    return int(value) if value == int(value) else float(value)
+

@@ -1,0 +1,132 @@
+"""What a budget's configuration is: its values, their defaults and what is allowed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from budgauge.errors import ConfigError
+
+MAX_TOKENS = 2**53 - 1
+DEFAULT_BUDGET = 1_000_000
+
+
+class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's price as its user set it, in US dollars per 1,000 tokens."""
+
+    prompt_per_1k: Decimal
+    completion_per_1k: Decimal
+    cached_per_1k: Decimal | None = None
+    """None: as `prompt_per_1k`."""
+    cache_write_per_1k: Decimal | None = None
+    """None: as `prompt_per_1k`."""
+    cache_write_1h_per_1k: Decimal | None = None
+    """None: as `cache_write_per_1k`."""
+
+    def __post_init__(self) -> None:
+        for key in self.__struct_fields__:
+            if (value := getattr(self, key)) is not None:
+                check_price(key, value)
+
+
+class Notify(msgspec.Struct, frozen=True, kw_only=True):
+    """How warnings reach a person beside the screen."""
+
+    desktop: bool = False
+    bell: bool = False
+    title: bool = False
+
+
+class Cycle(msgspec.Struct, frozen=True, kw_only=True):
+    """When counters start afresh by themselves."""
+
+    period: Literal["daily", "weekly", "monthly"]
+    day: int = 1
+    timezone: str = "UTC"
+
+
+class BudgetConfig(msgspec.Struct, frozen=True):
+    """A budget and its rules. Raises ConfigError for a value that is not allowed.
+
+    Budgets and limits are counted tokens, percentages 0 to 100.
+    """
+
+    total_budget: int = DEFAULT_BUDGET
+    """0 means unlimited."""
+    warning_threshold: float = 80
+    per_agent_limits: dict[str, int] = msgspec.field(default_factory=dict)
+    """By agent id, or by family (`claude-code/*`); 0 means nothing is allowed."""
+    count: Literal["all", "uncached"] = "all"
+    """`uncached` leaves cache reads out of what budgets count."""
+    untracked_buffer: float = 15
+    sync: bool = False
+    on_hook_error: Literal["allow", "deny"] = "allow"
+    language: Literal["auto", "en", "ja"] = "auto"
+    collect_agent: Literal["tool", "project"] = "tool"
+    cycle: Cycle | None = None
+    notify: Notify = Notify()
+    prices: dict[str, PriceOverride] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_tokens("total_budget", self.total_budget)
+        check_percent("warning_threshold", self.warning_threshold)
+        check_percent("untracked_buffer", self.untracked_buffer)
+        if self.count not in ("all", "uncached"):
+            raise ConfigError(f'count = {show(self.count)}: must be "all" or "uncached"')
+        for agent_id, limit in self.per_agent_limits.items():
+            check_tokens(f"per_agent_limits.{agent_id}", limit)
+
+    def counted(self, total: int, cached: int) -> int:
+        """What of `total` tokens, of which `cached` were cache reads, the budget counts."""
+        return total - cached if self.count == "uncached" else total
+
+
+def check_tokens(key: str, value: object) -> None:
+    """ConfigError unless `value` is an integer from 0 to 2^53-1."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
+        raise ConfigError(f"{key} = {show(value)}: must be an integer from 0 to {MAX_TOKENS}")
+
+
+def check_percent(key: str, value: object) -> None:
+    """ConfigError unless `value` is a number from 0 to 100."""
+    number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and value == value
+    if not number or not 0 <= value <= 100:  # type: ignore[operator]  # a number, said just above
+        raise ConfigError(f"{key} = {show(value)}: must be a number from 0 to 100 (percent)")
+
+
+MAX_PRICE = 1_000_000
+"""US dollars per 1,000 tokens."""
+PRICE_DECIMALS = 18
+
+
+def check_price(key: str, value: object) -> None:
+    """ConfigError unless `value` is a price whose products with token counts can be exact."""
+    if not _is_price(value):
+        raise ConfigError(
+            f"{key} = {show(value)}: must be a number of US dollars per 1,000 tokens, "
+            f"from 0 to {MAX_PRICE} with at most {PRICE_DECIMALS} decimals"
+        )
+
+
+def _is_price(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        return False
+    number = Decimal(value)
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and 0 <= number <= MAX_PRICE and exponent >= -PRICE_DECIMALS
+
+
+_SHOWN = 100
+"""How many characters of a wrong value are shown."""
+
+
+def show(value: object) -> str:
+    """A value as its user wrote it, nearly: TOML's spelling where it differs from Python's."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 4 * _SHOWN:
+        return "a number of " + str(value.bit_length() * 1233 >> 12) + " digits"
+    text = '"' + value + '"' if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,226 @@
+"""One `[token_budget]` table: read from its file, every value checked, unknown keys named."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli
+
+from budgauge.config.model import check_percent, check_tokens, show
+from budgauge.errors import ConfigError
+
+Value = Any  # TOML's values: what each key may hold is checked by its own function
+TABLE = "token_budget"
+
+
+Keys = tuple[str, ...]
+"""Where a value stands below `[token_budget]`: ("total_budget",), ("prices", "gpt-4", "prompt_per_1k")."""
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A checked `[token_budget]` table."""
+
+    path: Path
+    values: dict[Keys, Value]
+    lines: dict[Keys, int]
+    """Where known."""
+    warnings: tuple[str, ...]
+
+
+def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
+    """A TOML file's content, parsed and as text; None if there is no such file. Raises ConfigError."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"{path}: is not a regular file", hint="Put a TOML file there, or name another.")
+        text = path.read_bytes().decode("utf-8-sig")
+        return tomli.loads(text, parse_float=Decimal), text
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint="Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 (byte {error.start})", hint="Save it as UTF-8.") from error
+    except (tomli.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}", hint="Correct that line.") from error
+
+
+def check_table(path: Path, document: dict[str, Value], text: str) -> Table:
+    """The document's `[token_budget]`, every value checked. Raises ConfigError, naming the line."""
+    table = document.get(TABLE, {})
+    values: dict[Keys, Value] = {}
+    lines: dict[Keys, int] = {}
+    warnings: list[str] = []
+    _check(table, _SCHEMA, (), _Site(path, text, values, lines, warnings))
+    return Table(path, values, lines, tuple(warnings))
+
+
+class _Site(msgspec.Struct):
+    """Where checking stands and what it has gathered."""
+
+    path: Path
+    text: str
+    values: dict[Keys, Value]
+    lines: dict[Keys, int]
+    warnings: list[str]
+
+    def where(self, keys: Keys) -> str:
+        line = line_of(self.text, (TABLE, *keys))
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+    def fail(self, keys: Keys, value: Value, allowed: str) -> ConfigError:
+        return ConfigError(
+            f"{self.where(keys)}: {dotted((TABLE, *keys))} = {show(value)}: must be {allowed}",
+            hint="Correct the value; until then a running budgauge keeps the last good one.",
+        )
+
+
+Check = Callable[[str, Value], None]
+
+
+def _choice(*allowed: str) -> Check:
+    def check(_key: str, value: Value) -> None:
+        if value not in allowed:
+            raise ConfigError(f": must be {' or '.join(show(a) for a in allowed)}")
+
+    return check
+
+
+def _flag(_key: str, value: Value) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(": must be true or false")
+
+
+def _text(_key: str, value: Value) -> None:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ConfigError(": must be a text that is not empty")
+
+
+def _price(_key: str, value: Value) -> None:
+    number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+    if not number or not Decimal(value).is_finite() or value < 0:
+        raise ConfigError(": must be a number of US dollars per 1,000 tokens, 0 or more")
+
+
+def _day(_key: str, value: Value) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:
+        raise ConfigError(": must be a day of the month (1 to 31), or an ISO weekday (1 to 7) for weekly")
+
+
+def _timezone(_key: str, value: Value) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except Exception:  # zoneinfo raises what its reading of the name happens to run into
+        raise ConfigError(': must be an IANA time zone such as "Europe/Berlin"') from None
+
+
+class _Each(msgspec.Struct, frozen=True):
+    """A table whose keys are free (agents, models), and what each holds."""
+
+    entry: Any
+
+
+_PRICE = {
+    key: _price
+    for key in ("prompt_per_1k", "completion_per_1k", "cached_per_1k", "cache_write_per_1k", "cache_write_1h_per_1k")
+}
+_SCHEMA: dict[str, Any] = {
+    "total_budget": check_tokens,
+    "warning_threshold": check_percent,
+    "ledger": _text,
+    "count": _choice("all", "uncached"),
+    "untracked_buffer": check_percent,
+    "sync": _flag,
+    "on_hook_error": _choice("allow", "deny"),
+    "language": _choice("auto", "en", "ja"),
+    "per_agent_limits": _Each(check_tokens),
+    "cycle": {"period": _choice("daily", "weekly", "monthly"), "day": _day, "timezone": _timezone},
+    "collect": {"agent": _choice("tool", "project")},
+    "notify": {"desktop": _flag, "bell": _flag, "title": _flag},
+    "prices": _Each(_PRICE),
+}
+
+
+def _check(value: Value, schema: Any, keys: Keys, site: _Site) -> None:
+    if isinstance(schema, _Each):
+        _check_is_table(value, keys, site)
+        for name, entry in value.items():
+            _check(entry, schema.entry, (*keys, name), site)
+    elif isinstance(schema, dict):
+        _check_is_table(value, keys, site)
+        for name, entry in value.items():
+            if name in schema:
+                _check(entry, schema[name], (*keys, name), site)
+            else:
+                site.warnings.append(_unknown(site, (*keys, name), schema))
+        if schema is _PRICE:
+            _check_price_is_whole(value, keys, site)
+    else:
+        try:
+            schema("", value)
+        except ConfigError as error:
+            raise site.fail(keys, value, str(error).partition(": must be ")[2]) from None
+        site.values[keys] = value
+        if line := line_of(site.text, (TABLE, *keys)):
+            site.lines[keys] = line
+
+
+def _check_is_table(value: Value, keys: Keys, site: _Site) -> None:
+    if not isinstance(value, dict):
+        raise site.fail(keys, value, f"a table, written [{dotted((TABLE, *keys))}]")
+
+
+def _check_price_is_whole(value: dict[str, Value], keys: Keys, site: _Site) -> None:
+    for needed in ("prompt_per_1k", "completion_per_1k"):
+        if needed not in value:
+            raise ConfigError(
+                f"{site.where(keys)}: {dotted((TABLE, *keys))} has no {needed}: "
+                "a price needs both prompt_per_1k and completion_per_1k, in US dollars per 1,000 tokens"
+            )
+
+
+def _unknown(site: _Site, keys: Keys, known: dict[str, Any]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(keys[-1], known, 1, 0.5)
+    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"{site.where(keys)}: unknown key {dotted((TABLE, *keys))} is ignored; {advice}"
+
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def dotted(keys: Keys) -> str:
+    """Keys as TOML writes them: bare where they may be, else quoted."""
+    return ".".join(
+        key if _BARE.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in keys
+    )
+
+
+_HEADER = re.compile(r"^\s*\[([^\[\]]+)\]\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+
+def line_of(text: str, keys: Keys) -> int | None:
+    """The line on which a key, or a table of that name, stands; None where the layout is unusual."""
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        if header := _HEADER.match(line):
+            table = _parts(header[1])
+            if table[: len(keys)] == keys:
+                return number
+        elif (key := _KEY.match(line)) and (*table, *_parts(key[1]))[: len(keys)] == keys:
+            return number
+    return None
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in _PART.findall(name))

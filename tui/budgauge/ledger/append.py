@@ -1,0 +1,176 @@
+"""Writing the ledger: under a lock on the file itself, one write a record, nothing acknowledged that is not there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
+from budgauge.ledger.reader import open_ledger
+from budgauge.ledger.tail import MAX_LINE_BYTES
+from budgauge.records import Record, decode, encode
+
+LOCK_TIMEOUT_SECONDS = 10.0
+
+
+class Transaction:
+    """The ledger while its lock is held: append what was decided."""
+
+    def __init__(self, path: Path, fd: int, *, sync: bool) -> None:
+        self.fd = fd
+        self._path = path
+        self._sync = sync
+
+    def append(self, record: Record) -> None:
+        """Write one record; when this returns, the line stands in the file (with `sync`, on the disk).
+
+        A torn last line, left by a writer that died, is ended first. Raises LedgerWriteError
+        if any system call fails; the record is then not in the ledger.
+        """
+        try:
+            size = os.fstat(self.fd).st_size
+            torn = size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
+            data = (b"\n" if torn else b"") + encode(record)
+            written = os.write(self.fd, data)
+            if written != len(data):
+                self._take_back(size, written)
+                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
+            if self._sync:
+                os.fsync(self.fd)
+        except OSError as error:
+            raise LedgerWriteError(
+                f"{self._path}: the record was not written: {error.strerror}",
+                hint="Free some space or mend the disk, then try again; the ledger itself is sound.",
+            ) from error
+
+    def _take_back(self, size: int, written: int) -> None:
+        """Cut off a partial line, unless someone without the lock has added to it meanwhile."""
+        if os.fstat(self.fd).st_size == size + written:
+            os.ftruncate(self.fd, size)
+
+
+@contextmanager
+def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Transaction]:
+    """Hold the ledger's lock. Makes the file (0600) and its folder if they are missing.
+
+    Raises LockTimeoutError after `timeout` seconds, LedgerRefusedError if what stands at the
+    path is not ours to write, LedgerWriteError if it cannot be opened.
+    """
+    deadline = time.monotonic() + timeout
+    fd = _open_locked(path, deadline)
+    try:
+        _check_is_ledger(path, fd)
+        yield Transaction(path, fd, sync=sync)
+    finally:
+        os.close(fd)
+
+
+def _open_locked(path: Path, deadline: float) -> int:
+    """A descriptor that holds the lock of the file that stands at `path` now."""
+    while True:
+        fd = _open_for_append(path)
+        try:
+            fd = _lock(path, fd, deadline)
+            if _names(path, fd):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _open_for_append(path: Path) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    try:
+        try:
+            return open_ledger(path, flags)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return open_ledger(path, flags)
+    except LedgerReadError as error:
+        raise LedgerRefusedError(str(error), hint=error.hint) from error
+    except OSError as error:
+        raise LedgerWriteError(f"{path}: cannot be made: {error.strerror}", hint="Name another ledger.") from error
+
+
+def _names(path: Path, fd: int) -> bool:
+    """Does the path still name the open file?"""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(path: Path, fd: int, deadline: float) -> int:
+    """Lock the open file, waiting in the kernel's queue, so that waiting is fair and costs nothing."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
+    waiter = _Waiter(fd)
+    if waiter.wait(deadline - time.monotonic()):
+        return fd
+    raise LockTimeoutError(
+        f"{path}: another process has held the ledger's lock for too long",
+        hint="Find it with `fuser` or `lsof` on that file; nothing was recorded.",
+    )
+
+
+class _Waiter:
+    """A thread that waits for a lock, because flock itself knows no timeout.
+
+    It waits on a duplicate of the descriptor: the same open file, so its lock is ours. Given
+    up, it drops the lock as soon as it gets it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = os.dup(fd)
+        self._mutex = threading.Lock()
+        self._given_up = False
+        self._done = threading.Event()
+        self._failed: OSError | None = None
+        threading.Thread(target=self._run, name="budgauge-lock", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the lock; False if it did not come in time."""
+        got = self._done.wait(max(0.0, seconds))
+        with self._mutex:
+            if not got and not self._done.is_set():
+                self._given_up = True
+                return False
+        if self._failed is not None:
+            raise LedgerWriteError(f"the ledger cannot be locked: {self._failed.strerror}")
+        return True
+
+    def _run(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except OSError as error:
+            self._failed = error
+        with self._mutex:
+            if self._given_up:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._done.set()
+        os.close(self._fd)
+
+
+def _check_is_ledger(path: Path, fd: int) -> None:
+    """LedgerRefusedError if the file holds something, but no readable ledger line in its first 64 KiB."""
+    head = os.pread(fd, MAX_LINE_BYTES, 0)
+    if not head:
+        return
+    whole = head[: head.rfind(b"\n") + 1] or head + b"\n"
+    if not decode(whole).records:
+        raise LedgerRefusedError(
+            f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
+            hint="Name another ledger, or move this file away.",
+        )

@@ -1,0 +1,271 @@
+"""What programs look through: config and ledger together, always the latest, never an exception."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config import BudgetConfig
+from budgauge.config.load import Loaded, Options, load
+from budgauge.errors import BudgaugeError, ConfigError, LedgerError
+from budgauge.ledger.reader import LedgerReader
+from budgauge.pricing import ModelPrice, PriceBook, cache_folder, lookup_in_child
+from budgauge.snapshot import Problem, Snapshot, take_snapshot
+from budgauge.tracker import TokenBudgetTracker
+
+SETTLE_SECONDS = 0.25
+"""How long a changed config file must stay as it is before it is read: editors write in steps."""
+NOTICE_SECONDS = 60.0
+"""How long it is said that the ledger was read afresh."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a screen shows at one moment."""
+
+    snapshot: Snapshot
+    config: BudgetConfig
+    config_trouble: str | None = None
+    """Why the config cannot be read just now; the last good one stays in force."""
+    ledger_trouble: str | None = None
+    """Why the ledger cannot be read just now."""
+    notices: tuple[str, ...] = ()
+    """Smaller things to know: unknown config keys, the ledger was replaced and read afresh."""
+    ledger_exists: bool = True
+    config_path: str | None = None
+    """The file that sets the budget, if any; shown in the empty state."""
+
+
+class Observer:
+    """Reads what is new of config and ledger at every look. Looking is for one thread at a time.
+
+    Raises ConfigError when it is made and the config is wrong; later, the last good one stays.
+    """
+
+    def __init__(
+        self,
+        options: Options = Options(),
+        *,
+        env: Mapping[str, str] | None = None,
+        start: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        lookup: bool = True,
+        cache: Path | None = None,
+    ) -> None:
+        """With `lookup`, prices that are missing are looked up in a process of their own while looking goes on.
+
+        What was looked up is kept in `cache`, by default the user's cache folder.
+        """
+        self._watch = ConfigWatch(lambda: load(options, env=env, start=start), monotonic)
+        self._monotonic = monotonic
+        self._cache = cache or cache_folder()
+        self._lookup = _Lookup()
+        self._looks_up = lookup
+        self._restarted_at: float | None = None
+        self._view: View | None = None
+        self._open()
+
+    @property
+    def loaded(self) -> Loaded:
+        """The config in force, and where it came from."""
+        return self._watch.loaded
+
+    def look(self) -> View:
+        """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
+        if self._watch.poll():
+            self._open()
+        restarts = self._reader.restarts
+        trouble = self._refresh()
+        if self._reader.restarts != restarts:
+            self._restarted_at = self._monotonic()
+        self._take_prices()
+        if self._looks_up:
+            self._lookup.begin(self._prices.missing(self._models()))
+        self._view = self._compose(trouble)
+        return self._view
+
+    def resolve_prices(self) -> None:
+        """Look up the prices that are missing, here and now."""
+        self._refresh()
+        if self._prices.resolve(self._models()):
+            self._reader.refold()
+        self._changed = True
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders to watch: those that hold the ledger and the config files."""
+        folders = [self.loaded.ledger.path.parent, *(path.parent for path in self.loaded.files)]
+        return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
+
+    def reset(self, agent_id: str | None = None) -> str:
+        """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""
+        return self._tracker().reset(agent_id, by="monitor")
+
+    def undo_reset(self) -> str:
+        """Take the latest reset back; its id. Raises ResetError if there is none, LedgerError. Safe from any thread."""
+        return self._tracker().undo_reset()
+
+    def _tracker(self) -> TokenBudgetTracker:
+        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path)
+
+    def _open(self) -> None:
+        """Start with the config as it is now: its prices, its ledger."""
+        config = self.loaded.config
+        self._prices = PriceBook(config.prices, folder=self._cache)
+        self._reader = LedgerReader(self.loaded.ledger.path, self._prices.bucket_of)
+        self._changed = True
+
+    def _refresh(self) -> str | None:
+        try:
+            self._changed |= self._reader.refresh()
+        except LedgerError as error:
+            return str(error)
+        return None
+
+    def _models(self) -> set[str]:
+        return {model for _, model, _ in self._reader.totals.groups}
+
+    def _take_prices(self) -> None:
+        found = self._lookup.take()
+        if found:
+            self._changed = True
+            if self._prices.learn(found):
+                self._reader.refold()
+
+    def _compose(self, trouble: str | None) -> View:
+        old = self._view
+        snapshot = old.snapshot if old and not self._changed else self._snapshot()
+        self._changed = False
+        view = View(
+            snapshot=snapshot,
+            config=self.loaded.config,
+            config_trouble=self._watch.trouble,
+            ledger_trouble=trouble,
+            notices=self._notices(),
+            ledger_exists=self._reader.exists,
+            config_path=str(self.loaded.found[-1]) if self.loaded.found else None,
+        )
+        unchanged = old is not None and old.snapshot is snapshot and old == view
+        return old if old is not None and unchanged else view
+
+    def _snapshot(self) -> Snapshot:
+        return take_snapshot(
+            self._reader.totals,
+            self.loaded.config,
+            self._prices,
+            budget_is_default=self.loaded.budget_is_default,
+            ledger=str(self._reader.path),
+            problems=ledger_problems(self._reader),
+        )
+
+    def _notices(self) -> tuple[str, ...]:
+        notices = list(self.loaded.warnings)
+        if self._restarted_at is not None and self._monotonic() - self._restarted_at < NOTICE_SECONDS:
+            notices.append("The ledger file was replaced, cut or removed; it was read afresh from its start.")
+        if self._lookup.failed:
+            notices.append(f"Prices could not be looked up: {self._lookup.failed}")
+        return tuple(notices)
+
+
+def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
+    """What of the file was set aside."""
+    if not reader.fault_count:
+        return ()
+    first = reader.faults[0]
+    message = f"lines that are no records were set aside; the first at byte {first.offset}: {first.reason}"
+    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)
+
+
+class ConfigWatch:
+    """The config in force, read again when its files changed and then stayed still for a moment."""
+
+    def __init__(self, load: Callable[[], Loaded], monotonic: Callable[[], float]) -> None:
+        self._load = load
+        self._monotonic = monotonic
+        self.loaded = load()
+        """The last good config."""
+        self.trouble: str | None = None
+        """Why the files as they are now cannot be used; the last good config stays in force."""
+        self._read = self._signature()
+        self._seen, self._seen_at = self._read, 0.0
+
+    def poll(self) -> bool:
+        """Look at the files; True if another config is in force now."""
+        signature = self._signature()
+        if signature != self._seen:
+            self._seen, self._seen_at = signature, self._monotonic()
+        if signature == self._read or self._monotonic() - self._seen_at < SETTLE_SECONDS:
+            return False
+        self._read = signature
+        try:
+            loaded = self._load()
+        except ConfigError as error:
+            self.trouble = str(error)
+            return False
+        self.trouble = self._lost(loaded)
+        if self.trouble or loaded == self.loaded:
+            return False
+        self.loaded = loaded
+        return True
+
+    def _lost(self, loaded: Loaded) -> str | None:
+        """A file that held the budget is gone or empty: more likely an accident than a wish for the default."""
+        for path in self.loaded.found:
+            if path not in loaded.found and not _has_text(path):
+                return f"{path}: is gone or empty; its last values stay in force until it is back or budgauge restarts"
+        return None
+
+    def _signature(self) -> tuple[object, ...]:
+        return tuple(_stamp(path) for path in self.loaded.files)
+
+
+def _has_text(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+
+
+class _Lookup:
+    """Prices looked up in a short-lived process of its own: the table would stay in memory for good."""
+
+    def __init__(self) -> None:
+        self.failed: str | None = None
+        """Why the last lookup failed."""
+        self._asked: set[str] = set()
+        self._found: dict[str, ModelPrice | None] | None = None
+        self._thread: threading.Thread | None = None
+
+    def begin(self, models: set[str]) -> None:
+        """Look these up, unless it was tried before or a lookup is under way."""
+        new = models - self._asked
+        if new and self._thread is None:
+            self._asked |= new
+            self._thread = threading.Thread(target=self._run, args=(new,), name="budgauge-prices", daemon=True)
+            self._thread.start()
+
+    def take(self) -> dict[str, ModelPrice | None] | None:
+        """What a finished lookup found, once."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        self._thread = None
+        found, self._found = self._found, None
+        return found
+
+    def _run(self, models: set[str]) -> None:
+        try:
+            self._found = lookup_in_child(models)
+            self.failed = None
+        except BudgaugeError as error:
+            self.failed = str(error)

@@ -1,0 +1,221 @@
+"""What tokens cost: a model's prices, resolved once into small frozen values and applied exactly.
+
+Prices come from genai-prices, overridden by `[token_budget.prices]`. Importing that table costs
+more than everything `budgauge status` does, so what it says of a model is kept in the cache folder
+with the table's version. An unknown price stays unknown: it is never 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Context, Decimal
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config import PriceOverride
+from budgauge.errors import PriceError
+from budgauge.totals import Bucket, Sums
+
+_EXACT = Context(prec=80)
+"""Enough digits that no product or sum of token counts and prices is ever rounded."""
+
+_DAY_SECONDS = 86_400
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """US dollars per million tokens."""
+
+    input: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    cache_write_1h: Decimal
+    output: Decimal
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """Rates of a call whose prompt is larger than `above` tokens."""
+
+    above: int
+    rates: Rates
+
+
+class Period(msgspec.Struct, frozen=True):
+    """When a set of tiers is in force; the last period that matches wins."""
+
+    tiers: tuple[Tier, ...]
+    """By rising `above`; the first is for every prompt."""
+    start: int | None = None
+    """From this unix second on; None means always."""
+    daily: tuple[int, int] | None = None
+    """From this second of the UTC day to that one; may pass midnight."""
+
+    def active(self, timestamp: float) -> bool:
+        """Is it in force at this unix second?"""
+        if self.start is not None and timestamp < self.start:
+            return False
+        if self.daily is None:
+            return True
+        begin, end = self.daily
+        second = timestamp % _DAY_SECONDS
+        return begin <= second < end if begin < end else not end <= second < begin
+
+
+class ModelPrice(msgspec.Struct, frozen=True):
+    """All prices of one model."""
+
+    periods: tuple[Period, ...]
+
+    @property
+    def plain(self) -> bool:
+        """One price, whatever the date and the prompt."""
+        return len(self.periods) == 1 and len(self.periods[0].tiers) == 1
+
+    def bucket(self, prompt_tokens: int, timestamp: float) -> Bucket:
+        """Which period and tier a call falls into."""
+        index = len(self.periods) - 1
+        while index and not self.periods[index].active(timestamp):
+            index -= 1
+        tiers = self.periods[index].tiers
+        tier = len(tiers) - 1
+        while tier and prompt_tokens <= tiers[tier].above:
+            tier -= 1
+        return index, tier
+
+    def cost(self, bucket: Bucket, sums: Sums) -> Decimal:
+        """US dollars for what one bucket counted, unrounded."""
+        rates = self.periods[bucket[0]].tiers[bucket[1]].rates
+        fresh = sums.prompt - sums.cached - sums.cache_write
+        total = Decimal(0)
+        for tokens, rate in (
+            (fresh, rates.input),
+            (sums.cached, rates.cache_read),
+            (sums.cache_write - sums.cache_write_1h, rates.cache_write),
+            (sums.cache_write_1h, rates.cache_write_1h),
+            (sums.completion, rates.output),
+        ):
+            total = _EXACT.add(total, _EXACT.multiply(Decimal(tokens), rate))
+        return total.scaleb(-6, _EXACT)
+
+
+def overridden(price: PriceOverride) -> ModelPrice:
+    """The price that a config sets."""
+    per_million = Decimal(1000)
+    write = price.prompt_per_1k if price.cache_write_per_1k is None else price.cache_write_per_1k
+    rates = Rates(
+        input=price.prompt_per_1k * per_million,
+        cache_read=(price.prompt_per_1k if price.cached_per_1k is None else price.cached_per_1k) * per_million,
+        cache_write=write * per_million,
+        cache_write_1h=(write if price.cache_write_1h_per_1k is None else price.cache_write_1h_per_1k) * per_million,
+        output=price.completion_per_1k * per_million,
+    )
+    return ModelPrice((Period((Tier(0, rates),)),))
+
+
+class PriceBook:
+    """Prices by model: the config's, then those resolved before and kept in `folder`.
+
+    Looking up never imports the price table; `resolve` does, once for what is `missing`.
+    """
+
+    def __init__(self, overrides: Mapping[str, PriceOverride], *, folder: Path | None = None) -> None:
+        self._overrides = {model: overridden(price) for model, price in overrides.items()}
+        self._path = folder / f"prices-{table_version()}.json" if folder else None
+        self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
+
+    def price(self, model: str) -> ModelPrice | None:
+        """A model's price; None if it is unknown or not resolved yet."""
+        return self._overrides.get(model) or self._resolved.get(model)
+
+    def bucket_of(self, model: str) -> Callable[[int, float], Bucket] | None:
+        """How this model's calls are told apart by price; None if all cost the same."""
+        price = self.price(model)
+        return None if price is None or price.plain else price.bucket
+
+    def missing(self, models: Iterable[str]) -> set[str]:
+        """Those whose price has not been looked up yet."""
+        return {model for model in models if model not in self._overrides and model not in self._resolved}
+
+    def resolve(self, models: Iterable[str]) -> bool:
+        """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""
+        return self.learn(lookup(self.missing(models)))
+
+    def learn(self, found: Mapping[str, ModelPrice | None]) -> bool:
+        """Take over and keep what was looked up; True if a fold with the old buckets is no longer right."""
+        self._resolved.update(found)
+        if found and self._path is not None:
+            _write_cache(self._path, {**_read_cache(self._path), **self._resolved})
+        return any(price is not None and not price.plain for price in found.values())
+
+
+def cache_folder() -> Path:
+    """Where what can be rebuilt is kept."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("budgauge", appauthor=False)
+
+
+def table_version() -> str:
+    """The installed price table's version, without importing it."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith("genai_prices-") and name.endswith(".dist-info"):
+                return name[len("genai_prices-") : -len(".dist-info")]
+    return "unknown"
+
+
+_cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])
+
+
+def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
+    """What was resolved before; nothing if there is no such file or it is damaged: it is only a cache."""
+    if path is None:
+        return {}
+    try:
+        return _cache_decoder.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
+
+
+def _write_cache(path: Path, prices: dict[str, ModelPrice | None]) -> None:
+    """Keep what was resolved. A cache that cannot be written only makes the next start slower."""
+    import tempfile
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(fd, "wb") as file:
+            file.write(msgspec.json.encode(prices))
+        os.replace(temporary, path)
+    except OSError:
+        return
+
+
+def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+    """What the price table says of these models; None where it knows no price. Imports the table."""
+    wanted = list(models)
+    if not wanted:
+        return {}
+    from budgauge.pricetable import model_price
+
+    return {model: model_price(model) for model in wanted}
+
+
+def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+    """`lookup` in a short-lived process, so that the table's memory is given back. Raises PriceError."""
+    import subprocess
+
+    # -m puts the working directory first on the path: it must not be one that a stranger filled.
+    command, folder = [sys.executable, "-m", "budgauge.pricetable"], Path(__file__).parents[1]
+    asked = msgspec.json.encode(sorted(models))
+    try:
+        answer = subprocess.run(command, input=asked, cwd=folder, capture_output=True, timeout=60, check=True)
+        return _cache_decoder.decode(answer.stdout)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
+        raise PriceError(f"the price table could not be read: {error}") from error

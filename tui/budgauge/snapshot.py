@@ -1,0 +1,282 @@
+"""The one frozen view that everybody shows: monitor, status, RPC. None computes its own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Context, Decimal
+
+import msgspec
+
+from budgauge.budget import Severity, Spending, percentage, severity, warning_due, warning_message
+from budgauge.config import BudgetConfig
+from budgauge.pricing import PriceBook
+from budgauge.totals import GroupKey, Sums, Totals
+
+_EXACT = Context(prec=80)
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent since the last reset. Token figures called used, reserved, remaining are counted ones."""
+
+    agent_id: str
+    used: int
+    """Its own, not its family's."""
+    reserved: int
+    limit: int | None
+    """Its own limit; None means no limit of its own."""
+    remaining: int | None
+    usage_percentage: float | None
+    """Of its limit; None without one."""
+    state: Severity
+    share: float
+    """Percent of the total used; 0 when nothing is used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    last_used: float | None
+    """Unix seconds of its latest call."""
+    cost_usd: Decimal | None
+    """None where a model's price is unknown and nothing could be priced."""
+
+
+class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A family limit: an agent and everything below it, together."""
+
+    family: str
+    """Its key, such as `claude-code/*`."""
+    used: int
+    limit: int
+    remaining: int
+    state: Severity
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model since the last reset."""
+
+    model: str
+    used: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_usd: Decimal | None
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What it cost, in US dollars, exactly."""
+
+    total_usd: Decimal | None
+    """What could be priced; None where nothing could, though something was used."""
+    upper_usd: Decimal | None
+    """With `untracked_buffer`, for tokens no one reports."""
+    budget_usd: Decimal | None
+    """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
+    unpriced_tokens: int
+    """Counted tokens of models whose price is unknown."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in the ledger that a person should know of."""
+
+    kind: str
+    count: int
+    message: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything there is to show, at one moment."""
+
+    total_budget: int
+    """0 means unlimited."""
+    budget_is_default: bool
+    """Nobody set the total budget."""
+    total_used: int
+    remaining_budget: int | None
+    reserved: int
+    usage_percentage: float | None
+    warning_threshold: float
+    """Percent."""
+    untracked_buffer: float
+    """Percent."""
+    state: Severity
+    agents: tuple[AgentRow, ...]
+    """Most used first. Agents with a limit are here even if they used nothing."""
+    families: tuple[FamilyRow, ...]
+    models: tuple[ModelRow, ...]
+    cost: Cost
+    since: float | None
+    """Unix seconds of the last reset of everyone; None if there was none."""
+    reset_id: str | None
+    ledger: str
+    """Path of the ledger; empty for one in memory."""
+    problems: tuple[Problem, ...]
+    minutes: tuple[tuple[int, int], ...]
+    """(unix minute, counted tokens) of the latest minutes that saw usage, oldest first."""
+    warning: str | None
+    """The warning's exact message when the total stands at or over the threshold."""
+    exceeded: tuple[str, ...]
+    """Agents, and families by key, over or at their own limit, though used."""
+
+    @property
+    def agent_totals(self) -> dict[str, int]:
+        """Counted tokens of every agent used since the reset."""
+        return {row.agent_id: row.used for row in self.agents if row.calls}
+
+
+def take_snapshot(
+    totals: Totals,
+    config: BudgetConfig,
+    prices: PriceBook,
+    *,
+    budget_is_default: bool = False,
+    ledger: str = "",
+    problems: Iterable[Problem] = (),
+) -> Snapshot:
+    """The view of a fold under a config, at the prices known."""
+    used = Spending(config, totals).by_all()
+    budget = config.total_budget or None
+    agents = _agent_rows(totals, config, prices, used)
+    families = _family_rows(totals, config)
+    return Snapshot(
+        total_budget=config.total_budget,
+        budget_is_default=budget_is_default,
+        total_used=used,
+        remaining_budget=None if budget is None else max(0, budget - used),
+        reserved=0,
+        usage_percentage=percentage(used, budget),
+        warning_threshold=config.warning_threshold,
+        untracked_buffer=config.untracked_buffer,
+        state=severity(used, budget, config.warning_threshold),
+        agents=agents,
+        families=families,
+        models=_model_rows(totals, config, prices),
+        cost=_cost(totals, config, prices, used),
+        since=totals.since,
+        reset_id=totals.reset_id,
+        ledger=ledger,
+        problems=(*problems, *fold_problems(totals)),
+        minutes=tuple(sorted((minute, config.counted(*spent)) for minute, spent in totals.minutes.items())),
+        warning=warning_message(config, used) if warning_due(config, used) else None,
+        exceeded=(
+            *(row.agent_id for row in agents if row.state == "exceeded" and row.used),
+            *(row.family for row in families if row.state == "exceeded" and row.used),
+        ),
+    )
+
+
+def _agent_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> tuple[AgentRow, ...]:
+    groups: dict[str, list[tuple[GroupKey, Sums]]] = {}
+    for key, sums in totals.groups.items():
+        groups.setdefault(key[0], []).append((key, sums))
+    for agent_id in config.per_agent_limits:
+        if not agent_id.endswith("/*"):
+            groups.setdefault(agent_id, [])
+    rows = [_agent_row(agent_id, parts, config, prices, used) for agent_id, parts in groups.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+
+
+def _agent_row(
+    agent_id: str, parts: list[tuple[GroupKey, Sums]], config: BudgetConfig, prices: PriceBook, total_used: int
+) -> AgentRow:
+    sums = Sums()
+    for _, part in parts:
+        sums.add(part)
+    used = config.counted(sums.total, sums.cached)
+    limit = config.per_agent_limits.get(agent_id)
+    return AgentRow(
+        agent_id=agent_id,
+        used=used,
+        reserved=0,
+        limit=limit,
+        remaining=None if limit is None else max(0, limit - used),
+        usage_percentage=percentage(used, limit),
+        state=severity(used, limit, config.warning_threshold),
+        share=used * 100 / total_used if total_used else 0.0,
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        calls=sums.calls,
+        last_used=sums.last_used if sums.calls else None,
+        cost_usd=_priced(parts, prices),
+    )
+
+
+def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
+    spending = Spending(config, totals)
+    rows = []
+    for family, limit in config.per_agent_limits.items():
+        if family.endswith("/*"):
+            used = spending.by_family(family)
+            state = severity(used, limit, config.warning_threshold)
+            rows.append(
+                FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state)
+            )
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
+
+
+def _model_rows(totals: Totals, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
+    groups: dict[str, list[tuple[GroupKey, Sums]]] = {}
+    for key, sums in totals.groups.items():
+        groups.setdefault(key[1], []).append((key, sums))
+    rows = []
+    for model, parts in groups.items():
+        sums = Sums()
+        for _, part in parts:
+            sums.add(part)
+        rows.append(
+            ModelRow(
+                model=model,
+                used=config.counted(sums.total, sums.cached),
+                prompt_tokens=sums.prompt,
+                completion_tokens=sums.completion,
+                cached_tokens=sums.cached,
+                cost_usd=_priced(parts, prices),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.model)))
+
+
+def _priced(parts: Iterable[tuple[GroupKey, Sums]], prices: PriceBook) -> Decimal | None:
+    """What can be priced of these groups; None where something was used and nothing can be."""
+    cost, unknown = None, False
+    for (_, model, bucket), sums in parts:
+        price = prices.price(model)
+        if price is None:
+            unknown = True
+        else:
+            cost = _EXACT.add(cost or Decimal(0), price.cost(bucket, sums))
+    return cost if cost is not None or unknown else Decimal(0)
+
+
+def _cost(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> Cost:
+    total = _priced(totals.groups.items(), prices)
+    unpriced = sum(
+        config.counted(sums.total, sums.cached)
+        for (_, model, _), sums in totals.groups.items()
+        if prices.price(model) is None
+    )
+    buffer = Decimal(str(config.untracked_buffer))
+    whole = None
+    if total is not None and config.total_budget and used > unpriced:
+        whole = _EXACT.multiply(total, Decimal(config.total_budget)) / Decimal(used - unpriced)
+    return Cost(
+        total_usd=total,
+        upper_usd=None if total is None else _EXACT.multiply(total, 1 + buffer / 100),
+        budget_usd=whole,
+        unpriced_tokens=unpriced,
+    )
+
+
+_ODDITIES: Mapping[str, str] = {
+    "total_mismatch": "total_tokens differs from prompt plus completion; the larger was counted",
+    "parts_clipped": "cached, cache-written or reasoning tokens larger than what they are part of were clipped",
+    "id_conflict": "an id that was known came again with other content and was set aside",
+    "undo_without_reset": "an undo names no reset that could be undone and was set aside",
+    "reservation": "a reservation line is not counted by this version",
+}
+
+
+def fold_problems(totals: Totals) -> tuple[Problem, ...]:
+    """What was odd in the records themselves."""
+    odd = {**totals.flagged, **totals.set_aside}
+    return tuple(Problem(kind=kind, count=count, message=_ODDITIES[kind]) for kind, count in sorted(odd.items()))

@@ -1,0 +1,113 @@
+"""Text for people: foreign text made safe for the terminal, numbers and money written the same everywhere."""
+
+from __future__ import annotations
+
+import unicodedata
+from decimal import ROUND_HALF_UP, Decimal
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+UNKNOWN = "unknown"
+"""How a price that is not known is shown; never as 0."""
+MAX_MARKS = 2
+"""Combining marks that may stand on one character."""
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str, cells: int | None = None) -> str:
+    """Foreign text as it may be shown: no control or format characters, few combining marks, bounded width.
+
+    Everything that can steer a terminal or hide text becomes U+FFFD. With `cells`, text wider
+    than that many terminal cells is cut and ends in an ellipsis.
+    """
+    if text.isascii() and text.isprintable():
+        clean = text
+    else:
+        clean = _clean(text)
+    return clean if cells is None else fit(clean, cells)
+
+
+def _clean(text: str) -> str:
+    out: list[str] = []
+    marks = 0
+    for char in text:
+        category = unicodedata.category(char)
+        if category in ("Mn", "Me"):
+            marks += 1
+            if marks <= MAX_MARKS and out:
+                out.append(char)
+            continue
+        marks = 0
+        out.append(REPLACEMENT if category in _UNSAFE else char)
+    return "".join(out)
+
+
+def width(text: str) -> int:
+    """Terminal cells that a text takes: wide characters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(char) for char in text)
+
+
+def _cells(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
+def fit(text: str, cells: int) -> str:
+    """A text cut to at most so many cells, with an ellipsis where something is missing."""
+    if width(text) <= cells:
+        return text
+    if cells <= 0:
+        return ""
+    out: list[str] = []
+    left = cells - 1
+    for char in text:
+        left -= _cells(char)
+        if left < 0:
+            break
+        out.append(char)
+    return "".join(out) + "…"
+
+
+def fit_left(text: str, cells: int) -> str:
+    """As `fit`, but cut at the start: the end of a path tells more."""
+    if width(text) <= cells:
+        return text
+    return fit(text[::-1], cells)[::-1]
+
+
+def count(number: int) -> str:
+    """A count in full: 812,000."""
+    return f"{number:,}"
+
+
+def short(number: int) -> str:
+    """A count in at most five characters or so: 950, 81.2k, 812k, 1.2M, 12M, 3.4B."""
+    value = Decimal(number)
+    for unit in ("", "k", "M", "B", "T"):
+        digits = 1 if unit and value < 100 else 0
+        rounded = value.quantize(Decimal(10) ** -digits, ROUND_HALF_UP)
+        if rounded < 1000:
+            text = f"{rounded:f}"
+            return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
+        value /= 1000
+    return f"{value * 1000:,.0f}T"
+
+
+def percent(value: float | None) -> str:
+    """81.2%, or nothing where there is no percentage."""
+    return "" if value is None else f"{value:,.1f}%"
+
+
+def money(value: Decimal | None) -> str:
+    """US dollars to the cent, amounts below a dollar to four places: $12.34, $0.0031; unknown stays unknown."""
+    if value is None:
+        return UNKNOWN
+    if value == 0:
+        return "$0.00"
+    if value < Decimal("0.0001"):
+        return "<$0.0001"
+    places = Decimal("0.0001") if value < 1 else Decimal("0.01")
+    return f"${value.quantize(places, ROUND_HALF_UP):,f}"
