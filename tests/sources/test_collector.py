@@ -1,0 +1,246 @@
+"""From logs to whoever records calls: once, live, and one collector at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from budgauge.errors import LedgerWriteError, SourceError
+from budgauge.records import Usage
+from budgauge.sources import CodexSource, Collector, Report, lock_name
+from sources.rollouts import CHILD, PARENT, START, Log
+from sources.sinks import Sink
+
+WAIT_SECONDS = 10
+
+
+def two_threads(home: Path) -> None:
+    Log().meta().turn("gpt-5").call(100, 40, 10, 0).call(200, 0, 20, 0).write(home)
+    worker = Log(CHILD, start=START + 1000).meta(agent_role="worker", cwd="/home/me/other")
+    worker.turn("o3").call(7, 0, 1, 0).write(home)
+
+
+def test_the_report_says_what_was_collected(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    report = Collector(Sink(), [CodexSource(tmp_path)]).collect()
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl"))
+    assert msgspec.json.decode(msgspec.json.encode(report)) == {
+        "records": 3,
+        "total_tokens": 338,
+        "prompt_tokens": 307,
+        "completion_tokens": 31,
+        "cached_tokens": 40,
+        "agents": [
+            {
+                "agent_id": "codex",
+                "used": 330,
+                "prompt_tokens": 300,
+                "completion_tokens": 30,
+                "cached_tokens": 40,
+                "calls": 2,
+                "last_used": START + 3,
+            },
+            {
+                "agent_id": "codex/worker",
+                "used": 8,
+                "prompt_tokens": 7,
+                "completion_tokens": 1,
+                "cached_tokens": 0,
+                "calls": 1,
+                "last_used": START + 1002,
+            },
+        ],
+        "models": [
+            {"model": "gpt-5", "used": 330, "prompt_tokens": 300, "completion_tokens": 30, "cached_tokens": 40},
+            {"model": "o3", "used": 8, "prompt_tokens": 7, "completion_tokens": 1, "cached_tokens": 0},
+        ],
+        "sources": [
+            {"name": "codex", "files": 2, "bytes": size, "calls": 3, "duplicates": 0, "replayed": 0, "set_aside": 0}
+        ],
+        "notes": [],
+        "trouble": None,
+    }
+
+
+def test_used_leaves_out_what_the_budget_does_not_count(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    collector = Collector(Sink(), [CodexSource(tmp_path)], counted=lambda total, cached: total - cached)
+    assert [row.used for row in collector.collect().agents] == [290, 8]
+
+
+def test_collecting_again_adds_nothing(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    sink = Sink()
+    Collector(sink, [CodexSource(tmp_path)]).collect()
+    again = Collector(sink, [CodexSource(tmp_path)]).collect()
+    assert len(sink.calls) == 3
+    assert (again.records, again.sources[0].duplicates) == (0, 3)
+
+
+def test_since_leaves_out_what_is_older(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    sink = Sink()
+    Collector(sink, [CodexSource(tmp_path)], since=START + 3).collect()
+    assert sink.spent == [(200, 20), (7, 1)]
+
+
+def test_a_projects_ledger_takes_only_its_own_sessions(tmp_path: Path) -> None:
+    folders = ["/p/app", "/p/app/deep", "/p/app/../x", "/p/apple", "/p", "", None, "p/app", "/p/app\0"]
+    for number, cwd in enumerate(folders):
+        thread = PARENT[:-1] + str(number)
+        Log(thread).meta(cwd=cwd).turn().call(number + 1, 0, 1, 0).write(tmp_path)
+    sink = Sink()
+    Collector(sink, [CodexSource(tmp_path)], only_below=Path("/p/app")).collect()
+    assert sorted(call.project or "" for call in sink.calls) == ["/p/app", "/p/app/deep"]
+
+
+def test_a_link_does_not_lead_into_the_project(tmp_path: Path) -> None:
+    project, outside = tmp_path / "app", tmp_path / "outside"
+    project.mkdir()
+    outside.mkdir()
+    (project / "link").symlink_to(outside)
+    Log().meta(cwd=str(project / "link")).turn().call(1, 0, 1, 0).write(tmp_path)
+    assert Collector(Sink(), [CodexSource(tmp_path)], only_below=project).collect().records == 0
+
+
+def test_a_call_that_clashes_is_set_aside(tmp_path: Path) -> None:
+    sink = Sink()
+    Log().meta().turn().call(1, 0, 1, 0).write(tmp_path)
+    Collector(sink, [CodexSource(tmp_path)]).collect()
+    Log().meta().turn().call(2, 0, 1, 0).write(tmp_path)
+    report = Collector(sink, [CodexSource(tmp_path)]).collect()
+    assert (report.records, report.sources[0].set_aside) == (0, 1)
+
+
+def test_a_call_that_could_not_be_recorded_is_given_again(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    sink, refusals = Sink(), iter([False, True])
+
+    def report(call: Usage) -> bool:
+        if next(refusals, False):
+            raise LedgerWriteError("no space left")
+        return sink(call)
+
+    collector = Collector(report, [CodexSource(tmp_path)])
+    with pytest.raises(LedgerWriteError):
+        collector.collect()
+    collector.collect()
+    assert sorted(sink.spent) == [(7, 1), (100, 10), (200, 20)]
+
+
+class Followed:
+    """A collector that follows in a thread, and what it reported."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.stop = threading.Event()
+        self._collector = collector
+        self._changed = threading.Condition()
+        self._report: Report | None = None
+        self.thread = threading.Thread(target=collector.follow, args=(self.stop, self._take))
+
+    def _take(self, report: Report) -> None:
+        with self._changed:
+            self._report = report
+            self._changed.notify_all()
+
+    def until(self, holds: Callable[[Report], bool]) -> Report:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._report is not None and holds(self._report), WAIT_SECONDS)
+            assert self._report is not None
+            return self._report
+
+
+@contextmanager
+def following(collector: Collector) -> Iterator[Followed]:
+    followed = Followed(collector)
+    followed.thread.start()
+    try:
+        yield followed
+    finally:
+        followed.stop.set()
+        followed.thread.join(WAIT_SECONDS)
+    assert not followed.thread.is_alive()
+
+
+def test_following_sees_what_comes_in_old_and_new_files(tmp_path: Path) -> None:
+    sink = Sink()
+    with following(Collector(sink, [CodexSource(tmp_path)])) as live:
+        live.until(lambda report: report.records == 0)
+        log = Log().meta().turn().call(100, 0, 10, 0)
+        path = log.write(tmp_path)
+        live.until(lambda report: report.records == 1)
+        for size in range(1, 6):
+            before = len(log.data)
+            log.call(size, 0, 1, 0)
+            with path.open("ab") as file:
+                file.write(log.data[before : before + 20])
+                file.flush()
+                file.write(log.data[before + 20 :])
+        Log(CHILD).meta().turn().record(7, 0, 1, 0).write(tmp_path, folder="sessions/2026/11/25")
+        report = live.until(lambda report: report.records == 7)
+    assert report.prompt_tokens == 100 + 15 + 7
+    assert report.sources[0].duplicates == 0
+
+
+def test_following_outlives_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    sink, full = Sink(), threading.Event()
+    full.set()
+
+    def report(call: Usage) -> bool:
+        if full.is_set():
+            raise LedgerWriteError("no space left")
+        return sink(call)
+
+    with following(Collector(report, [CodexSource(tmp_path)])) as live:
+        assert live.until(lambda report: report.trouble is not None).trouble == "no space left"
+        full.clear()
+        assert live.until(lambda report: report.records == 3).trouble is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from budgauge.sources.lock import only_collector
+with only_collector(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+def test_the_second_collector_of_a_ledger_names_the_first(tmp_path: Path) -> None:
+    lock = tmp_path / "run" / lock_name(tmp_path / "ledger.jsonl")
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "held\n"
+        collector = Collector(Sink(), [], lock_path=lock)
+        with pytest.raises(SourceError, match=f"process {holder.pid}"):
+            collector.collect()
+        holder.kill()
+        holder.wait()
+        assert collector.collect().records == 0
+        assert lock.stat().st_mode & 0o077 == 0
+        assert lock.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SourceError, match="cannot lock"):
+        Collector(Sink(), [], lock_path=tmp_path / "file" / "lock").collect()
+
+
+def test_a_ledger_has_one_lock_however_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert lock_name(tmp_path / "link" / "l.jsonl") == lock_name(tmp_path / "l.jsonl")
+    assert lock_name(tmp_path / "m.jsonl") != lock_name(tmp_path / "l.jsonl")

@@ -1,0 +1,145 @@
+"""The lines of a Codex rollout that tell of usage, as typed values.
+
+Format: Codex CLI's `RolloutLine`, `{"timestamp", "ordinal"?, "type", "payload"}`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Union
+
+import msgspec
+
+from budgauge.records import Count
+
+Tokens = tuple[int, int, int, int, int]
+"""Input, cached input, cache write, output, reasoning output. The next two are parts of input, the last of output."""
+NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
+
+
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+    """Codex's own counts; older versions leave some out, and any may be null."""
+
+    input_tokens: Count | None = None
+    cached_input_tokens: Count | None = None
+    cache_write_input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    reasoning_output_tokens: Count | None = None
+    total_tokens: Count | None = None
+
+    @property
+    def tokens(self) -> Tokens:
+        """The counts without their sum; what is missing is 0."""
+        return (
+            self.input_tokens or 0,
+            self.cached_input_tokens or 0,
+            self.cache_write_input_tokens or 0,
+            self.output_tokens or 0,
+            self.reasoning_output_tokens or 0,
+        )
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What every line has; the payload is left for its type to decode."""
+
+    type: str
+    payload: msgspec.Raw
+    timestamp: object = None
+    ordinal: int | None = None
+
+    def seconds(self) -> int | None:
+        """The line's own time in unix seconds; None where it has none that can be read."""
+        return unix_seconds(self.timestamp)
+
+
+class SessionMeta(msgspec.Struct, frozen=True):
+    """Whose thread it is. Only the first in a file is its own: forks copy the parent's."""
+
+    id: str | None = None
+    cwd: str | None = None
+    timestamp: object = None
+    source: object = None
+    thread_source: object = None
+    agent_role: str | None = None
+    agent_nickname: str | None = None
+    forked_from_id: str | None = None
+    parent_thread_id: str | None = None
+    subagent_history_start_ordinal: int | None = None
+    history_base: object = None
+
+    @property
+    def parent(self) -> str | None:
+        """The thread whose history this one may have copied."""
+        spawned = self._spawned().get("parent_thread_id")
+        return self.forked_from_id or self.parent_thread_id or (spawned if isinstance(spawned, str) else None)
+
+    @property
+    def role(self) -> str | None:
+        """What kind of sub-agent it is: its role, else its nickname, else its kind; None for a person's own thread."""
+        spawned = self._spawned()
+        for name in (self.agent_role, self.agent_nickname, spawned.get("agent_role"), spawned.get("agent_nickname")):
+            if isinstance(name, str) and name.strip():
+                return name
+        kind = self._subagent()
+        if isinstance(kind, dict):
+            kind = kind.get("other")
+        if isinstance(kind, str) and kind.strip():
+            return kind
+        return "subagent" if self._subagent() is not None or self.thread_source == "subagent" else None
+
+    def _subagent(self) -> object:
+        return self.source.get("subagent") if isinstance(self.source, dict) else None
+
+    def _spawned(self) -> dict[str, object]:
+        kind = self._subagent()
+        spawned = kind.get("thread_spawn") if isinstance(kind, dict) else None
+        return spawned if isinstance(spawned, dict) else {}
+
+
+class TurnContext(msgspec.Struct, frozen=True, gc=False):
+    """The model in force from here on."""
+
+    model: str | None = None
+
+
+class TokenInfo(msgspec.Struct, frozen=True, gc=False):
+    """Cumulative counts of the thread, and those of its last call."""
+
+    total_token_usage: TokenUsage
+    last_token_usage: TokenUsage | None = None
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """An `event_msg`; `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`."""
+
+    type: str
+    info: msgspec.Raw = msgspec.Raw(b"null")
+    started_at: object = None
+
+
+class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):
+    """One model response."""
+
+    usage: TokenUsage
+    thread_id: str | None = None
+    response_id: str | None = None
+    thread_token_usage: TokenUsage | None = None
+
+
+def unix_seconds(timestamp: object) -> int | None:
+    """Unix seconds of an RFC 3339 text; None if it is none."""
+    try:
+        moment = msgspec.convert(timestamp, datetime)
+        # A time without a zone is taken as UTC, as Codex writes it.
+        seconds = moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=timezone.utc).timestamp()
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        return None
+    return int(seconds) if seconds >= 0 else None
+
+
+line = msgspec.json.Decoder(Line).decode
+session_meta = msgspec.json.Decoder(SessionMeta).decode
+turn_context = msgspec.json.Decoder(TurnContext).decode
+event = msgspec.json.Decoder(Event).decode
+token_info = msgspec.json.Decoder(Union[TokenInfo, None]).decode
+token_usage_record = msgspec.json.Decoder(TokenUsageRecord).decode

@@ -1,0 +1,35 @@
+"""Names from foreign logs, made fit for a record: what had to be changed stays visible."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from budgauge.records import MAX_NAME_BYTES
+
+UNKNOWN = "unknown"
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+CUT = "…"
+MAX_TEXT_BYTES = 480
+"""What a record may carry, less room for an id's own head and number."""
+
+
+def fit_name(text: str | None, fallback: str = UNKNOWN) -> str:
+    """An agent id or a model: control characters become U+FFFD, a long one ends in `…`, an empty one is `fallback`."""
+    if not text or not text.strip():
+        return fallback
+    if text.isprintable() and len(text) * 4 <= MAX_NAME_BYTES:
+        return text
+    safe = "".join(REPLACED if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
+    return _cut(safe, MAX_NAME_BYTES)
+
+
+def fit_text(text: str | None) -> str | None:
+    """A session or a project: a long one ends in `…`; None where there is nothing."""
+    return _cut(text, MAX_TEXT_BYTES) if text else None
+
+
+def _cut(text: str, limit: int) -> str:
+    data = text.encode(errors="replace")
+    if len(data) <= limit:
+        return text
+    return data[: limit - len(CUT.encode())].decode(errors="ignore") + CUT

@@ -1,0 +1,66 @@
+"""What a collection found and what became of it: frozen values for screens and for JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent's logs. What was read and not counted is told apart by its reason."""
+
+    name: str
+    files: int = 0
+    """Logs that were read."""
+    bytes: int = 0
+    calls: int = 0
+    """Calls recorded."""
+    duplicates: int = 0
+    """Calls known already, and lines that restate one."""
+    replayed: int = 0
+    """Lines copied from another session's history."""
+    set_aside: int = 0
+    """Lines and files that could not be read, and calls that could not be recorded."""
+
+
+class AgentTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """What one agent's collected calls come to."""
+
+    agent_id: str
+    used: int
+    """Counted tokens."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    last_used: float | None
+    """Unix seconds."""
+
+
+class ModelTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model's collected calls come to."""
+
+    model: str
+    used: int
+    """Counted tokens."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a collector has recorded since it began."""
+
+    records: int
+    total_tokens: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    agents: tuple[AgentTotal, ...]
+    """Most used first."""
+    models: tuple[ModelTotal, ...]
+    """Most used first."""
+    sources: tuple[SourceTotal, ...]
+    notes: tuple[str, ...] = ()
+    """What a person should know of what was not counted; may hold paths from outside."""
+    trouble: str | None = None
+    """Why recording does not work just now, while following."""
