@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Context, Decimal
 from typing import Literal
 
 from budgauge.config import BudgetConfig
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
 from budgauge.totals import Totals
+
+_EXACT = Context(prec=80)
 
 Severity = Literal["ok", "warning", "exceeded"]
 
@@ -77,12 +80,17 @@ def severity(used: int, limit: int | None, threshold: float) -> Severity:
         return "ok"
     if used >= limit:
         return "exceeded"
-    return "warning" if used * 100 >= threshold * limit else "ok"
+    return "warning" if _reached(used, limit, threshold) else "ok"
+
+
+def _reached(used: int, limit: int, threshold: float) -> bool:
+    """Exact, because a float's product may lie just above the threshold that was meant."""
+    return used * 100 >= _EXACT.multiply(limit, Decimal(str(threshold)))
 
 
 def warning_due(config: BudgetConfig, used: int) -> bool:
     """Does usage stand at or over the warning threshold of the total?"""
-    return bool(config.total_budget) and used * 100 >= config.warning_threshold * config.total_budget
+    return bool(config.total_budget) and _reached(used, config.total_budget, config.warning_threshold)
 
 
 def warning_message(config: BudgetConfig, used: int) -> str:

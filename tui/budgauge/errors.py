@@ -1,20 +1,20 @@
 """Every error budgauge raises, in one tree, each with advice on what to do next.
 
-    BudgaugeError
-    ├── ConfigError (ValueError)        a wrong value in a file, a variable or an option
-    ├── RecordError (ValueError)        a usage record that must not be written
-    │   └── DuplicateIdError            its id is known, with other content
-    ├── RefusedError                    the budget forbids it
-    │   ├── AgentLimitExceededError     an agent's own limit, or its family's
-    │   └── BudgetExceededError         the total budget
-    ├── ResetError                      nothing to undo, or someone else reset in between
-    ├── SourceError                     an agent's session logs cannot be read or collected
-    ├── PriceError                      the price table cannot be read
-    └── LedgerError
-        ├── LedgerRefusedError          what stands at the path is no ledger we may write
-        ├── LedgerReadError             a system call failed while reading
-        ├── LedgerWriteError            a system call failed while writing; nothing acknowledged
-        └── LockTimeoutError            another writer held the lock for too long
+BudgaugeError
+├── ConfigError (ValueError)        a wrong value in a file, a variable or an option
+├── RecordError (ValueError)        a usage record that must not be written
+│   └── DuplicateIdError            its id is known, with other content
+├── RefusedError                    the budget forbids it
+│   ├── AgentLimitExceededError     an agent's own limit, or its family's
+│   └── BudgetExceededError         the total budget
+├── ResetError                      nothing to undo, or someone else reset in between
+├── SourceError                     an agent's session logs cannot be read or collected
+├── PriceError                      the price table cannot be read
+└── LedgerError
+    ├── LedgerRefusedError          what stands at the path is no ledger we may write
+    ├── LedgerReadError             a system call failed while reading
+    ├── LedgerWriteError            a system call failed while writing; nothing acknowledged
+    └── LockTimeoutError            another writer held the lock for too long
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ __all__ = [
 ]
 
 OVER_BUDGET_HINT = (
-    "Raise the budget or limit, reset at a billing boundary, shorten prompts, "
-    "use a cheaper model, or split the work."
+    "Raise the budget or limit, reset at a billing boundary, shorten prompts, use a cheaper model, or split the work."
 )
 
 

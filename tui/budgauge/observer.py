@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from budgauge.config import BudgetConfig
-from budgauge.config.load import Loaded, Options, load
+from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing import ModelPrice, PriceBook, cache_folder, lookup_in_child
-from budgauge.snapshot import Problem, Snapshot, take_snapshot
+from budgauge.snapshot import Snapshot, ledger_problems, take_snapshot
 from budgauge.tracker import TokenBudgetTracker
 
 SETTLE_SECONDS = 0.25
@@ -60,7 +60,9 @@ class Observer:
 
         What was looked up is kept in `cache`, by default the user's cache folder.
         """
-        self._watch = ConfigWatch(lambda: load(options, env=env, start=start), monotonic)
+        # The folder is taken once: the working directory may be removed while we run.
+        folder = working_folder() if start is None else start
+        self._watch = ConfigWatch(lambda: load(options, env=env, start=folder), monotonic)
         self._monotonic = monotonic
         self._cache = cache or cache_folder()
         self._lookup = _Lookup()
@@ -98,7 +100,7 @@ class Observer:
     def folders(self) -> tuple[Path, ...]:
         """The folders to watch: those that hold the ledger and the config files."""
         folders = [self.loaded.ledger.path.parent, *(path.parent for path in self.loaded.files)]
-        return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
+        return tuple(dict.fromkeys(folder for folder in folders if os.path.isdir(folder)))
 
     def reset(self, agent_id: str | None = None) -> str:
         """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""
@@ -170,15 +172,6 @@ class Observer:
         return tuple(notices)
 
 
-def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
-    """What of the file was set aside."""
-    if not reader.fault_count:
-        return ()
-    first = reader.faults[0]
-    message = f"lines that are no records were set aside; the first at byte {first.offset}: {first.reason}"
-    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)
-
-
 class ConfigWatch:
     """The config in force, read again when its files changed and then stayed still for a moment."""
 
@@ -189,8 +182,9 @@ class ConfigWatch:
         """The last good config."""
         self.trouble: str | None = None
         """Why the files as they are now cannot be used; the last good config stays in force."""
-        self._read = self._signature()
-        self._seen, self._seen_at = self._read, 0.0
+        # Not known to be what was just read: it may have changed in between.
+        self._read: tuple[object, ...] | None = None
+        self._seen, self._seen_at = self._signature(), monotonic()
 
     def poll(self) -> bool:
         """Look at the files; True if another config is in force now."""
@@ -205,7 +199,8 @@ class ConfigWatch:
         except ConfigError as error:
             self.trouble = str(error)
             return False
-        self.trouble = self._lost(loaded)
+        changed = loaded.config != self.loaded.config
+        self.trouble = self._lost(loaded) if changed else None
         if self.trouble or loaded == self.loaded:
             return False
         self.loaded = loaded

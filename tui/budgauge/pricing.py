@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from binascii import crc32
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from pathlib import Path
@@ -178,9 +179,15 @@ def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
     if path is None:
         return {}
     try:
-        return _cache_decoder.decode(path.read_bytes())
+        checksum, _, content = path.read_bytes().partition(b"\n")
+        return _cache_decoder.decode(content) if checksum == _checksum(content) else {}
     except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return {}
+
+
+def _checksum(content: bytes) -> bytes:
+    """So that a damaged cache cannot pass for other prices."""
+    return b"%08x" % crc32(content)
 
 
 def _write_cache(path: Path, prices: dict[str, ModelPrice | None]) -> None:
@@ -191,7 +198,8 @@ def _write_cache(path: Path, prices: dict[str, ModelPrice | None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.json.encode(prices))
+            content = msgspec.json.encode(prices)
+            file.write(_checksum(content) + b"\n" + content)
         os.replace(temporary, path)
     except OSError:
         return

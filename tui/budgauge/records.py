@@ -181,11 +181,8 @@ def decode_line(line: bytes) -> Record | str:
             line.decode()
         if _is_deep(line):
             return _DEEP
-        record: Record
-        if b'"type"' in line and _type_of(line) is not None:
-            record = _control.decode(line)
-        else:
-            record = _usage.decode(line)
+        typed = b'"type"' in line and _type_of(line) is not None
+        record: Record = _control.decode(line) if typed else _usage.decode(line)
     except UnicodeDecodeError as error:
         return f"not UTF-8: {error.reason}"
     except RecursionError:
@@ -332,8 +329,8 @@ def make_usage(
     ):
         if of > whole:
             raise RecordError(f"{part} is {of}, more than the {whole} tokens it is part of")
-    for field, text in (("id", id), ("session", session), ("project", project), ("source", source)):
-        check_text(field, text)
+    for name, text in (("id", id), ("session", session), ("project", project), ("source", source)):
+        check_text(name, text)
     return Usage(
         agent_id,
         model,

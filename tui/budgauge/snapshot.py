@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,6 +12,9 @@ from budgauge.budget import Severity, Spending, percentage, severity, warning_du
 from budgauge.config import BudgetConfig
 from budgauge.pricing import PriceBook
 from budgauge.totals import GroupKey, Sums, Totals
+
+if TYPE_CHECKING:
+    from budgauge.ledger.reader import LedgerReader
 
 _EXACT = Context(prec=80)
 
@@ -208,9 +212,7 @@ def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
         if family.endswith("/*"):
             used = spending.by_family(family)
             state = severity(used, limit, config.warning_threshold)
-            rows.append(
-                FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state)
-            )
+            rows.append(FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state))
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
 
 
@@ -280,3 +282,12 @@ def fold_problems(totals: Totals) -> tuple[Problem, ...]:
     """What was odd in the records themselves."""
     odd = {**totals.flagged, **totals.set_aside}
     return tuple(Problem(kind=kind, count=count, message=_ODDITIES[kind]) for kind, count in sorted(odd.items()))
+
+
+def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
+    """What of the file was set aside."""
+    if not reader.fault_count:
+        return ()
+    first = reader.faults[0]
+    message = f"lines that are no records were set aside; the first at byte {first.offset}: {first.reason}"
+    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)

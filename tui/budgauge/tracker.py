@@ -6,17 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from budgauge.budget import Spending, refusal, warning_due, warning_message
 from budgauge.config import BudgetConfig
-from budgauge.errors import DuplicateIdError, RefusedError, ResetError
+from budgauge.errors import DuplicateIdError, LedgerError, RefusedError, ResetError
 from budgauge.pricing import PriceBook, cache_folder
-from budgauge.records import Record, Reset, UndoReset, Usage, check_count, check_name, make_usage
-from budgauge.snapshot import Snapshot, take_snapshot
-from budgauge.totals import Totals
+from budgauge.records import Record, Reset, UndoReset, Usage, check_count, check_name, check_record, make_usage
+from budgauge.snapshot import Problem, Snapshot, ledger_problems, take_snapshot
+from budgauge.totals import Bucket, BucketOf, Totals
 
 Now = Callable[[], float]
 
@@ -26,43 +26,70 @@ class _Memory:
 
     path: Path | None = None
 
-    def __init__(self) -> None:
-        self.totals = Totals()
+    def __init__(self, bucket_of: BucketOf) -> None:
+        self.totals = Totals(bucket_of)
+        self.problems: tuple[Problem, ...] = ()
+        self._bucket_of = bucket_of
+        self._records: list[Record] = []
 
     def refresh(self) -> None:
         """Nothing can be new."""
 
+    def refold(self) -> None:
+        """Fold afresh, with other price buckets."""
+        self.totals = Totals(self._bucket_of)
+        self.totals.add(self._records)
+
     @contextmanager
     def transaction(self) -> Iterator[Callable[[Record], None]]:
         """Append to the fold itself."""
-        yield lambda record: self.totals.add([record])
+
+        def append(record: Record) -> None:
+            self._records.append(record)
+            self.totals.add([record])
+
+        yield append
 
 
 class _Shared:
     """Records in a ledger file, shared by all processes."""
 
-    def __init__(self, path: Path, *, sync: bool) -> None:
+    def __init__(self, path: Path, bucket_of: BucketOf, *, sync: bool) -> None:
         from budgauge.ledger.reader import LedgerReader
 
         self.path = path
         self.sync = sync
-        self._reader = LedgerReader(path)
+        self._reader = LedgerReader(path, bucket_of)
 
     @property
     def totals(self) -> Totals:
         """The fold of what was read."""
         return self._reader.totals
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What of the file was set aside."""
+        return ledger_problems(self._reader)
+
     def refresh(self) -> None:
         """Fold in what others added."""
         self._reader.refresh()
+
+    def refold(self) -> None:
+        """Fold afresh, with other price buckets."""
+        self._reader.refold()
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[[Record], None]]:
         """Hold the lock, with everything that others wrote folded in."""
         from budgauge.ledger.append import locked
 
+        if not self._reader.exists:
+            # The long first reading is not for the time when others wait; what is wrong shows under the lock.
+            with suppress(LedgerError):
+                self._reader.refresh()
         with locked(self.path, sync=self.sync) as ledger:
+            ledger.seal()
             self._reader.refresh(ledger.fd)
 
             def append(record: Record) -> None:
@@ -83,7 +110,10 @@ class TokenBudgetTracker:
         self, config: BudgetConfig | None = None, *, ledger: str | os.PathLike[str] | None = None, now: Now = time.time
     ) -> None:
         self._config = config or BudgetConfig()
-        self._store = _Memory() if ledger is None else _Shared(Path(ledger), sync=self._config.sync)
+        self._prices: PriceBook | None = None
+        self._budget_is_default = False
+        sync = self._config.sync
+        self._store = _Memory(self._bucket_of) if ledger is None else _Shared(Path(ledger), self._bucket_of, sync=sync)
         self._now = now
         self._mutex = threading.RLock()
         self._warned = False
@@ -99,7 +129,9 @@ class TokenBudgetTracker:
         from budgauge.config.load import Options, load
 
         loaded = load(Options(config=config, ledger=ledger))
-        return cls(loaded.config, ledger=loaded.ledger.path)
+        tracker = cls(loaded.config, ledger=loaded.ledger.path)
+        tracker._budget_is_default = loaded.budget_is_default
+        return tracker
 
     @property
     def config(self) -> BudgetConfig:
@@ -131,7 +163,19 @@ class TokenBudgetTracker:
 
     def report(self, usage: Usage, *, spent: bool = False) -> bool:
         """`report_usage` for a record that is made already."""
-        with self._mutex, self._store.transaction() as append:
+        check_record(usage)
+        with self._mutex:
+            try:
+                added = self._record(usage, spent)
+            except RefusedError:
+                self._warn()
+                raise
+            self._warn()
+            return added
+
+    def _record(self, usage: Usage, spent: bool) -> bool:
+        with self._store.transaction() as append:
+            self._rearm()
             known = self._store.totals.known(usage)
             if known is False:
                 raise DuplicateIdError(
@@ -142,7 +186,6 @@ class TokenBudgetTracker:
                 if not spent:
                     self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
                 append(usage)
-            self._warn()
             return known is None
 
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
@@ -187,20 +230,26 @@ class TokenBudgetTracker:
         """Everything at once. Models whose price was not looked up yet are looked up here."""
         with self._mutex:
             self._store.refresh()
-            totals = self._store.totals
-            prices = PriceBook(self._config.prices, folder=cache_folder())
-            prices.resolve({model for _, model, _ in totals.groups})
-            return take_snapshot(totals, self._config, prices, ledger=str(self._store.path or ""))
+            prices = self._resolved_prices()
+            return take_snapshot(
+                self._store.totals,
+                self._config,
+                prices,
+                budget_is_default=self._budget_is_default,
+                ledger=str(self._store.path or ""),
+                problems=self._store.problems,
+            )
 
     def update_config(self, config: BudgetConfig) -> None:
         """Go on with other rules; what was used stays."""
         with self._mutex:
-            self._config = config
+            if config.prices != self._config.prices:
+                self._prices = None
+            self._config, self._budget_is_default = config, False
             if isinstance(self._store, _Shared):
                 self._store.sync = config.sync
             self._store.refresh()
-            if not warning_due(config, self._spending.by_all()):
-                self._warned = False
+            self._rearm()
 
     def reset(self, agent_id: str | None = None, *, by: str = "library") -> str:
         """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`."""
@@ -210,8 +259,7 @@ class TokenBudgetTracker:
             used = self._spending.by_all()
             reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, used)
             append(reset)
-            if not warning_due(self._config, self._spending.by_all()):
-                self._warned = False
+            self._rearm()
             return reset.id
 
     def undo_reset(self) -> str:
@@ -231,6 +279,23 @@ class TokenBudgetTracker:
         error = refusal(self._config, self._spending, agent_id, requested)
         if error is not None:
             raise error
+
+    def _bucket_of(self, model: str) -> Callable[[int, float], Bucket] | None:
+        return self._prices.bucket_of(model) if self._prices else None
+
+    def _resolved_prices(self) -> PriceBook:
+        """Prices of all models used, with the fold's buckets made for them."""
+        first = self._prices is None
+        prices = self._prices = self._prices or PriceBook(self._config.prices, folder=cache_folder())
+        changed = prices.resolve({model for _, model, _ in self._store.totals.groups})
+        if first or changed:
+            self._store.refold()
+        return prices
+
+    def _rearm(self) -> None:
+        """Usage below the threshold: the next time it is reached is news again."""
+        if not warning_due(self._config, self._spending.by_all()):
+            self._warned = False
 
     def _warn(self) -> None:
         """Log the warning once while usage stands at or over the threshold."""

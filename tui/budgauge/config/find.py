@@ -13,7 +13,7 @@ from budgauge.errors import ConfigError
 
 LEDGER_NAME = "token_usage.jsonl"
 _NAMES = ("token_budget.toml", "config.toml")
-"""Either may hold the table; the first is read instead of the second, because Codex warns of tables it does not know."""
+"""Either may hold the table. The first is read instead of the second: Codex warns of tables it does not know."""
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
@@ -34,11 +34,12 @@ def read_folder(folder: Path) -> Table | None:
         if found is None:
             continue
         document, text = found
-        if TABLE not in document and name == _NAMES[0] and document:
+        if TABLE in document:
+            return check_table(folder / name, document, text)
+        if name == _NAMES[0] and document:
             raise ConfigError(
                 f"{folder / name}: holds no [{TABLE}] table", hint=f"Put the line [{TABLE}] above its keys."
             )
-        return check_table(folder / name, document, text) if TABLE in document else None
     return None
 
 
@@ -74,17 +75,22 @@ def find_ledger(
         return Place(start / env["CODEX_TOKEN_LEDGER"], "$CODEX_TOKEN_LEDGER")
     for table in (project, user):
         if table is not None and ("ledger",) in table.values:
-            path = table.path.parent / Path(table.values["ledger",]).expanduser()
+            path = table.path.parent / _expanded(table.values["ledger",], env)
             if table is project:
                 return _inside_project(path, table)
             return Place(path, str(table.path))
     if project is not None:
         return _inside_project(project.path.parent / LEDGER_NAME, project)
-    if codex_home(env).is_dir():
+    if os.path.isdir(codex_home(env)):
         return Place(codex_home(env) / LEDGER_NAME, "default")
     from platformdirs import user_data_path
 
     return Place(user_data_path("budgauge", appauthor=False) / LEDGER_NAME, "default")
+
+
+def _expanded(path: str, env: Mapping[str, str]) -> Path:
+    """With a leading `~/` as the user's home."""
+    return home_folder(env) / path[2:] if path.startswith("~/") else Path(path)
 
 
 def _inside_project(path: Path, table: Table) -> Place:

@@ -44,31 +44,41 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         return ("total_budget",) not in self.origins
 
 
-def load(
-    options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
-) -> Loaded:
+def load(options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None) -> Loaded:
     """Find and join the layers: user file, project file, environment, options. Raises ConfigError.
 
     `start` is the folder from which a project's config is looked for, the working directory by default.
     """
     env = os.environ if env is None else env
-    start = Path.cwd() if start is None else start
+    start = working_folder() if start is None else start
+    project: Table | None = None
+    user: Table | None
     if options.config is not None:
         files: tuple[Path, ...] = (start / options.config,)
-        project, user = None, _read_named(files[0])
+        user = _read_named(files[0])
     else:
         files = config_files(start, env)
         project, user = _read_project(start, env), read_folder(codex_home(env))
     tables = [table for table in (user, project) if table is not None]
     values, origins = _join(tables, env)
     return Loaded(
-        config=_build(values),
+        config=_build(values, origins),
         ledger=find_ledger(options.ledger, project, user, env, start),
         origins=origins,
         warnings=tuple(warning for table in tables for warning in table.warnings),
         files=files,
         found=tuple(table.path for table in tables),
     )
+
+
+def working_folder() -> Path:
+    """The working directory. Raises ConfigError if it was removed."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the working directory cannot be read: {error.strerror}", hint="Change to a folder that exists: cd"
+        ) from error
 
 
 def _read_named(path: Path) -> Table:
@@ -118,7 +128,7 @@ def _integer(variable: str, text: str) -> int:
 
 
 def _percent(variable: str, text: str) -> float:
-    number = float(text) if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", text, re.ASCII) else text
+    number = Decimal(text) if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", text, re.ASCII) else text
     try:
         check_percent(f"${variable}", number)
     except ConfigError as error:
@@ -129,7 +139,7 @@ def _percent(variable: str, text: str) -> float:
 _PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")
 
 
-def _build(values: dict[Keys, Any]) -> BudgetConfig:
+def _build(values: dict[Keys, Any], origins: dict[Keys, str]) -> BudgetConfig:
     """The config that checked values make."""
     settings: dict[str, Any] = {key: values[key,] for key in _PLAIN_KEYS if (key,) in values}
     for key in ("warning_threshold", "untracked_buffer"):
@@ -143,7 +153,7 @@ def _build(values: dict[Keys, Any]) -> BudgetConfig:
             prices.setdefault(keys[1], {})[keys[2]] = value
     return BudgetConfig(
         **settings,
-        cycle=_cycle(_section(values, "cycle")),
+        cycle=_cycle(_section(values, "cycle"), origins),
         notify=Notify(**_section(values, "notify")),
         per_agent_limits=_section(values, "per_agent_limits"),
         prices={model: _price(entry) for model, entry in prices.items()},
@@ -155,14 +165,16 @@ def _section(values: dict[Keys, Any], name: str) -> dict[str, Any]:
     return {keys[1]: value for keys, value in values.items() if keys[0] == name}
 
 
-def _cycle(section: dict[str, Any]) -> Cycle | None:
+def _cycle(section: dict[str, Any], origins: dict[Keys, str]) -> Cycle | None:
     if not section:
         return None
     if "period" not in section:
-        raise ConfigError(f'{TABLE}.cycle has no period: must be "daily", "weekly" or "monthly"')
+        where = origins["cycle", next(iter(section))]
+        raise ConfigError(f'{where}: {TABLE}.cycle has no period: must be "daily", "weekly" or "monthly"')
     cycle = Cycle(**section)
     if cycle.period == "weekly" and cycle.day > 7:
-        raise ConfigError(f"{TABLE}.cycle.day = {cycle.day}: must be an ISO weekday (1 to 7) for weekly")
+        where = origins["cycle", "day"]
+        raise ConfigError(f"{where}: {TABLE}.cycle.day = {cycle.day}: must be an ISO weekday (1 to 7) for weekly")
     return cycle
 
 
@@ -173,4 +185,3 @@ def _price(entry: dict[str, Any]) -> PriceOverride:
 def _number(value: Any) -> float:
     """A percentage as int where it is whole, so that it is shown as it was written."""
     return int(value) if value == int(value) else float(value)
-

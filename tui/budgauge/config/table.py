@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import tomli
 
-from budgauge.config.model import check_percent, check_tokens, show
+from budgauge.config.model import PriceOverride, check_percent, check_price, check_tokens, show
 from budgauge.errors import ConfigError
 
 Value = Any  # TOML's values: what each key may hold is checked by its own function
@@ -70,8 +70,13 @@ class _Site(msgspec.Struct):
     warnings: list[str]
 
     def where(self, keys: Keys) -> str:
-        line = line_of(self.text, (TABLE, *keys))
+        line = self.line(keys)
         return f"{self.path}, line {line}" if line else str(self.path)
+
+    def line(self, keys: Keys) -> int | None:
+        """Where a value stands; for one in an inline table, where that begins."""
+        lines = (line_of(self.text, (TABLE, *keys[:end])) for end in range(len(keys), 0, -1))
+        return next((line for line in lines if line), None)
 
     def fail(self, keys: Keys, value: Value, allowed: str) -> ConfigError:
         return ConfigError(
@@ -101,12 +106,6 @@ def _text(_key: str, value: Value) -> None:
         raise ConfigError(": must be a text that is not empty")
 
 
-def _price(_key: str, value: Value) -> None:
-    number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
-    if not number or not Decimal(value).is_finite() or value < 0:
-        raise ConfigError(": must be a number of US dollars per 1,000 tokens, 0 or more")
-
-
 def _day(_key: str, value: Value) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:
         raise ConfigError(": must be a day of the month (1 to 31), or an ISO weekday (1 to 7) for weekly")
@@ -127,10 +126,7 @@ class _Each(msgspec.Struct, frozen=True):
     entry: Any
 
 
-_PRICE = {
-    key: _price
-    for key in ("prompt_per_1k", "completion_per_1k", "cached_per_1k", "cache_write_per_1k", "cache_write_1h_per_1k")
-}
+_PRICE = dict.fromkeys(PriceOverride.__struct_fields__, check_price)
 _SCHEMA: dict[str, Any] = {
     "total_budget": check_tokens,
     "warning_threshold": check_percent,
@@ -168,7 +164,7 @@ def _check(value: Value, schema: Any, keys: Keys, site: _Site) -> None:
         except ConfigError as error:
             raise site.fail(keys, value, str(error).partition(": must be ")[2]) from None
         site.values[keys] = value
-        if line := line_of(site.text, (TABLE, *keys)):
+        if line := site.line(keys):
             site.lines[keys] = line
 
 

@@ -8,11 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
-from budgauge.ledger.reader import open_ledger
+from budgauge.ledger.reader import kind_of, open_ledger
 from budgauge.ledger.tail import MAX_LINE_BYTES
 from budgauge.records import Record, decode, encode
 
@@ -27,32 +27,53 @@ class Transaction:
         self._path = path
         self._sync = sync
 
+    def seal(self) -> None:
+        """End a torn last line, left by a writer that died, so that what it holds is read before anything is decided.
+
+        Raises LedgerWriteError.
+        """
+        try:
+            size, torn = self._end()
+            if torn:
+                self._write(b"\n", size)
+        except OSError as error:
+            raise self._failure(error) from error
+
     def append(self, record: Record) -> None:
         """Write one record; when this returns, the line stands in the file (with `sync`, on the disk).
 
-        A torn last line, left by a writer that died, is ended first. Raises LedgerWriteError
-        if any system call fails; the record is then not in the ledger.
+        Raises LedgerWriteError if any system call fails; what was written of the record is then
+        taken back, unless that fails too.
         """
         try:
-            size = os.fstat(self.fd).st_size
-            torn = size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
-            data = (b"\n" if torn else b"") + encode(record)
-            written = os.write(self.fd, data)
+            size, torn = self._end()
+            self._write((b"\n" if torn else b"") + encode(record), size)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _end(self) -> tuple[int, bool]:
+        """The file's size, and whether its last line has no end."""
+        size = os.fstat(self.fd).st_size
+        return size, size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
+
+    def _write(self, data: bytes, size: int) -> None:
+        written = os.write(self.fd, data)
+        try:
             if written != len(data):
-                self._take_back(size, written)
                 raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
             if self._sync:
                 os.fsync(self.fd)
-        except OSError as error:
-            raise LedgerWriteError(
-                f"{self._path}: the record was not written: {error.strerror}",
-                hint="Free some space or mend the disk, then try again; the ledger itself is sound.",
-            ) from error
+        except OSError:
+            # Not if someone without the lock has added to it meanwhile.
+            if os.fstat(self.fd).st_size == size + written:
+                os.ftruncate(self.fd, size)
+            raise
 
-    def _take_back(self, size: int, written: int) -> None:
-        """Cut off a partial line, unless someone without the lock has added to it meanwhile."""
-        if os.fstat(self.fd).st_size == size + written:
-            os.ftruncate(self.fd, size)
+    def _failure(self, error: OSError) -> LedgerWriteError:
+        return LedgerWriteError(
+            f"{self._path}: the record was not written: {error.strerror}",
+            hint="Free some space or mend the disk, then try again; the ledger itself is sound.",
+        )
 
 
 @contextmanager
@@ -63,12 +84,28 @@ def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECO
     path is not ours to write, LedgerWriteError if it cannot be opened.
     """
     deadline = time.monotonic() + timeout
-    fd = _open_locked(path, deadline)
+    with _typed(path):
+        fd = _open_locked(path, deadline)
     try:
-        _check_is_ledger(path, fd)
+        with _typed(path):
+            _check_is_ledger(path, fd)
         yield Transaction(path, fd, sync=sync)
     finally:
+        # A process forked meanwhile holds the same open file: closing ours would not free the lock.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
+
+
+@contextmanager
+def _typed(path: Path) -> Iterator[None]:
+    """Errors of the system as LedgerWriteError."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerWriteError(
+            f"{path}: cannot be used: {error.strerror}", hint="Check the disk; nothing was recorded."
+        ) from error
 
 
 def _open_locked(path: Path, deadline: float) -> int:
@@ -94,6 +131,8 @@ def _open_for_append(path: Path) -> int:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return open_ledger(path, flags)
     except LedgerReadError as error:
+        if kind_of(path) in ("a file", "missing"):
+            raise LedgerWriteError(str(error), hint="Check its permissions and the disk.") from error
         raise LedgerRefusedError(str(error), hint=error.hint) from error
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be made: {error.strerror}", hint="Name another ledger.") from error
@@ -120,9 +159,21 @@ def _lock(path: Path, fd: int, deadline: float) -> int:
     if waiter.wait(deadline - time.monotonic()):
         return fd
     raise LockTimeoutError(
-        f"{path}: another process has held the ledger's lock for too long",
+        f"{path}: {_holder(fd)} has held the ledger's lock for too long",
         hint="Find it with `fuser` or `lsof` on that file; nothing was recorded.",
     )
+
+
+def _holder(fd: int) -> str:
+    """Who holds a file's lock, where Linux tells."""
+    status = os.fstat(fd)
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with suppress(OSError, UnicodeDecodeError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()
+            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == place and fields[4].isdigit():
+                return f"process {fields[4]}"
+    return "another process"
 
 
 class _Waiter:
@@ -148,7 +199,7 @@ class _Waiter:
                 self._given_up = True
                 return False
         if self._failed is not None:
-            raise LedgerWriteError(f"the ledger cannot be locked: {self._failed.strerror}")
+            raise self._failed
         return True
 
     def _run(self) -> None:
@@ -168,8 +219,7 @@ def _check_is_ledger(path: Path, fd: int) -> None:
     head = os.pread(fd, MAX_LINE_BYTES, 0)
     if not head:
         return
-    whole = head[: head.rfind(b"\n") + 1] or head + b"\n"
-    if not decode(whole).records:
+    if not any(decode(line + b"\n").records for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
         raise LedgerRefusedError(
             f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
             hint="Name another ledger, or move this file away.",

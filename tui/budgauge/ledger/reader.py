@@ -99,7 +99,12 @@ def open_ledger(path: Path, flags: int) -> int:
         raise
     except OSError as error:
         raise LedgerReadError(_why_not(path, error), hint="Name another ledger, or move what stands there.") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError as error:
+        os.close(fd)
+        raise LedgerReadError(_why_not(path, error), hint="Check the disk.") from error
+    if not regular:
         os.close(fd)
         raise LedgerReadError(
             f"{path}: is {kind_of(path)}, not a ledger file", hint="Name another ledger, or move what stands there."

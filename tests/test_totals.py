@@ -1,0 +1,243 @@
+"""The fold: sums by agent, model and bucket, with resets, undos and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgauge import totals as totals_module
+from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
+from budgauge.totals import Bucket, Sums, Totals
+from usage import usage
+
+
+def folded(*records: Record) -> Totals:
+    totals = Totals()
+    totals.add(records)
+    return totals
+
+
+def used(totals: Totals) -> dict[str, int]:
+    return {agent_id: total for agent_id, (total, _) in totals.spent.items()}
+
+
+def test_calls_add_up_by_agent_model_and_in_total() -> None:
+    totals = folded(usage("a", 10, 5), usage("a", 1, 1, model="m2", timestamp=9e9), usage("b", 100, 0))
+    assert used(totals) == {"a": 17, "b": 100}
+    assert totals.spent_by_all == (117, 0)
+    assert totals.groups["a", "gpt-4", (0, 0)] == Sums(
+        calls=1, prompt=10, completion=5, total=15, last_used=1_767_225_600
+    )
+    assert totals.groups["a", "m2", (0, 0)].last_used == 9e9
+
+
+def test_parts_are_summed() -> None:
+    parts: dict[str, Any] = {"cached_tokens": 4, "cache_write_tokens": 5, "cache_write_1h_tokens": 2}
+    totals = folded(usage(**parts), usage(**parts))
+    sums = totals.groups["a", "gpt-4", (0, 0)]
+    assert (sums.cached, sums.cache_write, sums.cache_write_1h) == (8, 10, 4)
+    assert totals.spent_by_all == (30, 8)
+    assert totals.flagged == {}
+
+
+@pytest.mark.parametrize(("stated", "counted"), [(20, 20), (3, 15)])
+def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
+    totals = folded(usage(total_tokens=stated))
+    assert used(totals) == {"a": counted}
+    assert totals.flagged == {"total_mismatch": 1}
+
+
+@pytest.mark.parametrize(
+    ("parts", "counted"),
+    [
+        ({"cached_tokens": 11}, (10, 0, 0)),
+        ({"cached_tokens": 6, "cache_write_tokens": 6}, (6, 4, 0)),
+        ({"cache_write_tokens": 4, "cache_write_1h_tokens": 5}, (0, 4, 4)),
+        ({"cache_write_1h_tokens": 5}, (0, 0, 0)),
+        ({"reasoning_tokens": 6}, (0, 0, 0)),
+    ],
+)
+def test_parts_larger_than_the_whole_are_clipped(parts: dict[str, Any], counted: tuple[int, int, int]) -> None:
+    totals = folded(usage(**parts))
+    sums = totals.groups["a", "gpt-4", (0, 0)]
+    assert (sums.cached, sums.cache_write, sums.cache_write_1h) == counted
+    assert used(totals) == {"a": 15}
+    assert totals.flagged == {"parts_clipped": 1}
+
+
+def test_an_id_counts_once_whatever_its_timestamp() -> None:
+    totals = folded(usage(id="x"), usage(id="x", timestamp=1), usage(id="x", cached_tokens=0))
+    assert used(totals) == {"a": 15}
+    assert totals.set_aside == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"agent_id": "b"},
+        {"model": "m"},
+        {"prompt": 11},
+        {"completion": 6},
+        {"total_tokens": 99},
+        {"cached_tokens": 1},
+        {"cache_write_tokens": 1},
+        {"reasoning_tokens": 1},
+        {"session": "s"},
+        {"project": "p"},
+        {"source": "s"},
+    ],
+)
+def test_an_id_with_other_content_is_set_aside(other: dict[str, Any]) -> None:
+    totals = folded(usage(id="x"), usage(id="x", **other))
+    assert used(totals) == {"a": 15}
+    assert totals.set_aside == {"id_conflict": 1}
+
+
+def test_an_id_outlives_a_reset() -> None:
+    totals = folded(usage(id="x"), Reset(2, "r"), usage(id="x"))
+    assert used(totals) == {}
+    assert totals.known(usage(id="x")) is True
+    assert totals.known(usage(id="x", prompt=9)) is False
+    assert totals.known(usage(id="y")) is None
+    assert totals.known(usage()) is None
+
+
+def test_only_the_latest_ids_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totals_module, "KNOWN_IDS", 3)
+    totals = folded(*(usage(id=str(i)) for i in range(4)))
+    assert [totals.known(usage(id=str(i))) for i in range(4)] == [None, True, True, True]
+
+
+def test_settling_counts() -> None:
+    settle = Settle("a", "m", 3, 4, 7, 1, reserve="h")
+    assert used(folded(Reserve(1, "h", "a", 9, 60), settle, Release(1, "h"))) == {"a": 7}
+
+
+def test_a_reset_starts_everyone_afresh_and_an_undo_brings_it_back() -> None:
+    totals = folded(usage("a"), usage("b"), Reset(50, "r"), usage("a", 1, 0))
+    assert (used(totals), totals.since, totals.reset_id) == ({"a": 1}, 50, "r")
+    totals.add([UndoReset(60, "r")])
+    assert (used(totals), totals.since, totals.reset_id) == ({"a": 16, "b": 15}, None, None)
+    assert totals.spent_by_all == (31, 0)
+
+
+def test_a_reset_of_one_agent_leaves_the_others() -> None:
+    totals = folded(usage("a"), usage("a/b"), Reset(50, "r", agent_id="a"))
+    assert (used(totals), totals.since, totals.reset_id) == ({"a/b": 15}, None, "r")
+    assert totals.spent_by_all == (15, 0)
+
+
+def test_only_the_latest_reset_can_be_undone_and_once() -> None:
+    totals = folded(usage(), Reset(1, "r1"), usage(prompt=1), Reset(2, "r2"), UndoReset(3, "r1"))
+    assert (used(totals), totals.set_aside) == ({}, {"undo_without_reset": 1})
+    totals.add([UndoReset(4, "r2"), UndoReset(5, "r2")])
+    assert (used(totals), totals.set_aside) == ({"a": 6}, {"undo_without_reset": 2})
+    totals.add([UndoReset(6, "r1")])
+    assert used(totals) == {"a": 21}
+
+
+def test_resets_cut_by_file_order_not_by_time() -> None:
+    assert used(folded(usage(timestamp=100), Reset(50, "r"), usage("b", timestamp=1))) == {"b": 15}
+
+
+def test_a_reset_line_that_came_twice_is_one_reset() -> None:
+    totals = folded(usage(), Reset(1, "r"), usage(), Reset(1, "r"))
+    assert used(totals) == {"a": 15}
+    totals.add([UndoReset(2, "r")])
+    assert used(totals) == {"a": 30}
+
+
+def test_minutes_hold_usage_whatever_was_reset() -> None:
+    totals = folded(usage(timestamp=59), usage(timestamp=60.5, cached_tokens=2), Reset(61, "r"), usage(timestamp=119))
+    assert totals.minutes == {0: (15, 0), 1: (30, 2)}
+
+
+def test_minutes_are_bounded_and_a_line_from_the_future_pushes_nothing_out() -> None:
+    totals = folded(usage(timestamp=9e9), *(usage(timestamp=60 * minute) for minute in range(10_000)))
+    assert len(totals.minutes) <= 2 * totals_module.KEPT_MINUTES
+    assert all(minute in totals.minutes for minute in range(10_000 - totals_module.KEPT_MINUTES, 10_000))
+
+
+def test_calls_are_told_apart_by_bucket() -> None:
+    def bucket_of(model: str) -> Callable[[int, float], Bucket] | None:
+        return None if model == "plain" else lambda prompt, timestamp: (int(timestamp > 50), int(prompt > 100))
+
+    totals = Totals(bucket_of)
+    totals.add([usage(prompt=p, timestamp=t, model=m) for p in (100, 101) for t in (50, 51) for m in ("plain", "odd")])
+    assert {key[1:]: sums.calls for key, sums in totals.groups.items()} == {
+        ("plain", (0, 0)): 4,
+        **{("odd", (period, tier)): 1 for period in (0, 1) for tier in (0, 1)},
+    }
+
+
+class Model:
+    """The fold in a few lines: all records are kept, and added up afresh when asked."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int, int]] = []
+        self.cuts: list[tuple[str, str | None, list[tuple[str, int, int]]]] = []
+        self.ids: dict[str, Usage] = {}
+
+    def add(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, Usage):
+                if record.id in self.ids:
+                    continue
+                if record.id is not None:
+                    self.ids[record.id] = record
+                total = max(record.total_tokens, record.prompt_tokens + record.completion_tokens)
+                self.lines.append((record.agent_id, total, min(record.cached_tokens or 0, record.prompt_tokens)))
+            elif isinstance(record, Reset) and record.id not in [cut[0] for cut in self.cuts]:
+                gone = [entry for entry in self.lines if record.agent_id in (None, entry[0])]
+                self.lines = [entry for entry in self.lines if entry not in gone]
+                self.cuts.append((record.id, record.agent_id, gone))
+            elif isinstance(record, UndoReset) and self.cuts and self.cuts[-1][0] == record.reset:
+                self.lines += self.cuts.pop()[2]
+
+    def spent(self) -> dict[str, tuple[int, int]]:
+        sums: dict[str, tuple[int, int]] = {}
+        for agent_id, total, cached in self.lines:
+            before = sums.get(agent_id, (0, 0))
+            sums[agent_id] = (before[0] + total, before[1] + cached)
+        return sums
+
+
+few_agents = st.sampled_from(["a", "b", "a/x"])
+few_ids = st.sampled_from(["1", "2", "3"])
+small = st.integers(0, 50)
+records = st.lists(
+    st.builds(usage, few_agents, small, small, cached_tokens=st.none() | small, id=st.none() | few_ids)
+    | st.builds(usage, few_agents, small, small, total_tokens=small)
+    | st.builds(Reset, small, few_ids, st.none() | few_agents)
+    | st.builds(UndoReset, small, few_ids),
+    max_size=30,
+)
+
+
+@given(records, st.integers(0, 30))
+def test_the_fold_agrees_with_a_plain_model(lines: list[Record], cut: int) -> None:
+    totals, model = Totals(), Model()
+    for part in (lines[:cut], lines[cut:]):
+        totals.add(part)
+        model.add(part)
+        spent = model.spent()
+        assert totals.spent == spent
+        assert totals.spent_by_all == (sum(t for t, _ in spent.values()), sum(c for _, c in spent.values()))
+        by_group: dict[str, tuple[int, int]] = {}
+        for (agent_id, _, _), sums in totals.groups.items():
+            by_group[agent_id] = (sums.total, sums.cached)
+        assert by_group == spent
+        assert totals.reset_id == (model.cuts[-1][0] if model.cuts else None)
+
+
+@given(records)
+def test_reading_in_pieces_is_reading_at_once(lines: list[Record]) -> None:
+    pieces = Totals()
+    for record in lines:
+        pieces.add([record])
+    whole = folded(*lines)
+    assert (pieces.groups, pieces.minutes, pieces.set_aside) == (whole.groups, whole.minutes, whole.set_aside)

@@ -1,0 +1,38 @@
+"""Usage records, and what a plain reading of a ledger adds up to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from budgauge.records import Usage, encode
+
+
+def usage(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> Usage:
+    """A record of `prompt` and `completion` tokens; any field can be set."""
+    values: dict[str, Any] = {
+        "agent_id": agent_id,
+        "model": "gpt-4",
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "timestamp": 1_767_225_600,
+    }
+    return Usage(**{**values, **fields})
+
+
+def line(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> bytes:
+    """The same as a line of a ledger."""
+    return encode(usage(agent_id, prompt, completion, **fields))
+
+
+def plain_total(path: Path) -> int:
+    """The tokens of all lines of a ledger without resets, read by the standard library; a repeated id counts once."""
+    total, ids = 0, set()
+    for text in path.read_bytes().split(b"\n"):
+        record = json.loads(text) if text else {"total_tokens": 0}
+        if record.get("id") is None or record["id"] not in ids:
+            ids.add(record.get("id"))
+            total += record["total_tokens"]
+    return total
