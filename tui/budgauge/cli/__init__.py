@@ -1,0 +1,74 @@
+"""The command line. Each command lives in a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from budgauge.cli.options import Failure, common
+from budgauge.config.load import Options
+from budgauge.errors import BudgaugeError
+
+_COMMANDS = {
+    "check": "record",
+    "collect": "collect",
+    "config": "config",
+    "demo": "demo",
+    "record": "record",
+    "reset": "reset",
+    "status": "status",
+}
+"""command → module below budgauge.cli that holds it, as `<command>_command`."""
+
+
+class _Commands(click.Group):
+    """Commands found by name; what goes wrong in one is told in a few lines, never as a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"budgauge.cli.{module}"), f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except BudgaugeError as error:
+            raise Failure.of(error) from error
+        except OSError as error:
+            raise Failure.of_system(error) from error
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from budgauge import __version__
+
+        click.echo(f"budgauge {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.option("--collect", "collecting", is_flag=True, help="Collect from agents' own logs while the monitor is open.")
+@common
+def cli(options: Options, collecting: bool) -> None:
+    """A live token budget for AI coding agents.
+
+    Without a command it opens the monitor.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        if collecting:
+            raise click.UsageError("--collect belongs to the monitor: budgauge --collect")
+        return
+    from budgauge.cli.monitor import open_monitor
+
+    open_monitor(options, collect=collecting)

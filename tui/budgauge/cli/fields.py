@@ -1,0 +1,63 @@
+"""The public field names of a snapshot, as `status --json` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from budgauge.snapshot import Snapshot
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """The snapshot with the public field names; money as unrounded decimal text, everything ASCII."""
+    import json
+
+    return json.dumps(status_fields(snapshot), indent=2)
+
+
+def status_fields(snapshot: Snapshot) -> dict[str, Any]:
+    """The public fields of a snapshot as plain values."""
+    cost = snapshot.cost
+    return {
+        "total_budget": snapshot.total_budget,
+        "total_used": snapshot.total_used,
+        "remaining_budget": snapshot.remaining_budget,
+        "reserved": snapshot.reserved,
+        "usage_percentage": snapshot.usage_percentage,
+        "warning_threshold": snapshot.warning_threshold,
+        "state": snapshot.state,
+        "agent_totals": snapshot.agent_totals,
+        "agents": _pick(snapshot.agents, _AGENT),
+        "families": _pick(snapshot.families, ("family", "used", "limit", "remaining", "state")),
+        "models": _pick(snapshot.models, _MODEL),
+        "cost": {
+            "total_usd": _exact(cost.total_usd),
+            "upper_usd": _exact(cost.upper_usd),
+            "budget_usd": _exact(cost.budget_usd),
+            "unpriced_tokens": cost.unpriced_tokens,
+        },
+        "since": snapshot.since,
+        "reset_id": snapshot.reset_id,
+        "ledger": snapshot.ledger,
+        "problems": _pick(snapshot.problems, ("kind", "count", "message")),
+    }
+
+
+_AGENT = (
+    "agent_id used reserved limit remaining usage_percentage state "
+    "prompt_tokens completion_tokens cached_tokens calls last_used cost_usd"
+).split()
+_MODEL = "model used prompt_tokens completion_tokens cached_tokens cost_usd".split()
+
+
+def _pick(rows: Sequence[object], fields: Sequence[str]) -> list[dict[str, Any]]:
+    return [{field: _exact(getattr(row, field)) for field in fields} for row in rows]
+
+
+def _exact(value: Any) -> Any:
+    """Money as plain decimal text without exponent or idle zeros; anything else as it is."""
+    if not isinstance(value, Decimal):
+        return value
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,80 @@
+"""Collecting beside the monitor: the collector in a thread, to be switched on and off."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from budgauge.errors import BudgaugeError
+from budgauge.observer import Observer
+from budgauge.records import Usage
+from budgauge.text import count
+from budgauge.tracker import TokenBudgetTracker
+
+if TYPE_CHECKING:
+    from budgauge.sources import Report
+
+
+class Following:
+    """Follows agents' logs from the moment it is started; starting and stopping are for one thread."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._report: Report | None = None
+        self._failure: str | None = None
+
+    @property
+    def running(self) -> bool:
+        """Is it collecting just now?"""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def summary(self) -> str:
+        """What it has brought in so far, in a few words."""
+        calls = sum(source.calls for source in self._report.sources) if self._report else 0
+        return f"{count(calls)} calls"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it stopped by itself, or cannot record just now."""
+        return self._failure or (self._report.trouble if self._report else None)
+
+    def start(self) -> None:
+        """Begin, from now on. Another collector on the same ledger shows as trouble, and this one ends."""
+        # Loaded here, because most monitors start without it.
+        from budgauge.cli.collect import make_collector
+
+        if self.running:
+            return
+        self._stop, self._report, self._failure = threading.Event(), None, None
+        loaded = self._observer.loaded
+        tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
+
+        def record(usage: Usage) -> bool:
+            return tracker.report(usage, spent=True)
+
+        collector = make_collector(loaded, record, time.time())
+
+        def run() -> None:
+            try:
+                collector.follow(self._stop, self._take)
+            except BudgaugeError as error:
+                self._failure = str(error)
+            except Exception as error:  # the monitor must stay up, and say what happened
+                self._failure = f"collecting stopped: {type(error).__name__}: {error}"
+
+        self._thread = threading.Thread(target=run, name="budgauge-collect", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._thread = None
+
+    def _take(self, report: Report) -> None:
+        self._report = report

@@ -1,0 +1,72 @@
+"""`budgauge` alone: the monitor on the ledger and config that were found."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from budgauge.cli.following import Following
+from budgauge.config.find import home_folder
+from budgauge.config.load import Options
+from budgauge.observer import Observer
+
+
+def need_terminal() -> None:
+    """Leave with advice where there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the monitor needs a terminal; without one use: budgauge status")
+
+
+def open_monitor(options: Options, *, collect: bool) -> None:
+    """Open the monitor; `collect` switches collecting on from the start."""
+    observer = Observer(options)
+    need_terminal()
+    run_monitor(observer, collect=collect, ledger_option=options.ledger or "")
+
+
+def run_monitor(
+    observer: Observer,
+    *,
+    preferences: Path | None = None,
+    collect: bool = False,
+    demo: bool = False,
+    ledger_option: str = "",
+) -> None:
+    """Run the monitor until it is quit.
+
+    Preferences are kept at their usual place unless another is given; `ledger_option` is the
+    ledger as it was named with --ledger, for commands that the screen tells to paste.
+    """
+    from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.port import FoundLog
+    from budgauge.monitor.preferences import Preferences
+
+    # The monitor shows warnings itself; a log line would be drawn across it.
+    logging.getLogger("budgauge").addHandler(logging.NullHandler())
+
+    def logs() -> Sequence[FoundLog]:
+        from budgauge.sources import found_logs
+
+        return [FoundLog(log.name, str(log.path), log.collectable) for log in found_logs(os.environ, home_folder(os.environ))]
+
+    following = None if demo else Following(observer)
+    app = MonitorApp(
+        observer,
+        collector=following,
+        preferences=Preferences(preferences),
+        found_logs=logs,
+        collect=collect,
+        demo=demo,
+        shown_ledger="simulated agents, nothing is spent" if demo else None,
+        ledger_option=ledger_option,
+    )
+    app.run()
+    if following is not None:
+        following.stop()
+    if app.return_code:
+        sys.exit(app.return_code)

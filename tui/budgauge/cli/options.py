@@ -1,0 +1,73 @@
+"""What every command shares: where config and ledger are named, and how errors are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from budgauge.config.load import Options, load
+from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedError
+from budgauge.text import safe
+from budgauge.tracker import TokenBudgetTracker
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --config and --ledger, which may stand before or after a command; it gets them as `options`.
+
+    What was named after the command wins over what was named before it.
+    """
+
+    @click.option("--config", metavar="FILE", help="A config file that replaces the user's and the project's.")
+    @click.option("--ledger", metavar="FILE", help="The ledger to use.")
+    @click.pass_context
+    @wraps(command)
+    def with_options(
+        ctx: click.Context, /, *args: object, config: str | None, ledger: str | None, **kwargs: object
+    ) -> object:
+        outer: Options = ctx.obj or Options()
+        ctx.obj = Options(config=config or outer.config, ledger=ledger or outer.ledger)
+        return command(*args, options=ctx.obj, **kwargs)
+
+    return with_options
+
+
+class Failure(click.ClickException):
+    """An error as the command line tells it: what is wrong, and on a second line what to do."""
+
+    def __init__(self, message: str, hint: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.exit_code = exit_code
+
+    @classmethod
+    def of(cls, error: BudgaugeError) -> Failure:
+        """For one of our own errors."""
+        code = 3 if isinstance(error, RefusedError) else 2 if isinstance(error, (ConfigError, RecordError)) else 1
+        return cls(str(error), error.hint, code)
+
+    @classmethod
+    def of_system(cls, error: OSError) -> Failure:
+        """For a system call that failed where no better error was made of it."""
+        where = f"{error.filename}: " if error.filename else ""
+        return cls(f"{where}{error.strerror or error}", "", 1)
+
+    def show(self, file: Any = None) -> None:
+        """Print to standard error, safe for the terminal."""
+        click.echo(f"budgauge: {safe(self.message)}", err=True)
+        if self.hint:
+            click.echo(f"  {safe(self.hint)}", err=True)
+
+
+def note(text: str) -> None:
+    """A line for the person, beside the data: on standard error."""
+    click.echo(f"budgauge: {safe(text)}", err=True)
+
+
+def open_tracker(options: Options) -> TokenBudgetTracker:
+    """The tracker of the ledger and config that the options lead to; config warnings are told."""
+    loaded = load(options)
+    for warning in loaded.warnings:
+        note(warning)
+    return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)

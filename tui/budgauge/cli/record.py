@@ -1,0 +1,63 @@
+"""`budgauge record` and `budgauge check`: what scripts and other languages ask."""
+
+from __future__ import annotations
+
+import click
+
+from budgauge.cli.options import common, open_tracker
+from budgauge.config.load import Options
+from budgauge.text import safe
+
+_TOKENS = click.IntRange(min=0, max=2**53 - 1)
+
+
+@click.command()
+@click.option("--agent", required=True, metavar="ID", help="Who spent it.")
+@click.option("--model", required=True, metavar="NAME", help="The model that was called.")
+@click.option("--prompt", required=True, type=_TOKENS, metavar="N", help="Prompt tokens, cached ones included.")
+@click.option("--completion", required=True, type=_TOKENS, metavar="N", help="Completion tokens.")
+@click.option("--cached", default=0, type=_TOKENS, metavar="N", help="Prompt tokens read from a cache.")
+@click.option("--id", "record_id", metavar="ID", help="The call's own id: a retry with it counts once.")
+@click.option("--spent", is_flag=True, help="Record it even past the budget, because it was spent already.")
+@common
+def record_command(
+    options: Options,
+    agent: str,
+    model: str,
+    prompt: int,
+    completion: int,
+    cached: int,
+    record_id: str | None,
+    spent: bool,
+) -> None:
+    """Check a call against the budget and record it.
+
+    Exit code 3, and nothing is recorded, if the budget forbids it.
+    """
+    tracker = open_tracker(options)
+    added = tracker.report_usage(
+        agent, model, prompt, completion, cached_tokens=cached, id=record_id, spent=spent
+    )
+    if not added:
+        click.echo("known already; nothing was added")
+        return
+    left = tracker.get_remaining_budget()
+    rest = "no budget is set" if left is None else f"{left:,} left"
+    click.echo(f"recorded {prompt + completion:,} tokens; {tracker.get_total_used():,} used, {rest}")
+
+
+@click.command()
+@click.option("--agent", required=True, metavar="ID", help="Who would spend it.")
+@click.option("--tokens", default=1, type=_TOKENS, metavar="N", help="How many; 1 if left out: is anything left?")
+@common
+def check_command(options: Options, agent: str, tokens: int) -> None:
+    """Ask whether the budget would allow it; nothing is recorded.
+
+    Exit code 0 if it would, 3 if not.
+    """
+    error = open_tracker(options).check(agent, tokens)
+    if error is None:
+        click.echo("allowed")
+        return
+    click.echo(safe(str(error)))
+    click.get_current_context().exit(3)

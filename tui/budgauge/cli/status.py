@@ -1,0 +1,114 @@
+"""`budgauge status`: totals as a table, or as JSON for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from budgauge.cli.fields import to_json
+from budgauge.cli.options import Failure, common, note
+from budgauge.config.load import Options
+from budgauge.observer import Observer
+from budgauge.snapshot import Snapshot
+from budgauge.text import count, money, percent, safe, width
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
+@click.option(
+    "--exit-code", is_flag=True, help="Exit with 4 when the warning threshold is reached, 3 when nothing is left."
+)
+@common
+def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
+    """Show what was used, by whom, and what is left."""
+    observer = Observer(options, lookup=False)
+    observer.resolve_prices()
+    view = observer.look()
+    if view.ledger_trouble:
+        raise Failure(view.ledger_trouble, "", 1)
+    for notice in view.notices:
+        note(notice)
+    snapshot = view.snapshot
+    if as_json:
+        click.echo(to_json(snapshot))
+    else:
+        click.echo("\n".join(_lines(snapshot)))
+    if exit_code:
+        code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
+        click.get_current_context().exit(code)
+
+
+def _lines(snapshot: Snapshot) -> list[str]:
+    lines = [*_total_lines(snapshot)]
+    if snapshot.agents:
+        lines += ["", *_table(_HEADS, [_agent_cells(row) for row in snapshot.agents])]
+    if snapshot.families:
+        cells = [[row.family, count(row.used), count(row.limit), row.state] for row in snapshot.families]
+        lines += ["", *_table(["Family", "Used", "Limit", "State"], cells)]
+    lines += ["", *_cost_lines(snapshot)]
+    lines += [f"{problem.count} x {safe(problem.message)}" for problem in snapshot.problems]
+    return lines
+
+
+def _total_lines(snapshot: Snapshot) -> list[str]:
+    origin = " (default)" if snapshot.budget_is_default else ""
+    if snapshot.remaining_budget is None:
+        first = f"Total   {count(snapshot.total_used)} tokens used, no budget is set (unlimited)"
+    else:
+        first = (
+            f"Total   {count(snapshot.total_used)} / {count(snapshot.total_budget)} tokens{origin}  "
+            f"{percent(snapshot.usage_percentage)}  {count(snapshot.remaining_budget)} left  {snapshot.state}"
+        )
+    lines = [first, f"Ledger  {safe(snapshot.ledger)}"]
+    if snapshot.since is not None:
+        lines.append(f"Since   {_moment(snapshot.since)}")
+    return [*lines, *([snapshot.warning] if snapshot.warning else [])]
+
+
+def _cost_lines(snapshot: Snapshot) -> list[str]:
+    cost = snapshot.cost
+    buffer = f"{snapshot.untracked_buffer:g}"
+    parts = [f"{money(cost.total_usd)} so far", f"{money(cost.upper_usd)} with {buffer} % untracked"]
+    if cost.budget_usd is not None:
+        parts.append(f"{money(cost.budget_usd)} for the whole budget")
+    lines = ["Cost    " + ", ".join(parts)]
+    if cost.unpriced_tokens:
+        models = ", ".join(safe(row.model) for row in snapshot.models if row.cost_usd is None)
+        lines.append(f"        {count(cost.unpriced_tokens)} tokens have no known price: {models}")
+    return lines
+
+
+_HEADS = ["Agent", "Used", "Limit", "Left", "State", "Calls", "Cost"]
+
+
+def _agent_cells(row: Any) -> list[str]:
+    limit = "none" if row.limit is None else count(row.limit)
+    left = "" if row.remaining is None else count(row.remaining)
+    state = row.state if row.limit is not None else f"{percent(row.share)} of total"
+    return [safe(row.agent_id), count(row.used), limit, left, state, count(row.calls), money(row.cost_usd)]
+
+
+_LEFT_ALIGNED = {"Agent", "Family", "State"}
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Columns padded by the width that a terminal gives each text."""
+    widths = [max(width(cell) for cell in column) for column in zip(heads, *rows)]
+
+    def line(cells: list[str]) -> str:
+        parts = []
+        for cell, head, size in zip(cells, heads, widths):
+            space = " " * (size - width(cell))
+            parts.append(cell + space if head in _LEFT_ALIGNED else space + cell)
+        return "  ".join(parts).rstrip()
+
+    return [line(heads), *(line(row) for row in rows)]
+
+
+def _moment(timestamp: float) -> str:
+    import datetime
+
+    local = datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc).astimezone()
+    return local.strftime("%Y-%m-%d %H:%M:%S %Z")
