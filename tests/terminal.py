@@ -1,0 +1,82 @@
+"""A program on a pseudo-terminal, and its screen as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+
+import pexpect
+import pyte
+
+
+class Terminal:
+    """Runs a command on a pseudo-terminal of a given size and keeps its screen up to date."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 100,
+        lines: int = 30,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
+        self.screen = pyte.Screen(columns, lines)
+        self.raw = b""
+        """Every byte the program wrote."""
+        self._stream = pyte.ByteStream(self.screen)
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+        self.process = pexpect.spawn(
+            command[0], list(command[1:]), dimensions=(lines, columns), env=environment, cwd=cwd, timeout=None
+        )
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.close(force=True)
+
+    @property
+    def text(self) -> str:
+        """The screen's lines as they stand now."""
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def pump(self, seconds: float) -> bool:
+        """Take over what the program writes within so long; False once it has ended."""
+        try:
+            data = self.process.read_nonblocking(65536, timeout=seconds)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        # pyte knows no private-mode keyboard protocol; what it cannot parse it would draw.
+        self._stream.feed(data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
+        return True
+
+    def wait_for(self, condition: str | Callable[[str], bool], *, seconds: float = 20.0) -> float:
+        """Wait until the screen shows a text or meets a condition; how long it took. AssertionError if it never does."""
+        begin = time.monotonic()
+        meets = condition if callable(condition) else lambda text: condition in text
+        while not meets(self.text):
+            left = begin + seconds - time.monotonic()
+            alive = left > 0 and self.pump(min(left, 0.05))
+            assert alive or meets(self.text), f"never on the screen: {condition!r}\n{self.text}"
+        return time.monotonic() - begin
+
+    def send(self, keys: str) -> None:
+        """Type something."""
+        self.process.send(keys)
+
+    def wait_for_end(self, *, seconds: float = 10.0) -> int:
+        """Wait until the program has ended; its exit code, or minus the signal's number."""
+        deadline = time.monotonic() + seconds
+        while self.pump(0.05):
+            assert time.monotonic() < deadline, f"still running\n{self.text}"
+        self.process.wait()
+        status = self.process.exitstatus
+        return status if status is not None else -self.process.signalstatus

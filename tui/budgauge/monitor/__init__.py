@@ -1,0 +1,1 @@
+"""The monitor: a live screen over the ledger, built on Textual."""

@@ -1,0 +1,322 @@
+"""The monitor itself: it takes views from the feed and puts them on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.worker import Worker, WorkerState
+
+from budgauge.errors import BudgaugeError
+from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
+from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
+from budgauge.monitor.preferences import Preferences
+from budgauge.monitor.screens.dashboard import Dashboard, Surroundings, is_new
+from budgauge.monitor.theme import THEMES, next_theme
+from budgauge.monitor.widgets.banner import Item
+from budgauge.monitor.widgets.guide import GuideFace
+from budgauge.monitor.widgets.key_line import Key
+from budgauge.observer import View
+from budgauge.text import count, safe
+
+TICK_SECONDS = 1.0
+"""Between two looks at the clock and the collector."""
+DEMO_HINT = "Simulated agents on a temporary ledger. For your own: budgauge --collect"
+_SIGNALS = ("SIGTERM", "SIGHUP")
+
+
+class MonitorApp(App[None]):
+    """Shows what an observer sees, live."""
+
+    TITLE = "budgauge"
+    CSS_PATH = "monitor.tcss"
+    NOTIFICATION_TIMEOUT = 6
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit", id="quit", tooltip="Quit"),
+        Binding("r", "reset", "Reset", id="reset", tooltip="Reset all counters; asks first"),
+        Binding("u", "undo", "Undo", id="undo", tooltip="Undo the last reset, at once"),
+        Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs, on or off; remembered"),
+        Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
+        Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
+        Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
+    ]
+
+    def __init__(
+        self,
+        observer: ObserverPort,
+        *,
+        collector: CollectorPort | None = None,
+        preferences: Preferences,
+        found_logs: Callable[[], Sequence[FoundLog]],
+        clock: Callable[[], float] = time.time,
+        collect: bool = False,
+        demo: bool = False,
+        shown_ledger: str | None = None,
+        ledger_option: str = "",
+    ) -> None:
+        """With `collect`, collecting is on from the start.
+
+        `shown_ledger` stands in the place of the ledger's path; `ledger_option` is that path if
+        commands to paste must name it.
+        """
+        super().__init__()
+        self._observer = observer
+        self._collector = collector
+        self._preferences = preferences
+        self._found_logs = found_logs
+        self._clock = clock
+        self._demo = demo
+        self._shown_ledger = shown_ledger
+        self._stop = threading.Event()
+        self._wants_collecting = collect or preferences.choices.collecting
+        self._home = os.path.expanduser("~")
+        self._view: View | None = None
+        self._changed: float | None = None
+        self._paused = False
+        self._shown = False
+        self._feed_failure = ""
+        self._collect_failure = ""
+        self._ledger_option = ledger_option
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = preferences.choices.theme if preferences.choices.theme in self.available_themes else THEMES[0].name
+
+    def get_default_screen(self) -> Screen[None]:
+        """The dashboard."""
+        return Dashboard(self._keys())
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        self._handle_signals()
+        self.run_worker(
+            partial(run_feed, self._observer, self._stop, self.post_message),
+            name="feed",
+            group="feed",
+            thread=True,
+            exclusive=True,
+            exit_on_error=False,
+        )
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
+        if self._wants_collecting and self._collector is not None:
+            self._switch_collecting(self._collector, on=True)
+
+    def on_unmount(self) -> None:
+        """End the feed: the program ends only when its thread has."""
+        self._stop.set()
+        loop = asyncio.get_running_loop()
+        for name in _SIGNALS:
+            if hasattr(signal, name):
+                loop.remove_signal_handler(getattr(signal, name))
+
+    def _handle_signals(self) -> None:
+        """Leave as `q` does, so that the terminal is left as it was."""
+        loop = asyncio.get_running_loop()
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            try:
+                loop.add_signal_handler(number, partial(self.exit, None, 128 + number))
+            except (NotImplementedError, RuntimeError, ValueError):
+                return  # not in the main thread, or a system without them
+
+    def on_view_taken(self, message: ViewTaken) -> None:
+        """A newer view is there."""
+        self._view = message.view
+        self._changed = self._clock()
+        self._feed_failure = ""
+        self._show()
+
+    def on_feed_failed(self, message: FeedFailed) -> None:
+        """Looking failed; the feed goes on trying."""
+        self._feed_failure = message.reason
+        self._tick()
+
+    @property
+    def is_showing(self) -> bool:
+        """Has a view been put on the screen?"""
+        return self._shown
+
+    @property
+    def dashboard(self) -> Dashboard | None:
+        """The screen that shows views, once it is there."""
+        first = self.screen_stack[0] if self.screen_stack else None
+        return first if isinstance(first, Dashboard) and first.is_mounted else None
+
+    def _show(self) -> None:
+        dashboard, view = self.dashboard, self._view
+        if dashboard is None or view is None or self._paused:
+            return
+        with self.batch_update():
+            dashboard.show(view, self._clock(), self._surroundings())
+            self._guide(dashboard, view)
+        self._shown = True
+
+    def _tick(self) -> None:
+        dashboard, view = self.dashboard, self._view
+        if dashboard is None or view is None or self._paused:
+            return
+        dashboard.tick(view, self._clock(), self._surroundings())
+        self._guide(dashboard, view)
+
+    def _surroundings(self) -> Surroundings:
+        collector = self._collector
+        on = collector is not None and collector.running
+        return Surroundings(
+            items=tuple(self._items()),
+            collecting=f"collecting, {safe(collector.summary, 40)}" if collector is not None and on else "",
+            changed=self._changed,
+            paused=self._paused,
+            demo=self._demo,
+            shown_ledger=self._shown_ledger,
+            home=self._home,
+        )
+
+    def _items(self) -> Iterable[Item]:
+        if self._feed_failure:
+            yield Item("error", f"Reading failed and is tried again: {safe(self._feed_failure)}")
+        trouble = self._collect_failure or (self._collector.trouble if self._collector else None)
+        if trouble:
+            yield Item("warning", f"Collecting: {safe(trouble)}")
+        if self._preferences.notice:
+            yield Item("info", safe(self._preferences.notice))
+        if self._demo:
+            yield Item("info", DEMO_HINT)
+
+    def _guide(self, dashboard: Dashboard, view: View) -> None:
+        if not is_new(view):
+            return
+        dashboard.guide(
+            GuideFace(
+                logs=self._agents_logs(),
+                home=self._home,
+                can_collect=self._collector is not None,
+                collecting=self._collector is not None and self._collector.running,
+                ledger_option=self._ledger_option,
+            )
+        )
+
+    def _agents_logs(self) -> tuple[FoundLog, ...]:
+        try:
+            return tuple(self._found_logs())
+        except (BudgaugeError, OSError):
+            return ()
+
+    def _keys(self) -> tuple[Key, ...]:
+        bindings = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
+        keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in bindings]
+        if self._collector is None:
+            keys = [key for key in keys if key.action != "collect"]
+        return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers: Textual's own, and our keys."""
+        yield from super().get_system_commands(screen)
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
+                yield SystemCommand(binding.description, binding.tooltip, partial(self.run_action, binding.action))
+
+    def action_reset(self) -> None:
+        """Ask, then reset."""
+        snapshot = self._view.snapshot if self._view else None
+        if snapshot is None or not (snapshot.total_used or snapshot.agent_totals):
+            self._say("Nothing has been used; there is nothing to reset.")
+            return
+        from budgauge.monitor.screens.reset_question import ResetQuestion
+
+        done = f"Reset {count(snapshot.total_used)} tokens. u undoes it."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._change_ledger(self._observer.reset, done)
+
+        self.push_screen(ResetQuestion(snapshot), answered)
+
+    def action_undo(self) -> None:
+        """Undo the last reset."""
+        self._change_ledger(self._observer.undo_reset, "The last reset is undone.")
+
+    def _change_ledger(self, change: Callable[[], object], done: str) -> None:
+        if any(worker.group == "ledger" and not worker.is_finished for worker in self.workers):
+            self._say("The change before this one is still waiting for the ledger.")
+            return
+
+        def work() -> None:
+            try:
+                change()
+            except BudgaugeError as error:
+                self._say(f"{error} {error.hint}".strip(), failed=True)
+            except OSError as error:
+                self._say(f"The ledger cannot be written: {error}", failed=True)
+            else:
+                self._say(done)
+
+        self.run_worker(work, name="ledger", group="ledger", thread=True, exclusive=True, exit_on_error=False)
+
+    def action_collect(self) -> None:
+        """Collecting on or off."""
+        collector = self._collector
+        if collector is None:
+            self._say("Nothing is collected here. For your own agents: budgauge --collect")
+        elif not any(worker.group == "collect" and not worker.is_finished for worker in self.workers):
+            self._preferences.choose(collecting=not collector.running)
+            self._switch_collecting(collector, on=not collector.running)
+
+    def _switch_collecting(self, collector: CollectorPort, *, on: bool) -> None:
+        def work() -> None:
+            self._collect_failure = ""
+            try:
+                if on:
+                    collector.start()
+                else:
+                    collector.stop()
+            except (BudgaugeError, OSError) as error:
+                self._collect_failure = str(error)
+
+        self.run_worker(work, name="collect", group="collect", thread=True, exclusive=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show what a worker did as soon as it has ended, and what it failed of."""
+        if event.state is WorkerState.ERROR and event.worker.group != "feed":
+            self._say(f"{event.worker.name} failed: {event.worker.error}", failed=True)
+        if event.worker.is_finished and not self._stop.is_set():
+            self._tick()
+
+    def action_pause(self) -> None:
+        """Freeze the display, or go on with what is true now."""
+        self._paused = not self._paused
+        dashboard = self.dashboard
+        if dashboard is not None:
+            dashboard.pause(paused=self._paused)
+        self._show()
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        self.theme = next_theme(self.theme, list(self.available_themes))
+        self._say(f"Theme: {self.theme}")
+
+    def _theme_chosen(self, theme: Theme) -> None:
+        self._preferences.choose(theme=theme.name)
+
+    def action_help(self) -> None:
+        """Every key."""
+        from budgauge.monitor.screens.help import Help, told
+        from budgauge.monitor.widgets.agent_table import AgentTable
+
+        palette = Binding("ctrl+p", "command_palette", "Palette", tooltip="Command palette")
+        self.push_screen(Help([*told(self.BINDINGS), *told([palette]), *told(AgentTable.BINDINGS)]))
+
+    def _say(self, text: str, *, failed: bool = False) -> None:
+        """A short message over the screen; safe from any thread."""
+        self.notify(safe(text), severity="error" if failed else "information", markup=False)

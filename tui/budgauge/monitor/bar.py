@@ -1,0 +1,62 @@
+"""Bars in eighths of a cell: what is filled, where the threshold stands, how far over."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Kind = Literal["fill", "track", "mark", "mark-filled", "over"]
+Run = tuple[str, Kind]
+"""Cells that look alike."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def limit_bar(part: float, cells: int, mark: float | None = None) -> list[Run]:
+    """A bar for `part` of a limit (1 is all of it), with a mark at another part.
+
+    Over the limit the whole width is what was used, and the limit itself is marked.
+    """
+    if part > 1:
+        return _over(part, cells)
+    eighths = _eighths(part, cells)
+    kinds: list[Run] = [("█", "fill")] * (eighths // 8)
+    if eighths % 8:
+        kinds.append((_EIGHTHS[eighths % 8], "track"))
+    kinds += [(" ", "track")] * (cells - len(kinds))
+    if mark is not None and 0 < mark < 1:
+        at = min(cells - 1, int(mark * cells))
+        kinds[at] = ("│", "mark-filled" if (at + 1) * 8 <= eighths else "mark")
+    return _joined(kinds)
+
+
+def _eighths(part: float, cells: int) -> int:
+    """Anything used shows, and only all of it shows as full."""
+    whole = cells * 8
+    if part >= 1:
+        return whole
+    return 0 if part <= 0 else max(1, min(whole - 1, round(part * whole)))
+
+
+def _over(part: float, cells: int) -> list[Run]:
+    within = max(1, min(cells - 2, int(cells / part)))
+    runs: list[Run] = [("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")]
+    return _joined(runs)
+
+
+def share_bar(part: float, cells: int) -> list[Run]:
+    """A thin line for a share of the total: not to be taken for a limit's bar."""
+    halves = 0 if part <= 0 else max(1, min(cells * 2, round(part * cells * 2)))
+    line = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return _joined([(line, "fill"), (" " * (cells - len(line)), "track")])
+
+
+def _joined(runs: list[Run]) -> list[Run]:
+    out: list[Run] = []
+    for text, kind in runs:
+        if not text:
+            continue
+        if out and out[-1][1] == kind:
+            out[-1] = (out[-1][0] + text, kind)
+        else:
+            out.append((text, kind))
+    return out

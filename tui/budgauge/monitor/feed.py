@@ -1,0 +1,57 @@
+"""The thread that looks: it waits for changes and hands each new view to the screen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from textual.message import Message
+
+from budgauge.monitor.port import ObserverPort
+from budgauge.observer import View
+
+RETRY_SECONDS = 1.0
+"""Until the feed is begun again after it failed."""
+
+
+class ViewTaken(Message):
+    """A newer view; one that is still waiting is replaced by it."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+
+    def can_replace(self, message: Message) -> bool:
+        """May this one be dropped for `message`?"""
+        return isinstance(message, ViewTaken)
+
+
+class FeedFailed(Message):
+    """Looking failed in a way no one foresaw; it is tried again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+def run_feed(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
+    """Look now and whenever something may have changed, until `stop`; post views that differ from the last."""
+    while not stop.is_set():
+        try:
+            _follow(observer, stop, post)
+        except Exception as error:  # whatever it is: the screen must stay up, and say so
+            post(FeedFailed(f"{type(error).__name__}: {error}"))
+            stop.wait(RETRY_SECONDS)
+
+
+def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
+    view = observer.look()
+    post(ViewTaken(view))
+    # Here and not above: the first view need not wait for the watcher to be loaded.
+    from budgauge.watch import watch
+
+    for _ in watch(observer.folders, stop):
+        newer = observer.look()
+        if newer is not view:
+            view = newer
+            post(ViewTaken(view))

@@ -1,0 +1,59 @@
+"""What the monitor needs from outside, so that it can be run on anything that offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from budgauge.observer import View
+
+
+class ObserverPort(Protocol):
+    """Where views come from, and where resets go."""
+
+    def look(self) -> View:
+        """The present view; the same object if nothing changed."""
+
+    def folders(self) -> Iterable[Path]:
+        """The folders in which something may change."""
+
+    def reset(self) -> str:
+        """Reset everyone's counters; the reset's id. Raises BudgaugeError."""
+
+    def undo_reset(self) -> str:
+        """Take the latest reset back; its id. Raises BudgaugeError."""
+
+
+class CollectorPort(Protocol):
+    """Collecting from agents' own logs, to be switched on and off."""
+
+    @property
+    def running(self) -> bool:
+        """Is it collecting just now?"""
+
+    @property
+    def summary(self) -> str:
+        """What it has brought in so far, such as `12 calls`."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it stopped by itself, or cannot record just now."""
+
+    def start(self) -> None:
+        """Begin, from now on. Raises BudgaugeError."""
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+
+
+class FoundLog(msgspec.Struct, frozen=True):
+    """One agent's folder of session logs on this machine."""
+
+    name: str
+    """As `budgauge collect` calls the agent."""
+    path: str
+    collectable: bool = True
+    """Can this version read them?"""

@@ -1,0 +1,83 @@
+"""What a person chose in the monitor, kept for the next time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """The choices that are remembered."""
+
+    theme: str = "budgauge-dark"
+    collecting: bool = False
+
+
+class Preferences:
+    """Choices in a JSON file. Reading never fails: a bad file gives the defaults and a notice.
+
+    Fields of other versions are kept when the file is written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """At `path`, by default in the user's config folder."""
+        self.path = path or _default_path()
+        self.notice: str | None = None
+        """What went wrong with the file, if anything."""
+        self._fields: dict[str, object] = {}
+        self.choices = self._read()
+        """The choices in force."""
+
+    def choose(self, *, theme: str | None = None, collecting: bool | None = None) -> None:
+        """Change choices and write them; a file that cannot be written shows as a notice."""
+        choices = Choices(
+            theme=self.choices.theme if theme is None else theme,
+            collecting=self.choices.collecting if collecting is None else collecting,
+        )
+        if choices == self.choices:
+            return
+        self.choices = choices
+        try:
+            self._write()
+        except OSError as error:
+            self.notice = f"Preferences cannot be kept in {self.path}: {error.strerror or error}"
+        else:
+            self.notice = None
+
+    def _read(self) -> Choices:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return Choices()
+        except OSError as error:
+            self.notice = f"Preferences cannot be read from {self.path}: {error.strerror or error}; using defaults"
+            return Choices()
+        try:
+            choices = msgspec.json.decode(data, type=Choices)
+            self._fields = msgspec.json.decode(data, type=dict[str, object])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.notice = f"Preferences in {self.path} are not valid ({error}); using defaults"
+            return Choices()
+        return choices
+
+    def _write(self) -> None:
+        self._fields.update(msgspec.to_builtins(self.choices))
+        data = msgspec.json.format(msgspec.json.encode(self._fields)) + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(name, self.path)
+        except OSError:
+            os.unlink(name)
+            raise
+
+
+def _default_path() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("budgauge", appauthor=False) / "preferences.json"

@@ -1,0 +1,160 @@
+"""The one screen everything is seen on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.screen import Screen
+
+from budgauge.monitor.rows import table_rows
+from budgauge.monitor.screens.too_small import TooSmall
+from budgauge.monitor.when import clock
+from budgauge.monitor.widgets.agent_table import AgentTable
+from budgauge.monitor.widgets.banner import Banner, Item, banner_items
+from budgauge.monitor.widgets.cost import CostPanel, cost_face
+from budgauge.monitor.widgets.gauge import Gauge, gauge_face
+from budgauge.monitor.widgets.guide import Guide, GuideFace
+from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.rate import RatePanel, rate_face
+from budgauge.monitor.widgets.summary import Summary, summary_pieces
+from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
+from budgauge.observer import View
+from budgauge.snapshot import Snapshot
+
+MIN_WIDTH, MIN_HEIGHT = 40, 10
+TALL = 20
+"""From so many lines on, panels have borders."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the screen shows beside the view."""
+
+    items: tuple[Item, ...] = ()
+    """What the monitor itself has to say."""
+    collecting: str = ""
+    changed: float | None = None
+    """Unix seconds of the last change that was seen."""
+    paused: bool = False
+    demo: bool = False
+    shown_ledger: str | None = None
+    """What stands in the place of the ledger's path."""
+    home: str = ""
+
+
+class Dashboard(Screen[None]):
+    """Total, agents, cost and rate; or what to do first where there is nothing yet."""
+
+    AUTO_FOCUS = "AgentTable"
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
+        (0, "-too-narrow"),
+        (MIN_WIDTH, "-narrow"),
+        (76, "-medium"),
+        (110, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
+        (0, "-too-short"),
+        (MIN_HEIGHT, "-short"),
+        (TALL, "-tall"),
+        (36, "-high"),
+    ]
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        super().__init__(id="dashboard")
+        self._keys = tuple(keys)
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        yield TopLine()
+        yield Banner()
+        with Vertical(id="total") as total:
+            total.border_title = "total"
+            yield Gauge()
+        with Container(id="body"):
+            with Vertical(id="agents") as agents:
+                agents.border_title = "agents"
+                yield AgentTable()
+                yield Guide()
+            with Container(id="side"):
+                cost, rate = CostPanel(), RatePanel()
+                cost.border_title, rate.border_title = "cost", "tokens a minute"
+                yield cost
+                yield rate
+        yield Summary()
+        line = KeyLine()
+        line.set_reactive(KeyLine.keys, self._keys)
+        yield line
+        yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
+
+    def on_resize(self, event: Resize) -> None:
+        """Give each part what there is room for."""
+        width, height = event.size
+        tall = height >= TALL
+        gauge = self.query_one(Gauge)
+        gauge.roomy = tall
+        gauge.bar_lines = 2 if height >= 36 else 1
+        self.query_one(Guide).roomy = height >= 24
+        self.query_one(Banner).room = max(2, height // 6)
+
+    def show(self, view: View, now: float, around: Surroundings) -> None:
+        """Bring everything up to a view, at a moment (unix seconds)."""
+        snapshot = view.snapshot
+        self.query_one(Gauge).face = gauge_face(snapshot)
+        self.query_one(CostPanel).face = cost_face(snapshot)
+        self.query_one(Banner).items = banner_items(view, around.items)
+        table = self.query_one(AgentTable)
+        table.threshold = snapshot.warning_threshold
+        table.vacancy = _vacancy(snapshot, now)
+        table.rows = table_rows(snapshot)
+        self._title_agents(snapshot)
+        self.set_class(is_new(view), "-new")
+        self.set_class(is_new(view) and bool(table.rows), "-with-limits")
+        self.tick(view, now, around)
+
+    def tick(self, view: View, now: float, around: Surroundings) -> None:
+        """Bring up to a moment what changes by time alone."""
+        snapshot = view.snapshot
+        self.query_one(AgentTable).minute = int(now // 60)
+        self.query_one(RatePanel).face = rate_face(snapshot, now)
+        self.query_one(Summary).pieces = summary_pieces(snapshot, now)
+        self.query_one(Banner).items = banner_items(view, around.items)
+        self._show_top(snapshot, around)
+
+    def _show_top(self, snapshot: Snapshot, around: Surroundings) -> None:
+        self.query_one(TopLine).face = TopFace(
+            ledger=short_path(snapshot.ledger if around.shown_ledger is None else around.shown_ledger, around.home),
+            collecting=around.collecting,
+            changed="" if around.changed is None else clock(around.changed, seconds=True),
+            paused=around.paused,
+            demo=around.demo,
+        )
+
+    def pause(self, *, paused: bool) -> None:
+        """Say that the display is frozen, or no longer."""
+        top = self.query_one(TopLine)
+        top.face = msgspec.structs.replace(top.face, paused=paused)
+
+    def guide(self, face: GuideFace) -> None:
+        """Bring the guide for an empty ledger up to date."""
+        self.query_one(Guide).face = face
+
+    def _title_agents(self, snapshot: Snapshot) -> None:
+        agents = self.query_one("#agents")
+        title = f"agents · {len(snapshot.agents):,}" if snapshot.agents else "agents"
+        if agents.border_title != title:
+            agents.border_title = title
+
+
+def is_new(view: View) -> bool:
+    """Has nothing ever been recorded, as far as can be told?"""
+    snapshot = view.snapshot
+    return not view.ledger_trouble and not snapshot.reset_id and not any(row.calls for row in snapshot.agents)
+
+
+def _vacancy(snapshot: Snapshot, now: float) -> str:
+    if snapshot.since is None:
+        return "Nothing was used since the last reset; u undoes it."
+    return f"Nothing was used since the reset at {clock(snapshot.since)}; u undoes it."

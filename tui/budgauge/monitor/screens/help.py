@@ -1,0 +1,66 @@
+"""Every key there is, told from the bindings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_KEYS_CELLS = 12
+
+
+class Help(ModalScreen[None]):
+    """Keys and what they do; the signs on the screen; Esc closes."""
+
+    AUTO_FOCUS = "#help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss", "Close", id="help.close", tooltip="Close this help"),
+    ]
+
+    def __init__(self, bindings: Iterable[tuple[str, str]]) -> None:
+        """Shows (keys, what they do)."""
+        super().__init__()
+        self._told = tuple(bindings)
+
+    def compose(self) -> ComposeResult:
+        """A line for each binding."""
+        with VerticalScroll(id="help") as box:
+            box.border_title = "help"
+            box.border_subtitle = "Esc closes"
+            yield Static(Content("\n").join([*self._keys(), Content(""), *_signs()]))
+
+    def _keys(self) -> list[Content]:
+        return [
+            Content.assemble((f"{keys:<{_KEYS_CELLS}}", "bold $accent"), (tooltip, "$foreground"))
+            for keys, tooltip in self._told
+        ]
+
+
+def _signs() -> list[Content]:
+    return [
+        Content.assemble((f"{sign:<{_KEYS_CELLS}}", style), (meaning, "$foreground"))
+        for sign, style, meaning in (
+            ("● ok", "$success", "below the warning threshold"),
+            ("▲ warning", "$warning", "at or over the threshold, marked │ on the bars"),
+            ("■ exceeded", "$error", "nothing is left of the limit"),
+            ("○ no limit", "$foreground 60%", "a thin bar: the share of everyone's total"),
+        )
+    ]
+
+
+def told(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
+    """(keys, what they do) of bindings that say it."""
+    for binding in bindings:
+        if isinstance(binding, Binding) and binding.tooltip:
+            yield binding.key_display or _shown(binding.key), binding.tooltip
+
+
+def _shown(keys: str) -> str:
+    names = {"question_mark": "?", "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End"}
+    return " ".join(names.get(key, key) for key in keys.split(","))

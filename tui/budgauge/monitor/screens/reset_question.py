@@ -1,0 +1,65 @@
+"""Asks before counters are reset, and says what would be."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from budgauge.monitor.when import day
+from budgauge.snapshot import Snapshot
+from budgauge.text import count, money
+
+
+class ResetQuestion(ModalScreen[bool]):
+    """True: reset. No is focused; Esc is no."""
+
+    AUTO_FOCUS = "#no"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", id="reset.yes", tooltip="Reset the counters"),
+        Binding("n,escape", "answer(False)", "No", id="reset.no", tooltip="Leave everything as it is"),
+        Binding(
+            "left,right,up,down", "app.focus_next", "Other", show=False, id="reset.other", tooltip="The other answer"
+        ),
+    ]
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+
+    def compose(self) -> ComposeResult:
+        """The question, what it is about, and the two answers."""
+        with VerticalScroll(id="question", can_focus=False) as box:
+            box.border_title = "reset"
+            yield Static(Content("Set all counters back to zero?"), id="ask")
+            for label, value in reset_facts(self._snapshot):
+                yield Static(Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")), classes="fact")
+            yield Static(Content("The ledger keeps every line. u undoes a reset."), id="undo-note")
+            with Horizontal(id="answers"):
+                yield Button(Content("No (n)"), id="no")
+                yield Button(Content("Yes, reset (y)"), id="yes", variant="error")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click or Enter on an answer."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        """A key for an answer."""
+        self.dismiss(answer)
+
+
+def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """What would be reset: (label, value)."""
+    agents = len(snapshot.agent_totals)
+    since = "the first record" if snapshot.since is None else f"the reset of {day(snapshot.since)}"
+    return (
+        ("tokens", count(snapshot.total_used)),
+        ("agents", count(agents)),
+        ("since", since),
+        ("cost", money(snapshot.cost.total_usd)),
+    )

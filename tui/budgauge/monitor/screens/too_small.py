@@ -1,0 +1,31 @@
+"""What is shown where there is not enough room for anything else."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from budgauge.monitor.widgets.drawing import Drawing
+
+
+class TooSmall(Drawing):
+    """Says how large the terminal is, and how large it needs to be."""
+
+    DEFAULT_CSS = """
+    TooSmall {
+        width: 100%;
+        height: 100%;
+        content-align: center middle;
+        text-align: center;
+        text-wrap: wrap;
+        color: $foreground 80%;
+    }
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__()
+        self._needs = f"budgauge needs {width} x {height}"
+
+    def draw(self, cells: int) -> list[Content]:
+        """Two lines."""
+        size = self.app.size
+        return [Content(f"Too small: {size.width} x {size.height}"), Content(self._needs)]

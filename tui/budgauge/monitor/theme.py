@@ -1,0 +1,62 @@
+"""Our own themes; the only place with colours in numbers."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="budgauge-dark",
+    dark=True,
+    primary="#58b8e8",
+    secondary="#7aa2f7",
+    accent="#58b8e8",
+    success="#3fc79a",
+    warning="#f2b33d",
+    error="#f7626a",
+    foreground="#d5dce6",
+    background="#0e1218",
+    surface="#131922",
+    panel="#1b2330",
+    variables={
+        "border": "#2b3646",
+        "border-blurred": "#2b3646",
+        "block-cursor-background": "#58b8e8",
+        "block-cursor-foreground": "#0e1218",
+        "scrollbar": "#2b3646",
+        "scrollbar-background": "#0e1218",
+        "scrollbar-corner-color": "#0e1218",
+    },
+)
+
+LIGHT = Theme(
+    name="budgauge-light",
+    dark=False,
+    primary="#0a6aa8",
+    secondary="#3b5fae",
+    accent="#0a6aa8",
+    success="#178a63",
+    warning="#9a5c00",
+    error="#c0303a",
+    foreground="#1d2733",
+    background="#fbfaf7",
+    surface="#f4f2ed",
+    panel="#e9e6df",
+    variables={
+        "border": "#cfcabf",
+        "border-blurred": "#cfcabf",
+        "block-cursor-background": "#0a6aa8",
+        "block-cursor-foreground": "#fbfaf7",
+        "scrollbar": "#cfcabf",
+        "scrollbar-background": "#fbfaf7",
+        "scrollbar-corner-color": "#fbfaf7",
+    },
+)
+
+THEMES = (DARK, LIGHT)
+
+
+def next_theme(name: str, available: list[str]) -> str:
+    """The theme after `name`: ours first, then Textual's by name."""
+    ours = [theme.name for theme in THEMES]
+    order = [*ours, *sorted(set(available) - set(ours))]
+    return order[(order.index(name) + 1) % len(order)] if name in order else order[0]

@@ -1,0 +1,32 @@
+"""Moments and spans of time as people read them, in local time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def clock(moment: float, *, seconds: bool = False) -> str:
+    """A moment today: 09:04, or 09:04:31."""
+    return _local(moment, "%H:%M:%S" if seconds else "%H:%M")
+
+
+def day(moment: float) -> str:
+    """A moment on any day: 2026-11-23 09:04."""
+    return _local(moment, "%Y-%m-%d %H:%M")
+
+
+def _local(moment: float, pattern: str) -> str:
+    try:
+        return datetime.fromtimestamp(moment).strftime(pattern)
+    except (OverflowError, OSError, ValueError):
+        return "unknown"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, in at most four characters: now, 5m, 3h, 12d. The future is now."""
+    if seconds < 60:
+        return "now"
+    for unit, size, limit in (("m", 60, 3600), ("h", 3600, 86_400)):
+        if seconds < limit:
+            return f"{int(seconds // size)}{unit}"
+    return f"{min(999, int(seconds // 86_400))}d"

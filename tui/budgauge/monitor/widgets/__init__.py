@@ -1,0 +1,1 @@
+"""What the monitor's screens are made of."""

@@ -1,0 +1,102 @@
+"""What a person must know now, the most severe first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.monitor.widgets.drawing import Drawing
+from budgauge.monitor.wrap import wrap
+from budgauge.observer import View
+from budgauge.text import count, safe, width
+
+Level = Literal["error", "warning", "info"]
+_ORDER: tuple[Level, ...] = ("error", "warning", "info")
+_SIGNS: dict[Level, str] = {"error": "■", "warning": "▲", "info": "·"}
+_NAMED = 4
+"""So many exceeded agents are named; of the others, how many there are."""
+_LINES_EACH = 2
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One thing to say."""
+
+    level: Level
+    text: str
+    """Safe to show."""
+
+
+def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
+    """Everything to say about a view, and what else there is, in order."""
+    snapshot = view.snapshot
+    items = [*extra]
+    if view.ledger_trouble:
+        items.append(Item("error", f"Ledger: {safe(view.ledger_trouble)}"))
+    if view.config_trouble:
+        items.append(Item("error", f"Config: {safe(view.config_trouble)}"))
+    if snapshot.warning:
+        items.append(Item("error" if snapshot.state == "exceeded" else "warning", snapshot.warning))
+    if snapshot.exceeded:
+        items.append(Item("error", _exceeded(snapshot.exceeded)))
+    for problem in snapshot.problems:
+        items.append(Item("warning", f"Ledger, {count(problem.count)} times: {safe(problem.message)}"))
+    items += [Item("info", safe(notice)) for notice in view.notices]
+    return tuple(sorted(items, key=lambda item: _ORDER.index(item.level)))
+
+
+def _exceeded(names: tuple[str, ...]) -> str:
+    shown = ", ".join(safe(name, 40) for name in names[:_NAMED])
+    more = f" and {count(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
+    return f"Limit exceeded: {shown}{more}"
+
+
+class Banner(Drawing):
+    """A strip for each thing to say; takes no room when there is nothing."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"banner--error", "banner--warning", "banner--info"}
+    DEFAULT_CSS = """
+    Banner {
+        padding: 0;
+        & .banner--error { color: $text-error; background: $error 20%; text-style: bold; }
+        & .banner--warning { color: $text-warning; background: $warning 16%; text-style: bold; }
+        & .banner--info { color: $foreground 65%; background: $panel; }
+    }
+    """
+
+    items: reactive[tuple[Item, ...]] = reactive((), init=False, repaint=False)
+    """What to say, in order."""
+    room: reactive[int] = reactive(4, init=False, repaint=False)
+    """The most lines it may take."""
+
+    def watch_items(self) -> None:
+        """Draw it."""
+        self.display = bool(self.items)
+        self.redraw()
+
+    def watch_room(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def draw(self, cells: int) -> list[Content]:
+        """As many of the items as there is room for, and how many there are more."""
+        lines: list[Content] = []
+        for index, item in enumerate(self.items):
+            left = self.room - len(lines)
+            others = len(self.items) - index - 1
+            wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left)))
+            if left <= 0 or (others and left < 2 and lines):
+                return [*lines[:-1], self._with_more(lines[-1], others + 1, cells)] if lines else lines
+            style = self.part(f"banner--{item.level}")
+            for number, text in enumerate(wrapped):
+                sign = _SIGNS[item.level] if number == 0 else " "
+                lines.append(Content.styled(f" {sign} {text}" + " " * (cells - 3 - width(text)), style))
+        return lines
+
+    def _with_more(self, line: Content, more: int, cells: int) -> Content:
+        note = f" +{more} more "
+        kept = line.truncate(max(0, cells - len(note)), ellipsis=True, pad=True)
+        return kept + Content.styled(note, self.part("banner--info"))

@@ -1,0 +1,115 @@
+"""What it cost so far, and what the whole budget would."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.monitor.widgets.drawing import Drawing, spread
+from budgauge.snapshot import Snapshot
+from budgauge.text import count, fit, money, safe, short
+
+
+class CostFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What the panel shows: texts, so that nothing is drawn anew for less than a visible change."""
+
+    total: str
+    upper: str
+    buffer: str
+    whole: str
+    """What the whole budget would cost."""
+    models: tuple[tuple[str, str, str], ...]
+    """(model, tokens, cost), most used first."""
+    unpriced: str
+    """Tokens without a known price and their models; empty if there are none."""
+
+
+def cost_face(snapshot: Snapshot) -> CostFace:
+    """The part of a snapshot that the panel shows."""
+    cost = snapshot.cost
+    unknown = [row.model for row in snapshot.models if row.cost_usd is None]
+    return CostFace(
+        total=money(cost.total_usd),
+        upper=money(cost.upper_usd),
+        buffer=f"{snapshot.untracked_buffer:g}%",
+        whole=_whole(snapshot),
+        models=tuple((safe(row.model), short(row.used), money(row.cost_usd)) for row in snapshot.models),
+        unpriced=_unpriced(cost.unpriced_tokens, unknown),
+    )
+
+
+def _whole(snapshot: Snapshot) -> str:
+    if not snapshot.total_budget:
+        return "unlimited"
+    if snapshot.cost.budget_usd is None:
+        return "unknown" if snapshot.total_used else "not known yet"
+    return money(snapshot.cost.budget_usd)
+
+
+def _unpriced(tokens: int, models: list[str]) -> str:
+    if not tokens:
+        return ""
+    return f"{count(tokens)} tokens unpriced: {', '.join(safe(model, 40) for model in models)}"
+
+
+def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
+    """The same in a few words."""
+    return f"cost {money(total)}" + ("" if upper is None or upper == total else f", up to {money(upper)}")
+
+
+class CostPanel(Drawing):
+    """Three sums, then as many models as there is room for."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--sum", "cost--label", "cost--rule", "cost--unknown"}
+    DEFAULT_CSS = """
+    CostPanel {
+        & .cost--sum { color: $foreground; text-style: bold; }
+        & .cost--label { color: $foreground 60%; }
+        & .cost--rule { color: $foreground 18%; }
+        & .cost--unknown { color: $text-warning; }
+    }
+    """
+
+    face: reactive[CostFace | None] = reactive(None, init=False)
+    """What is shown; None until the first view."""
+
+    def draw(self, cells: int) -> list[Content]:
+        """As many lines as the panel has."""
+        face = self.face
+        if face is None:
+            return []
+        label, total = self.part("cost--label"), self.part("cost--sum")
+        lines = [
+            spread([(name, label)], [(value, style)], cells)
+            for name, value, style in (
+                ("so far", face.total, total),
+                (f"with {face.buffer} untracked", face.upper, label),
+                ("whole budget", face.whole, label),
+            )
+        ]
+        room = self.content_size.height - len(lines)
+        unpriced = [self._unpriced(face, cells)] if face.unpriced else []
+        room -= len(unpriced)
+        if room > len(face.models) > 0:
+            lines.append(Content.styled("─" * cells, self.part("cost--rule")))
+            room -= 1
+        return [*lines, *self._models(face, cells, room), *unpriced]
+
+    def _unpriced(self, face: CostFace, cells: int) -> Content:
+        return Content.styled(fit(face.unpriced, cells), self.part("cost--unknown"))
+
+    def _models(self, face: CostFace, cells: int, room: int) -> list[Content]:
+        shown = face.models if len(face.models) <= room else face.models[: max(0, room - 1)]
+        lines = [self._model(model, cells) for model in shown]
+        if len(shown) < len(face.models) and room > 0:
+            lines.append(Content.styled(f"+{len(face.models) - len(shown)} more models", self.part("cost--label")))
+        return lines
+
+    def _model(self, model: tuple[str, str, str], cells: int) -> Content:
+        name, used, cost = model
+        right = [(f"{used:>7}", self.part("cost--label")), (f"{cost:>10}", self.part("cost--label"))]
+        return spread([(fit(name, max(4, cells - 17)), self.part("cost--sum"))], right, cells)

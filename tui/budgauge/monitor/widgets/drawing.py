@@ -1,0 +1,72 @@
+"""The base of our small widgets: lines drawn for a width, from one frozen value."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.style import Style
+from textual.widget import Widget
+
+from budgauge.text import width
+
+
+class Drawing(Widget):
+    """Draws `draw(width)`; its height, where it is `auto`, is the number of lines."""
+
+    DEFAULT_CSS = """
+    Drawing {
+        height: auto;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+    }
+    """
+
+    def draw(self, cells: int) -> list[Content]:
+        """The lines for a width in cells."""
+        raise NotImplementedError
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many as there are lines."""
+        return len(self.draw(width))
+
+    def render(self) -> Content:
+        """All lines."""
+        return Content("\n").join(self.draw(self.content_size.width))
+
+    def part(self, name: str) -> Style:
+        """The style of one of our component classes."""
+        return self.get_visual_style(name)
+
+    def redraw(self) -> None:
+        """Draw again; lay out again only if the number of lines changed."""
+        lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
+        self.refresh(layout=lines != self.content_size.height)
+
+
+Piece = tuple[str, Style]
+"""A text, safe to show, and its style."""
+
+
+def spread(left: list[Piece], right: list[Piece], cells: int) -> Content:
+    """A line with something at both ends; pieces are left out from the end of `right`'s front if it is too long."""
+    taken = list(right)
+    room = cells - sum(width(text) for text, _ in left)
+    while taken and sum(width(text) for text, _ in taken) > room:
+        taken.pop(0)
+    gap = room - sum(width(text) for text, _ in taken)
+    return Content.assemble(*left, " " * max(0, gap), *taken)
+
+
+def in_order(pieces: list[Piece], cells: int, gap: str = "  ") -> Content:
+    """A line of the pieces that fit, those in front first."""
+    taken: list[str | Piece] = []
+    used = 0
+    for text, style in pieces:
+        need = width(text) + (len(gap) if taken else 0)
+        if used + need > cells:
+            continue
+        if taken:
+            taken.append(gap)
+        taken.append((text, style))
+        used += need
+    return Content.assemble(*taken)

@@ -1,0 +1,171 @@
+"""The total: how much of the budget is used, and what is left."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.budget import Severity
+from budgauge.monitor.bar import limit_bar
+from budgauge.monitor.sign import GLYPHS
+from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
+from budgauge.snapshot import Snapshot
+from budgauge.text import count, percent, short, width
+
+
+class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gauge shows."""
+
+    used: int
+    budget: int
+    """0 means unlimited."""
+    is_default: bool
+    reserved: int
+    percentage: float | None
+    threshold: float
+    state: Severity
+
+
+def gauge_face(snapshot: Snapshot) -> GaugeFace:
+    """The part of a snapshot that the gauge shows."""
+    return GaugeFace(
+        used=snapshot.total_used,
+        budget=snapshot.total_budget,
+        is_default=snapshot.budget_is_default,
+        reserved=snapshot.reserved,
+        percentage=snapshot.usage_percentage,
+        threshold=snapshot.warning_threshold,
+        state=snapshot.state,
+    )
+
+
+class Gauge(Drawing):
+    """Numbers in full and a bar; a third line with the state where there is room for it."""
+
+    COMPONENT_CLASSES = {
+        "gauge--number",
+        "gauge--muted",
+        "gauge--state",
+        "gauge--fill",
+        "gauge--track",
+        "gauge--mark",
+        "gauge--mark-filled",
+        "gauge--over",
+    }
+    DEFAULT_CSS = """
+    Gauge {
+        & .gauge--number { text-style: bold; color: $foreground; }
+        & .gauge--muted { color: $foreground 60%; }
+        & .gauge--state { color: $success; text-style: bold; }
+        & .gauge--fill { color: $success; background: $success; }
+        & .gauge--track { color: $success; background: $foreground 12%; }
+        & .gauge--mark { color: $warning; background: $foreground 12%; text-style: bold; }
+        & .gauge--mark-filled { color: $background; background: $success; text-style: bold; }
+        & .gauge--over { color: $error; background: $error 35%; }
+        &.-warning {
+            .gauge--state { color: $warning; }
+            .gauge--fill { color: $warning; background: $warning; }
+            .gauge--track { color: $warning; }
+            .gauge--mark-filled { background: $warning; }
+        }
+        &.-exceeded {
+            .gauge--state { color: $error; }
+            .gauge--fill { color: $error; background: $error; }
+            .gauge--mark-filled { color: $background; background: $error; }
+        }
+    }
+    """
+
+    face: reactive[GaugeFace | None] = reactive(None, init=False, repaint=False)
+    """What is shown; None until the first view."""
+    bar_lines: reactive[int] = reactive(1, init=False, repaint=False)
+    """How thick the bar is."""
+    roomy: reactive[bool] = reactive(False, init=False, repaint=False)
+    """Is there room for a line of its own for the state?"""
+
+    def watch_face(self, face: GaugeFace | None) -> None:
+        """Draw it."""
+        state = face.state if face else "ok"
+        self.set_class(state == "warning", "-warning")
+        self.set_class(state == "exceeded", "-exceeded")
+        self.redraw()
+
+    def watch_bar_lines(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def watch_roomy(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def draw(self, cells: int) -> list[Content]:
+        """Head, bar, and state."""
+        face = self.face
+        if face is None:
+            return [Content.styled("Reading the ledger …", self.part("gauge--muted"))]
+        head = self._roomy_head(face, cells) if self.roomy else self._compact_head(face, cells)
+        lines = [*head, *[self._bar(face, cells)] * self.bar_lines]
+        return [*lines, self._foot(face, cells)] if self.roomy else lines
+
+    def _roomy_head(self, face: GaugeFace, cells: int) -> list[Content]:
+        left = [(fraction(face), self.part("gauge--number"))]
+        right = [(percent(face.percentage), self.part("gauge--state"))]
+        if face.is_default:
+            left.append(("  default", self.part("gauge--muted")))
+        if width(fraction(face)) + width(percent(face.percentage)) + 11 > cells:
+            return self._compact_head(face, cells)
+        return [spread(left, right, cells)]
+
+    def _compact_head(self, face: GaugeFace, cells: int) -> list[Content]:
+        used, _, budget = fraction(face).partition(" / ")
+        pieces: list[Piece] = [(fraction(face), self.part("gauge--number"))]
+        lines = []
+        if width(fraction(face)) + width(percent(face.percentage)) + 2 > cells:
+            lines.append(Content.styled(f"{used} /", self.part("gauge--number")))
+            pieces = [(budget, self.part("gauge--number"))]
+        if face.percentage is not None:
+            pieces.append((percent(face.percentage), self.part("gauge--state")))
+        if face.is_default:
+            pieces.append(("default", self.part("gauge--muted")))
+        if not self.roomy:
+            pieces.append((state_words(face), self.part("gauge--state")))
+            pieces += self._rest(face, brief=True)
+        return [*lines, in_order(pieces, cells)]
+
+    def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:
+        muted = self.part("gauge--muted")
+        number = short if brief else count
+        pieces: list[Piece] = []
+        if face.budget:
+            over = face.used - face.budget
+            text = f"{number(over)} over" if over > 0 else f"{number(-over)} left"
+            pieces.append((text, self.part("gauge--state") if over > 0 else muted))
+        if face.reserved:
+            pieces.append((f"{number(face.reserved)} reserved", muted))
+        return pieces
+
+    def _foot(self, face: GaugeFace, cells: int) -> Content:
+        left = [(state_words(face), self.part("gauge--state"))]
+        for text, style in self._rest(face, brief=False):
+            left += [("  ", style), (text, style)]
+        right = []
+        if face.budget:
+            right.append((f"  │ warns at {face.threshold:g}%", self.part("gauge--muted")))
+        return spread(left, right, cells)
+
+    def _bar(self, face: GaugeFace, cells: int) -> Content:
+        if not face.budget:
+            return Content.styled("┄" * cells, self.part("gauge--muted"))
+        runs = limit_bar(face.used / face.budget, cells, face.threshold / 100)
+        return Content.assemble(*((text, self.part(f"gauge--{kind}")) for text, kind in runs))
+
+
+def fraction(face: GaugeFace) -> str:
+    """812,000 / 1,000,000."""
+    return f"{count(face.used)} / {count(face.budget) if face.budget else 'unlimited'}"
+
+
+def state_words(face: GaugeFace) -> str:
+    """The state as a glyph and a word."""
+    return f"{GLYPHS[face.state]} {face.state}"

@@ -1,0 +1,126 @@
+"""What to do while the ledger is empty, in lines to paste."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.monitor.port import FoundLog
+from budgauge.monitor.widgets.drawing import Drawing
+from budgauge.monitor.widgets.top_line import short_path
+from budgauge.monitor.wrap import shell_lines, wrap
+from budgauge.text import safe
+
+_RECORD = ("--agent me", "--model gpt-4", "--prompt 1500", "--completion 800")
+_PYTHON = "TokenBudgetTracker.open({place}).report_usage({gap}'me', 'gpt-4', 1500, 800)"
+
+
+class GuideFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What the guide knows."""
+
+    logs: tuple[FoundLog, ...] = ()
+    """Agents' logs found on this machine."""
+    home: str = ""
+    can_collect: bool = True
+    collecting: bool = False
+    ledger_option: str = ""
+    """The ledger's path if commands must name it."""
+
+
+class Guide(Drawing):
+    """Where usage comes from: agents' own logs, the command line, Python."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"guide--head", "guide--text", "guide--code", "guide--key"}
+    DEFAULT_CSS = """
+    Guide {
+        & .guide--head { color: $foreground; text-style: bold; }
+        & .guide--text { color: $foreground 65%; }
+        & .guide--code { color: $primary; }
+        & .guide--key { color: $accent; text-style: bold; }
+    }
+    """
+
+    face: reactive[GuideFace] = reactive(GuideFace(), init=False, repaint=False)
+    """What the guide knows."""
+    roomy: reactive[bool] = reactive(True, init=False, repaint=False)
+    """Is there room for empty lines between the parts?"""
+
+    def watch_face(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def watch_roomy(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def draw(self, cells: int) -> list[Content]:
+        """Three ways, the easiest first."""
+        parts = [self._logs(cells), self._command(cells), self._python(cells)]
+        head = self._head("Nothing has been recorded yet. Three ways to begin:")
+        lines = [head, Content("")] if self.roomy else []
+        for number, part in enumerate(parts):
+            lines += [Content("")] if number and self.roomy else []
+            lines += part
+        return lines
+
+    def _logs(self, cells: int) -> list[Content]:
+        logs = self.face.logs
+        if not logs:
+            return [
+                self._head("No agents' logs found on this machine."),
+                *self._text("When Codex has run here, this line collects its calls:", cells),
+                *self._code(("budgauge", "collect", "codex", "--follow"), cells),
+            ]
+        lines = []
+        for log in logs:
+            lines.append(self._head(f"{safe(log.name, 30)} logs found"))
+            lines += self._text(_where(log, self.face.home), cells)
+        return [*lines, *(self._collect(cells) if any(log.collectable for log in logs) else [])]
+
+    def _collect(self, cells: int) -> list[Content]:
+        if self.face.collecting:
+            return self._text("Collecting from here on; the next call shows.", cells)
+        follow = self._code(("budgauge", "collect", "codex", "--follow"), cells)
+        if not self.face.can_collect:
+            return follow
+        text, key = self.part("guide--text"), self.part("guide--key")
+        line = Content.assemble(("c", key), (" collects from here on; in another terminal:", text))
+        return [line.truncate(cells, ellipsis=True), *follow]
+
+    def _command(self, cells: int) -> list[Content]:
+        return [self._head("From any script"), *self._code(("budgauge", "record", *_RECORD), cells)]
+
+    def _python(self, cells: int) -> list[Content]:
+        place = f"ledger={self.face.ledger_option!r}" if self.face.ledger_option else ""
+        one = _PYTHON.format(place=place, gap="")
+        call = [one] if len(one) <= cells else _PYTHON.format(place=place, gap="\n    ").split("\n")
+        lines = ["from budgauge import TokenBudgetTracker", *call]
+        return [self._head("From Python"), *(self._line(safe(line)) for line in lines)]
+
+    def _head(self, text: str) -> Content:
+        return Content.styled(text, self.part("guide--head"))
+
+    def _text(self, text: str, cells: int) -> list[Content]:
+        return [Content.styled(line, self.part("guide--text")) for line in wrap(text, cells, 2)]
+
+    def _code(self, words: tuple[str, ...], cells: int) -> list[Content]:
+        if self.face.ledger_option:
+            words = (*words[:2], f"--ledger {_quoted(self.face.ledger_option)}", *words[2:])
+        return [self._line(safe(line)) for line in shell_lines(words, cells)]
+
+    def _line(self, code: str) -> Content:
+        return Content.styled(code, self.part("guide--code"))
+
+
+def _where(log: FoundLog, home: str) -> str:
+    path = short_path(log.path, home)
+    return path if log.collectable else f"{path} (not read by this version)"
+
+
+def _quoted(path: str) -> str:
+    from shlex import quote
+
+    return quote(path)

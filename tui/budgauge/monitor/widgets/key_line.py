@@ -1,0 +1,91 @@
+"""The last line: keys, and what they do; each can be clicked."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from textual.content import Content
+from textual.events import Click, Leave, MouseMove
+from textual.reactive import reactive
+
+from budgauge.monitor.widgets.drawing import Drawing
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key as it is shown."""
+
+    key: str
+    label: str
+    action: str
+    """What the app does when it is clicked."""
+
+
+def fit_keys(keys: tuple[Key, ...], cells: int) -> tuple[Key, ...]:
+    """The keys that fit, those in front first, in the order given; the last one always."""
+    room = cells - _cells(keys[-1]) if keys else 0
+    shown = []
+    for key in keys[:-1]:
+        if _cells(key) > room:
+            break
+        shown.append(key)
+        room -= _cells(key)
+    return (*shown, *keys[-1:])
+
+
+def _cells(key: Key) -> int:
+    return len(key.key) + len(key.label) + 3
+
+
+class KeyLine(Drawing):
+    """As many keys as fit; the last one, help, is always there."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--label", "keys--hover"}
+    DEFAULT_CSS = """
+    KeyLine {
+        height: 1;
+        background: $panel;
+        & .keys--key { color: $accent; text-style: bold; }
+        & .keys--label { color: $foreground 75%; }
+        & .keys--hover { background: $primary 25%; }
+    }
+    """
+
+    keys: reactive[tuple[Key, ...]] = reactive((), init=False)
+    """The keys, the most important first, help last."""
+    hovered: reactive[str] = reactive("", init=False)
+    """The action of the key under the mouse."""
+
+    def draw(self, cells: int) -> list[Content]:
+        """One line."""
+        parts = []
+        for key in fit_keys(self.keys, cells):
+            line = Content.assemble(
+                (f" {key.key}", self.part("keys--key")), (f" {key.label} ", self.part("keys--label"))
+            )
+            if key.action == self.hovered:
+                line = line.stylize(self.part("keys--hover").background_style)
+            parts.append(line)
+        return [Content("").join(parts)]
+
+    async def on_click(self, event: Click) -> None:
+        """Do what the key does."""
+        key = self._key_at(event.x)
+        if key is not None:
+            await self.app.run_action(key.action)
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Show what a click would do."""
+        key = self._key_at(event.x)
+        self.hovered = key.action if key else ""
+
+    def on_leave(self, _: Leave) -> None:
+        """The mouse is elsewhere."""
+        self.hovered = ""
+
+    def _key_at(self, x: int) -> Key | None:
+        for key in fit_keys(self.keys, self.content_size.width):
+            if 0 <= x < _cells(key):
+                return key
+            x -= _cells(key)
+        return None

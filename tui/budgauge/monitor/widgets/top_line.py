@@ -1,0 +1,69 @@
+"""The first line: what this is, which ledger it shows, and whether it moves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.monitor.widgets.drawing import Drawing, Piece, spread
+from budgauge.text import fit_left, safe, width
+
+
+class TopFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What the line says; texts from outside are safe to show."""
+
+    ledger: str = ""
+    collecting: str = ""
+    """What collecting has brought in; empty when it is off."""
+    changed: str = ""
+    """When something last changed, as a time of day."""
+    paused: bool = False
+    demo: bool = False
+
+
+def short_path(path: str, home: str) -> str:
+    """A path as people write it: `~` for their home; safe to show."""
+    if home and path.startswith(home.rstrip("/") + "/"):
+        path = "~" + path[len(home.rstrip("/")) :]
+    return safe(path)
+
+
+class TopLine(Drawing):
+    """Name and ledger to the left, what is going on to the right."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"top--name", "top--path", "top--badge", "top--on", "top--time"}
+    DEFAULT_CSS = """
+    TopLine {
+        height: 1;
+        padding: 0 1;
+        background: $panel;
+        & .top--name { color: $primary; text-style: bold; }
+        & .top--path { color: $foreground 60%; }
+        & .top--badge { color: $background; background: $warning; text-style: bold; }
+        & .top--on { color: $success; }
+        & .top--time { color: $foreground 60%; }
+    }
+    """
+
+    face: reactive[TopFace] = reactive(TopFace(), init=False)
+    """What the line says."""
+
+    def draw(self, cells: int) -> list[Content]:
+        """One line; the path gives way first."""
+        face = self.face
+        left: list[Piece] = [("budgauge", self.part("top--name"))]
+        for shown, badge in ((face.demo, " DEMO "), (face.paused, " PAUSED ")):
+            if shown:
+                left += [(" ", self.part("top--name")), (badge, self.part("top--badge"))]
+        right: list[Piece] = []
+        if face.changed:
+            right.append((f"  updated {face.changed}", self.part("top--time")))
+        if face.collecting:
+            right.append((f"  ● {face.collecting}", self.part("top--on")))
+        room = cells - sum(width(text) for text, _ in (*left, *right)) - 2
+        if room >= 8 and face.ledger:
+            left.append(("  " + fit_left(face.ledger, room), self.part("top--path")))
+        return [spread(left, right, cells)]
