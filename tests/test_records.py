@@ -254,6 +254,8 @@ mixes = st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=12).m
 def test_a_block_decodes_as_its_lines_alone(data: bytes, offset: int) -> None:
     data += b"\n"
     assert decode(data, offset) == _one_by_one(data, offset)
+    # A carriage return at each end rules out reading a whole block at once.
+    assert decode(data, offset).records == decode(data.replace(b"\n", b"\r\n"), offset).records
 
 
 @given(st.lists(usages, max_size=8))

@@ -68,8 +68,8 @@ def test_processes_never_go_over_the_limits(ledger: Path) -> None:
     used = tracker.get_all_agent_totals()
     assert plain_total(ledger) == sum(used.values()) == tracker.get_total_used()
     assert 1490 < sum(used.values()) <= 1500, "all but what no call fits into"
-    assert used["team/0"] <= 300
-    assert used["team/0"] + used["team/1"] + used["team/1/x"] <= 1100
+    assert used.get("team/0", 0) <= 300
+    assert sum(tokens for name, tokens in used.items() if name.startswith("team/")) <= 1100
 
 
 def test_killed_processes_lose_and_double_nothing(ledger: Path) -> None:
