@@ -59,7 +59,7 @@ class Terminal:
         return True
 
     def wait_for(self, condition: str | Callable[[str], bool], *, seconds: float = 20.0) -> float:
-        """Wait until the screen shows a text or meets a condition; how long it took. AssertionError if it never does."""
+        """Wait until the screen shows a text or meets a condition; the seconds it took. Else AssertionError."""
         begin = time.monotonic()
         meets = condition if callable(condition) else lambda text: condition in text
         while not meets(self.text):

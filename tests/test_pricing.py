@@ -17,18 +17,8 @@ from hypothesis import strategies as st
 
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
-from budgauge.pricing import (
-    ModelPrice,
-    Period,
-    PriceBook,
-    Rates,
-    Tier,
-    cache_folder,
-    lookup,
-    lookup_in_child,
-    overridden,
-    table_version,
-)
+from budgauge.modelprice import ModelPrice, Period, Rates, Tier, overridden
+from budgauge.pricing import PriceBook, cache_folder, lookup, lookup_in_child, table_version
 from budgauge.totals import Sums, Totals
 from usage import usage
 

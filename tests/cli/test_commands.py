@@ -160,7 +160,9 @@ def test_reset_of_everyone_of_one_and_undo(run: Run) -> None:
 
 def test_config_tells_each_value_and_its_origin(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[token_budget]\ntotal_budget = 5\n[token_budget.per_agent_limits]\n"a/*" = 3\n', encoding="utf-8")
+    config.write_text(
+        '[token_budget]\ntotal_budget = 5\n[token_budget.per_agent_limits]\n"a/*" = 3\n', encoding="utf-8"
+    )
     monkeypatch.setenv("CODEX_TOKEN_WARNING_THRESHOLD", "70")
     values = json.loads(run("config", "--json", "--config", str(config)).stdout)["values"]
     assert values["total_budget"] == {"value": 5, "origin": f"{config}, line 2"}

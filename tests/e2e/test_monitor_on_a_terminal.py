@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from terminal import Terminal
 
 BUDGAUGE = [sys.executable, "-m", "budgauge"]
@@ -22,12 +23,8 @@ def ledger(tmp_path: Path) -> Path:
 
 def record(ledger: Path, agent: str, prompt: int) -> None:
     """Another process records a call."""
-    subprocess.run(
-        [*BUDGAUGE, "record", "--ledger", ledger, "--agent", agent, "--model", "gpt-4"]
-        + ["--prompt", str(prompt), "--completion", "0"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    call = ["--agent", agent, "--model", "gpt-4", "--prompt", str(prompt), "--completion", "0"]
+    subprocess.run([*BUDGAUGE, "record", "--ledger", ledger, *call], check=True, stdout=subprocess.DEVNULL)
 
 
 def append(ledger: Path, agent: str, prompt: int) -> None:

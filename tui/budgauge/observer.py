@@ -14,7 +14,8 @@ from budgauge.config import BudgetConfig
 from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
-from budgauge.pricing import ModelPrice, PriceBook, cache_folder, lookup_in_child
+from budgauge.modelprice import ModelPrice
+from budgauge.pricing import PriceBook, cache_folder, lookup_in_child
 from budgauge.snapshot import Snapshot, ledger_problems, take_snapshot
 from budgauge.tracker import TokenBudgetTracker
 
@@ -89,6 +90,13 @@ class Observer:
             self._lookup.begin(self._prices.missing(self._models()))
         self._view = self._compose(trouble)
         return self._view
+
+    def ledger_size(self) -> int:
+        """Bytes of the ledger as it stands on the disk; 0 where there is none."""
+        try:
+            return os.stat(self.loaded.ledger.path).st_size
+        except OSError:
+            return 0
 
     def resolve_prices(self) -> None:
         """Look up the prices that are missing, here and now."""

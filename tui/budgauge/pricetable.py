@@ -13,7 +13,7 @@ from genai_prices import data_snapshot
 from genai_prices.types import ConditionalPrice, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 from genai_prices.types import ModelPrice as TablePrice
 
-from budgauge.pricing import ModelPrice, Period, Rates, Tier
+from budgauge.modelprice import ModelPrice, Period, Rates, Tier
 
 _Price = Union[Decimal, TieredPrices]
 

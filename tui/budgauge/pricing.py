@@ -1,4 +1,4 @@
-"""What tokens cost: a model's prices, resolved once into small frozen values and applied exactly.
+"""Which price a model has: what the config sets, else what the price table says, resolved once and kept.
 
 Prices come from genai-prices, overridden by `[token_budget.prices]`. Importing that table costs
 more than everything `budgauge status` does, so what it says of a model is kept in the cache folder
@@ -11,108 +11,14 @@ import os
 import sys
 from binascii import crc32
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Context, Decimal
 from pathlib import Path
 
 import msgspec
 
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
-from budgauge.totals import Bucket, Sums
-
-_EXACT = Context(prec=80)
-"""Enough digits that no product or sum of token counts and prices is ever rounded."""
-
-_DAY_SECONDS = 86_400
-
-
-class Rates(msgspec.Struct, frozen=True):
-    """US dollars per million tokens."""
-
-    input: Decimal
-    cache_read: Decimal
-    cache_write: Decimal
-    cache_write_1h: Decimal
-    output: Decimal
-
-
-class Tier(msgspec.Struct, frozen=True):
-    """Rates of a call whose prompt is larger than `above` tokens."""
-
-    above: int
-    rates: Rates
-
-
-class Period(msgspec.Struct, frozen=True):
-    """When a set of tiers is in force; the last period that matches wins."""
-
-    tiers: tuple[Tier, ...]
-    """By rising `above`; the first is for every prompt."""
-    start: int | None = None
-    """From this unix second on; None means always."""
-    daily: tuple[int, int] | None = None
-    """From this second of the UTC day to that one; may pass midnight."""
-
-    def active(self, timestamp: float) -> bool:
-        """Is it in force at this unix second?"""
-        if self.start is not None and timestamp < self.start:
-            return False
-        if self.daily is None:
-            return True
-        begin, end = self.daily
-        second = timestamp % _DAY_SECONDS
-        return begin <= second < end if begin < end else not end <= second < begin
-
-
-class ModelPrice(msgspec.Struct, frozen=True):
-    """All prices of one model."""
-
-    periods: tuple[Period, ...]
-
-    @property
-    def plain(self) -> bool:
-        """One price, whatever the date and the prompt."""
-        return len(self.periods) == 1 and len(self.periods[0].tiers) == 1
-
-    def bucket(self, prompt_tokens: int, timestamp: float) -> Bucket:
-        """Which period and tier a call falls into."""
-        index = len(self.periods) - 1
-        while index and not self.periods[index].active(timestamp):
-            index -= 1
-        tiers = self.periods[index].tiers
-        tier = len(tiers) - 1
-        while tier and prompt_tokens <= tiers[tier].above:
-            tier -= 1
-        return index, tier
-
-    def cost(self, bucket: Bucket, sums: Sums) -> Decimal:
-        """US dollars for what one bucket counted, unrounded."""
-        rates = self.periods[bucket[0]].tiers[bucket[1]].rates
-        fresh = sums.prompt - sums.cached - sums.cache_write
-        total = Decimal(0)
-        for tokens, rate in (
-            (fresh, rates.input),
-            (sums.cached, rates.cache_read),
-            (sums.cache_write - sums.cache_write_1h, rates.cache_write),
-            (sums.cache_write_1h, rates.cache_write_1h),
-            (sums.completion, rates.output),
-        ):
-            total = _EXACT.add(total, _EXACT.multiply(Decimal(tokens), rate))
-        return total.scaleb(-6, _EXACT)
-
-
-def overridden(price: PriceOverride) -> ModelPrice:
-    """The price that a config sets."""
-    per_million = Decimal(1000)
-    write = price.prompt_per_1k if price.cache_write_per_1k is None else price.cache_write_per_1k
-    rates = Rates(
-        input=price.prompt_per_1k * per_million,
-        cache_read=(price.prompt_per_1k if price.cached_per_1k is None else price.cached_per_1k) * per_million,
-        cache_write=write * per_million,
-        cache_write_1h=(write if price.cache_write_1h_per_1k is None else price.cache_write_1h_per_1k) * per_million,
-        output=price.completion_per_1k * per_million,
-    )
-    return ModelPrice((Period((Tier(0, rates),)),))
+from budgauge.modelprice import ModelPrice, overridden
+from budgauge.totals import Bucket
 
 
 class PriceBook:

@@ -20,10 +20,7 @@ def safe(text: str, cells: int | None = None) -> str:
     Everything that can steer a terminal or hide text becomes U+FFFD. With `cells`, text wider
     than that many terminal cells is cut and ends in an ellipsis.
     """
-    if text.isascii() and text.isprintable():
-        clean = text
-    else:
-        clean = _clean(text)
+    clean = text if text.isascii() and text.isprintable() else _clean(text)
     return clean if cells is None else fit(clean, cells)
 
 

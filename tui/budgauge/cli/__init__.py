@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from budgauge.cli.options import Failure, common
+from budgauge.cli.options import Failure, common, loaded
 from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError
 
@@ -33,6 +33,7 @@ class _Commands(click.Group):
         if module is None:
             return None
         command: click.Command = getattr(import_module(f"budgauge.cli.{module}"), f"{cmd_name}_command")
+        loaded()
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -54,9 +55,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(
-    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.option("--collect", "collecting", is_flag=True, help="Collect from agents' own logs while the monitor is open.")
 @common

@@ -110,13 +110,13 @@ class Recording:
         if usage.model not in self._models:
             self._models.add(usage.model)
             self._prices.resolve([usage.model])
-        if self._tracker is None:
-            added = self._totals.known(usage) is None
-        else:
-            added = self._tracker.report(usage, spent=True)
-        if added:
-            self._totals.add([usage])
-        return added
+        if self._tracker is not None:
+            if not self._tracker.report(usage, spent=True):
+                return False
+        elif self._totals.known(usage) is not None:
+            return False
+        self._totals.add([usage])
+        return True
 
     def to_json(self, report: Report) -> str:
         """The public fields of `collect --json`."""

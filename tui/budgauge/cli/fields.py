@@ -45,10 +45,10 @@ def status_fields(snapshot: Snapshot) -> dict[str, Any]:
 
 
 _AGENT = (
-    "agent_id used reserved limit remaining usage_percentage state "
-    "prompt_tokens completion_tokens cached_tokens calls last_used cost_usd"
-).split()
-_MODEL = "model used prompt_tokens completion_tokens cached_tokens cost_usd".split()
+    *("agent_id", "used", "reserved", "limit", "remaining", "usage_percentage", "state"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "calls", "last_used", "cost_usd"),
+)
+_MODEL = ("model", "used", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
 
 
 def _pick(rows: Sequence[object], fields: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,9 +11,13 @@ from pathlib import Path
 import click
 
 from budgauge.cli.following import Following
+from budgauge.cli.options import loaded
 from budgauge.config.find import home_folder
 from budgauge.config.load import Options
 from budgauge.observer import Observer
+
+QUICK_BYTES = 1 << 20
+"""A ledger that is read in less time than a person notices; a larger one is read beside the first paint."""
 
 
 def need_terminal() -> None:
@@ -52,11 +56,15 @@ def run_monitor(
     def logs() -> Sequence[FoundLog]:
         from budgauge.sources import found_logs
 
-        return [FoundLog(log.name, str(log.path), log.collectable) for log in found_logs(os.environ, home_folder(os.environ))]
+        return [
+            FoundLog(log.name, str(log.path), log.collectable)
+            for log in found_logs(os.environ, home_folder(os.environ))
+        ]
 
     following = None if demo else Following(observer)
     app = MonitorApp(
         observer,
+        first_view=observer.look() if observer.ledger_size() < QUICK_BYTES else None,
         collector=following,
         preferences=Preferences(preferences),
         found_logs=logs,
@@ -65,6 +73,7 @@ def run_monitor(
         shown_ledger="simulated agents, nothing is spent" if demo else None,
         ledger_option=ledger_option,
     )
+    loaded()
     app.run()
     if following is not None:
         following.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,6 +13,7 @@ from budgauge.config.load import Options, load
 from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedError
 from budgauge.text import safe
 from budgauge.tracker import TokenBudgetTracker
+
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --config and --ledger, which may stand before or after a command; it gets them as `options`.
@@ -39,7 +41,7 @@ class Failure(click.ClickException):
     def __init__(self, message: str, hint: str, exit_code: int) -> None:
         super().__init__(message)
         self.hint = hint
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
     @classmethod
     def of(cls, error: BudgaugeError) -> Failure:
@@ -58,6 +60,12 @@ class Failure(click.ClickException):
         click.echo(f"budgauge: {safe(self.message)}", err=True)
         if self.hint:
             click.echo(f"  {safe(self.hint)}", err=True)
+
+
+def loaded() -> None:
+    """All modules are there: collect garbage from here on, but never look at them again."""
+    gc.freeze()
+    gc.enable()
 
 
 def note(text: str) -> None:

@@ -35,9 +35,7 @@ def record_command(
     Exit code 3, and nothing is recorded, if the budget forbids it.
     """
     tracker = open_tracker(options)
-    added = tracker.report_usage(
-        agent, model, prompt, completion, cached_tokens=cached, id=record_id, spent=spent
-    )
+    added = tracker.report_usage(agent, model, prompt, completion, cached_tokens=cached, id=record_id, spent=spent)
     if not added:
         click.echo("known already; nothing was added")
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -95,11 +94,11 @@ _LEFT_ALIGNED = {"Agent", "Family", "State"}
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Columns padded by the width that a terminal gives each text."""
-    widths = [max(width(cell) for cell in column) for column in zip(heads, *rows)]
+    widths = [max(width(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
 
     def line(cells: list[str]) -> str:
         parts = []
-        for cell, head, size in zip(cells, heads, widths):
+        for cell, head, size in zip(cells, heads, widths, strict=True):
             space = " " * (size - width(cell))
             parts.append(cell + space if head in _LEFT_ALIGNED else space + cell)
         return "  ".join(parts).rstrip()

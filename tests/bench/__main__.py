@@ -1,0 +1,37 @@
+"""Speed, each figure as a ratio against a named rival measured in the same run.
+
+    python tests/bench [live] [paint] [status]
+
+Run it on an otherwise quiet machine. Modules are compiled first, as an installed package's are.
+"""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import live
+import paint
+import status
+
+BENCHES = {"live": live.run, "paint": paint.run, "status": status.run}
+
+if __name__ == "__main__":
+    import budgauge
+
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with contextlib.redirect_stdout(io.StringIO()):
+        compileall.compile_dir(Path(budgauge.__file__).parent, quiet=2)
+    with tempfile.TemporaryDirectory() as home:
+        for name in ("CODEX_HOME", "CODEX_TOKEN_LEDGER", "CODEX_TOKEN_BUDGET"):
+            os.environ.pop(name, None)
+        os.environ["HOME"] = home
+        for name in sys.argv[1:] or BENCHES:
+            BENCHES[name](Path(home))
