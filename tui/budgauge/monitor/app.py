@@ -29,6 +29,7 @@ from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
 from budgauge.text import count, safe
 
+FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
 DEMO_HINT = "Simulated agents on a temporary ledger. For your own: budgauge --collect"
@@ -55,6 +56,7 @@ class MonitorApp(App[None]):
         self,
         observer: ObserverPort,
         *,
+        first_view: View | None = None,
         collector: CollectorPort | None = None,
         preferences: Preferences,
         found_logs: Callable[[], Sequence[FoundLog]],
@@ -64,7 +66,7 @@ class MonitorApp(App[None]):
         shown_ledger: str | None = None,
         ledger_option: str = "",
     ) -> None:
-        """With `collect`, collecting is on from the start.
+        """With `first_view` the first paint is complete; with `collect`, collecting is on from the start.
 
         `shown_ledger` stands in the place of the ledger's path; `ledger_option` is that path if
         commands to paste must name it.
@@ -80,10 +82,10 @@ class MonitorApp(App[None]):
         self._stop = threading.Event()
         self._wants_collecting = collect or preferences.choices.collecting
         self._home = os.path.expanduser("~")
-        self._view: View | None = None
-        self._changed: float | None = None
+        self._view = first_view
+        self._changed = None if first_view is None else clock()
         self._paused = False
-        self._shown = False
+        self._dashboard_ready = False
         self._feed_failure = ""
         self._collect_failure = ""
         self._ledger_option = ledger_option
@@ -93,11 +95,19 @@ class MonitorApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard."""
-        return Dashboard(self._keys())
+        return Dashboard(self._keys(), self._dashboard_is_ready)
 
     def on_mount(self) -> None:
         """Begin to look."""
         self._handle_signals()
+        # What the feed loads must not hold up a first paint that is complete without it.
+        self.set_timer(FEED_DELAY_SECONDS if self._view else 0.001, self._start_feed)
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
+        if self._wants_collecting and self._collector is not None:
+            self._switch_collecting(self._collector, on=True)
+
+    def _start_feed(self) -> None:
         self.run_worker(
             partial(run_feed, self._observer, self._stop, self.post_message),
             name="feed",
@@ -106,10 +116,10 @@ class MonitorApp(App[None]):
             exclusive=True,
             exit_on_error=False,
         )
-        self.set_interval(TICK_SECONDS, self._tick)
-        self.theme_changed_signal.subscribe(self, self._theme_chosen)
-        if self._wants_collecting and self._collector is not None:
-            self._switch_collecting(self._collector, on=True)
+
+    def _dashboard_is_ready(self) -> None:
+        self._dashboard_ready = True
+        self._show()
 
     def on_unmount(self) -> None:
         """End the feed: the program ends only when its thread has."""
@@ -146,13 +156,13 @@ class MonitorApp(App[None]):
     @property
     def is_showing(self) -> bool:
         """Has a view been put on the screen?"""
-        return self._shown
+        return self._dashboard_ready and self._view is not None
 
     @property
     def dashboard(self) -> Dashboard | None:
         """The screen that shows views, once it is there."""
         first = self.screen_stack[0] if self.screen_stack else None
-        return first if isinstance(first, Dashboard) and first.is_mounted else None
+        return first if isinstance(first, Dashboard) and self._dashboard_ready else None
 
     def _show(self) -> None:
         dashboard, view = self.dashboard, self._view
@@ -161,7 +171,6 @@ class MonitorApp(App[None]):
         with self.batch_update():
             dashboard.show(view, self._clock(), self._surroundings())
             self._guide(dashboard, view)
-        self._shown = True
 
     def _tick(self) -> None:
         dashboard, view = self.dashboard, self._view

@@ -37,8 +37,8 @@ class Extent(msgspec.Struct, frozen=True):
 
 _OPTIONAL: tuple[Column, ...] = (
     Column("percent", "", 6),
-    Column("gauge", "", 8, right=False),
-    Column("of", "of", 8, right=False),
+    Column("gauge", "", 12, right=False),
+    Column("of", "", 8, right=False),
     Column("cost", "cost", 8),
     Column("state", "state", 8, right=False),
     Column("last", "last", 4),
@@ -51,6 +51,8 @@ _NAME_CELLS = 14
 """A name gets so many before other columns get any."""
 _GAUGE_CELLS = 56
 """Longer bars tell nothing more."""
+_ROOMY_CELLS = 70
+"""Below this a bar may be shorter."""
 
 
 def extent(names: Iterable[str], largest: int) -> Extent:
@@ -65,6 +67,8 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     name = min(agent, max(_NAME_CELLS, cells // 4))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
+        if column.name == "gauge" and cells < _ROOMY_CELLS:
+            column = msgspec.structs.replace(column, cells=8)
         if name + column.cells + GAP > room:
             break
         taken[column.name] = column
@@ -73,7 +77,7 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
         name = min(agent, room)
         gauge = taken["gauge"].cells + max(0, room - name)
         taken["gauge"] = msgspec.structs.replace(taken["gauge"], cells=min(gauge, _GAUGE_CELLS))
-        room -= taken["gauge"].cells - 8
+        room -= min(gauge, _GAUGE_CELLS) - (gauge - max(0, room - name))
     taken["agent"] = Column("agent", "agent", SIGN_CELLS + max(1, room), right=False)
     taken["used"] = Column("used", "used", need.used)
     return tuple(taken[key] for key in _ORDER if key in taken)

@@ -6,5 +6,5 @@ from budgauge.budget import Severity
 
 GLYPHS: dict[Severity, str] = {"ok": "●", "warning": "▲", "exceeded": "■"}
 NO_LIMIT_GLYPH = "○"
-NO_LIMIT = "no limit"
+NO_LIMIT = "–"
 STATES: tuple[Severity, ...] = ("ok", "warning", "exceeded")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from textual.app import ComposeResult
@@ -62,8 +62,10 @@ class Dashboard(Screen[None]):
         (36, "-high"),
     ]
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
+        """`ready` is called once, before the first paint, when everything is there to be shown on."""
         super().__init__(id="dashboard")
+        self._ready = ready
         self._keys = tuple(keys)
 
     def compose(self) -> ComposeResult:
@@ -89,9 +91,13 @@ class Dashboard(Screen[None]):
         yield line
         yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
 
+    def on_mount(self) -> None:
+        """Everything is there to be shown on."""
+        self._ready()
+
     def on_resize(self, event: Resize) -> None:
         """Give each part what there is room for."""
-        width, height = event.size
+        height = event.size.height
         tall = height >= TALL
         gauge = self.query_one(Gauge)
         gauge.roomy = tall

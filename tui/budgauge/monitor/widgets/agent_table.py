@@ -15,7 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from budgauge.monitor.bar import limit_bar, share_bar
-from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, extent, fit_columns
+from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, extent, fit_columns
 from budgauge.monitor.rows import Row
 from budgauge.monitor.when import ago
 from budgauge.text import count, fit, money, percent, short
@@ -82,7 +82,9 @@ class AgentTable(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._need = Extent(0, 0)
         self._columns: tuple[Column, ...] = ()
+        self._fitted: tuple[int, Extent] | None = None
 
     @property
     def current(self) -> Row | None:
@@ -95,10 +97,10 @@ class AgentTable(ScrollView, can_focus=True):
         key = (old[self.cursor].key, old[self.cursor].is_family) if self.cursor < len(old) else None
         places = (i for i, row in enumerate(new) if (row.key, row.is_family) == key)
         self.set_reactive(AgentTable.cursor, next(places, max(0, min(self.cursor, len(new) - 1))))
-        self.virtual_size = Size(self.size.width, len(new) + HEAD_LINES)
-        columns = self._fit()
-        if columns != self._columns or len(old) != len(new):
-            self._columns = columns
+        self.virtual_size = Size(self._cells, len(new) + HEAD_LINES)
+        need = extent((row.name for row in new), max((row.used for row in new), default=0))
+        if need != self._need or len(old) != len(new):
+            self._need = need
             self.refresh()
         else:
             self._refresh_changed(old, new)
@@ -112,9 +114,8 @@ class AgentTable(ScrollView, can_focus=True):
         self._show_cursor()
 
     def on_resize(self, _: Resize) -> None:
-        """Fit the columns anew."""
-        self._columns = self._fit()
-        self.virtual_size = Size(self.size.width, len(self.rows) + HEAD_LINES)
+        """Keep the cursor on the screen."""
+        self.virtual_size = Size(self._cells, len(self.rows) + HEAD_LINES)
         self._show_cursor()
         self.refresh()
 
@@ -144,9 +145,18 @@ class AgentTable(ScrollView, can_focus=True):
         """Put the cursor on a row, or the nearest there is."""
         self.cursor = max(0, min(index, len(self.rows) - 1))
 
-    def _fit(self) -> tuple[Column, ...]:
-        need = extent((row.name for row in self.rows), max((row.used for row in self.rows), default=0))
-        return fit_columns(self.size.width, need)
+    @property
+    def _cells(self) -> int:
+        """Width without the scrollbar."""
+        return self.scrollable_content_region.width
+
+    def _columns_now(self) -> tuple[Column, ...]:
+        """Fitted to the width as it is: a scrollbar comes and goes without a word."""
+        wanted = (self._cells, self._need)
+        if wanted != self._fitted:
+            self._fitted = wanted
+            self._columns = fit_columns(*wanted)
+        return self._columns
 
     def _first_visible(self) -> int:
         return self.scroll_offset.y
@@ -186,10 +196,10 @@ class AgentTable(ScrollView, can_focus=True):
             if index < len(self.rows):
                 segments = self._row(self.rows[index], under_cursor=index == self.cursor and self.has_focus)
             elif not self.rows and y == HEAD_LINES + 1:
-                segments = [Segment("  " + fit(self.vacancy, self.size.width - 2), self._style("muted"))]
+                segments = [Segment("  " + fit(self.vacancy, self._cells - 2), self._style("muted"))]
             else:
                 segments = []
-        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style).crop(0, self.size.width)
+        return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
 
     def _style(self, name: str) -> Style:
         return self.get_visual_style(f"table--{name}").rich_style
@@ -197,7 +207,7 @@ class AgentTable(ScrollView, can_focus=True):
     def _head(self) -> list[Segment]:
         style = self._style("head")
         segments = []
-        for column in self._columns:
+        for column in self._columns_now():
             head = "  agent" if column.name == "agent" else column.head
             segments += [Segment(_placed(head, column), style), Segment(_BLANK, style)]
         return segments[:-1]
@@ -205,7 +215,7 @@ class AgentTable(ScrollView, can_focus=True):
     def _row(self, row: Row, *, under_cursor: bool) -> list[Segment]:
         ground = Style(bgcolor=self._style("cursor").bgcolor) if under_cursor else Style()
         segments: list[Segment] = []
-        for column in self._columns:
+        for column in self._columns_now():
             if segments:
                 segments.append(Segment(_BLANK, ground))
             if column.name == "gauge":

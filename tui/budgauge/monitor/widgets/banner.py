@@ -87,9 +87,9 @@ class Banner(Drawing):
         for index, item in enumerate(self.items):
             left = self.room - len(lines)
             others = len(self.items) - index - 1
-            wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left)))
             if left <= 0 or (others and left < 2 and lines):
                 return [*lines[:-1], self._with_more(lines[-1], others + 1, cells)] if lines else lines
+            wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left)))
             style = self.part(f"banner--{item.level}")
             for number, text in enumerate(wrapped):
                 sign = _SIGNS[item.level] if number == 0 else " "
@@ -98,5 +98,6 @@ class Banner(Drawing):
 
     def _with_more(self, line: Content, more: int, cells: int) -> Content:
         note = f" +{more} more "
-        kept = line.truncate(max(0, cells - len(note)), ellipsis=True, pad=True)
+        kept = line.rstrip().truncate(max(0, cells - len(note)), ellipsis=True)
+        kept = kept.extend_right(cells - len(note) - kept.cell_length)
         return kept + Content.styled(note, self.part("banner--info"))

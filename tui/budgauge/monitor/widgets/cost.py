@@ -103,9 +103,10 @@ class CostPanel(Drawing):
         return Content.styled(fit(face.unpriced, cells), self.part("cost--unknown"))
 
     def _models(self, face: CostFace, cells: int, room: int) -> list[Content]:
-        shown = face.models if len(face.models) <= room else face.models[: max(0, room - 1)]
+        enough = len(face.models) <= room or room < 2
+        shown = face.models[: max(0, room if enough else room - 1)]
         lines = [self._model(model, cells) for model in shown]
-        if len(shown) < len(face.models) and room > 0:
+        if not enough:
             lines.append(Content.styled(f"+{len(face.models) - len(shown)} more models", self.part("cost--label")))
         return lines
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 from textual.content import Content
 from textual.reactive import reactive
@@ -43,7 +45,7 @@ def gauge_face(snapshot: Snapshot) -> GaugeFace:
 class Gauge(Drawing):
     """Numbers in full and a bar; a third line with the state where there is room for it."""
 
-    COMPONENT_CLASSES = {
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
         "gauge--number",
         "gauge--muted",
         "gauge--state",
@@ -121,15 +123,15 @@ class Gauge(Drawing):
         used, _, budget = fraction(face).partition(" / ")
         pieces: list[Piece] = [(fraction(face), self.part("gauge--number"))]
         lines = []
-        if width(fraction(face)) + width(percent(face.percentage)) + 2 > cells:
+        if width(fraction(face)) + width(percent(face.percentage)) + 4 > cells:
             lines.append(Content.styled(f"{used} /", self.part("gauge--number")))
             pieces = [(budget, self.part("gauge--number"))]
         if face.percentage is not None:
-            pieces.append((percent(face.percentage), self.part("gauge--state")))
+            pieces.append((f"{GLYPHS[face.state]} {percent(face.percentage)}", self.part("gauge--state")))
         if face.is_default:
             pieces.append(("default", self.part("gauge--muted")))
         if not self.roomy:
-            pieces.append((state_words(face), self.part("gauge--state")))
+            pieces.append((face.state, self.part("gauge--state")))
             pieces += self._rest(face, brief=True)
         return [*lines, in_order(pieces, cells)]
 
@@ -151,7 +153,8 @@ class Gauge(Drawing):
             left += [("  ", style), (text, style)]
         right = []
         if face.budget:
-            right.append((f"  │ warns at {face.threshold:g}%", self.part("gauge--muted")))
+            mark = "the budget" if face.used > face.budget else f"warns at {face.threshold:g}%"
+            right.append((f"  │ {mark}", self.part("gauge--muted")))
         return spread(left, right, cells)
 
     def _bar(self, face: GaugeFace, cells: int) -> Content:

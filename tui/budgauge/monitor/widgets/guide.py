@@ -74,11 +74,14 @@ class Guide(Drawing):
                 *self._text("When Codex has run here, this line collects its calls:", cells),
                 *self._code(("budgauge", "collect", "codex", "--follow"), cells),
             ]
-        lines = []
-        for log in logs:
-            lines.append(self._head(f"{safe(log.name, 30)} logs found"))
-            lines += self._text(_where(log, self.face.home), cells)
+        lines = [line for log in logs for line in self._log(log, cells)]
         return [*lines, *(self._collect(cells) if any(log.collectable for log in logs) else [])]
+
+    def _log(self, log: FoundLog, cells: int) -> list[Content]:
+        name = f"{safe(log.name, 30)} logs found:"
+        where = wrap(f" {_where(log, self.face.home)}", max(10, cells - len(name)), 2)
+        first = Content.assemble((name, self.part("guide--head")), (where[0], self.part("guide--text")))
+        return [first, *(Content.styled(line, self.part("guide--text")) for line in where[1:])]
 
     def _collect(self, cells: int) -> list[Content]:
         if self.face.collecting:
@@ -117,7 +120,7 @@ class Guide(Drawing):
 
 def _where(log: FoundLog, home: str) -> str:
     path = short_path(log.path, home)
-    return path if log.collectable else f"{path} (not read by this version)"
+    return path if log.collectable else f"{path} (not read yet)"
 
 
 def _quoted(path: str) -> str:
