@@ -1,0 +1,156 @@
+"""Takes the pictures that README shows, of the real app on a fixed ledger and a fixed clock.
+
+    python screenshots/take.py [FOLDER]     # default: beside this script
+
+The same pictures come out every time, so a picture that changes shows a change of the app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config.load import Options
+from budgauge.monitor.app import MonitorApp
+from budgauge.monitor.port import FoundLog
+from budgauge.monitor.preferences import Preferences
+from budgauge.observer import Observer
+from budgauge.records import encode, make_usage
+
+NOW = 1_795_514_425.0
+"""The clock of all pictures: 2026-11-24 10:00:25 UTC."""
+
+CONFIG = """\
+[token_budget]
+total_budget = 2000000
+warning_threshold = 80
+
+[token_budget.per_agent_limits]
+"claude-code/*" = 900000
+code-reviewer = 250000
+"""
+
+AGENTS = (
+    # agent, model, prompt tokens of a call, part of it from a cache, completion tokens, minutes between calls
+    ("codex", "gpt-5.1-codex", 15_300, 0.8, 890, 3),
+    ("claude-code", "claude-sonnet-4-5", 14_100, 0.9, 640, 4),
+    ("claude-code/explore", "claude-haiku-4-5", 7_450, 0.6, 410, 5),
+    ("code-reviewer", "gpt-4o", 6_120, 0.0, 530, 6),
+    ("codex/reviewer", "gpt-5.1-codex", 4_870, 0.5, 320, 7),
+    ("docs", "gpt-4o-mini", 1_940, 0.0, 760, 11),
+    ("local-summaries", "in-house-7b", 880, 0.0, 120, 19),
+)
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on a picture."""
+
+    scale: float
+    """How much was used; 0 is an empty ledger."""
+    size: tuple[int, int] = (100, 30)
+    keys: tuple[str, ...] = ()
+    """What is pressed before it is taken."""
+    theme: str = "budgauge-dark"
+
+
+PICTURES = {
+    "quiet": Picture(scale=0.86),
+    "warning": Picture(scale=2.11),
+    "exceeded": Picture(scale=2.93),
+    "reset": Picture(scale=0.86, keys=("r",)),
+    "narrow": Picture(scale=0.86, size=(60, 15)),
+    "empty": Picture(scale=0.0),
+}
+
+
+def fill(ledger: Path, scale: float) -> None:
+    """An hour of work, scaled to how much the picture needs."""
+    with ledger.open("wb") as file:
+        for minute in range(60):
+            for place, (agent, model, prompt, cached, completion, every) in enumerate(AGENTS):
+                if minute % every == (place + 2) % every:
+                    size = int(prompt * scale * (1 + 0.4 * ((minute * 7 + place * 3) % 5 - 2) / 2))
+                    usage = make_usage(
+                        agent,
+                        model,
+                        size,
+                        int(completion * scale),
+                        timestamp=NOW - 60 * (59 - minute) - 5 * place,
+                        cached_tokens=int(size * cached),
+                    )
+                    file.write(encode(usage))
+
+
+async def take(folder: Path, picture: Picture) -> str:
+    """One picture of the app on what lies in a folder, as SVG."""
+    options = Options(config=str(folder / "config.toml"), ledger=str(folder / "token_usage.jsonl"))
+    observer = Observer(options, cache=folder / "cache", lookup=False)
+    observer.resolve_prices()
+    preferences = Preferences(folder / "preferences.json")
+    preferences.choose(theme=picture.theme)
+    app = MonitorApp(
+        observer,
+        collector=Idle(),
+        preferences=preferences,
+        found_logs=lambda: [FoundLog("codex", "~/.codex"), FoundLog("claude-code", "~/.claude/projects", False)],
+        clock=lambda: NOW,
+        shown_ledger="~/.codex/token_usage.jsonl",
+    )
+    app.animation_level = "none"
+    async with app.run_test(size=picture.size) as pilot:
+        while not app.is_showing:
+            await pilot.pause(0.01)
+        await pilot.press(*picture.keys)
+        await pilot.pause()
+        return app.export_screenshot(title="budgauge", simplify=True)
+
+
+class Idle:
+    """A collector that is switched off."""
+
+    running = False
+    summary = ""
+    trouble = None
+
+    def start(self) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+def without_network(svg: str) -> str:
+    """No web fonts, and no ids that differ from picture to picture."""
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code, monospace", "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace")
+    return re.sub(r"terminal-\d+", "terminal", svg)
+
+
+def draw(picture: Picture) -> str:
+    """One picture as SVG."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
+        if picture.scale:
+            fill(folder / "token_usage.jsonl", picture.scale)
+        return without_network(asyncio.run(take(folder, picture)))
+
+
+def main(target: Path) -> None:
+    """Take them all."""
+    os.environ.pop("NO_COLOR", None)
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    for name, picture in PICTURES.items():
+        (target / f"{name}.svg").write_text(draw(picture), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

@@ -1,0 +1,115 @@
+"""Everything that README tells to paste is run, and what it shows is what comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from budgauge.config import BudgetConfig
+from budgauge.config.load import load
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A newcomer's home that has Codex's folder, and nothing else."""
+    (tmp_path / ".codex").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CODEX_HOME", "CODEX_TOKEN_LEDGER", "CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command: str, home: Path) -> str:
+    """What a shell shows of a command, with the home folder as README writes it."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "PATH": path},
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    code = f"[exit code {done.returncode}]\n" if done.returncode else ""
+    return done.stdout.replace(str(home), "/home/you") + code
+
+
+def test_every_console_block_shows_what_its_commands_print(home: Path) -> None:
+    steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", "".join(blocks("console")), re.MULTILINE)
+    assert len(steps) >= 4
+    for command, shown in steps:
+        assert run(command, home) == shown, command
+
+
+def test_the_python_example_prints_what_is_shown() -> None:
+    (source,) = blocks("python")
+    (shown,) = blocks("text")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(source, "README.md", "exec"), {})
+    assert out.getvalue() == shown
+
+
+def test_the_config_example_is_in_force_without_a_warning(home: Path) -> None:
+    (source,) = blocks("toml")
+    (home / ".codex" / "config.toml").write_text(source, encoding="utf-8")
+    loaded = load()
+    assert loaded.warnings == ()
+    assert loaded.config.total_budget == 5_000_000
+    assert loaded.config.per_agent_limits == {"codex/*": 3_000_000}
+
+
+def test_the_config_table_states_the_defaults() -> None:
+    default = BudgetConfig()
+    table = TEXT.partition("## Configuration")[2].partition("## Keys")[0]
+    stated = dict(re.findall(r"^\| `(\w+)` \| (`\"\w+\"`|\w+) \|", table, re.MULTILINE))
+    assert stated == {
+        "total_budget": str(default.total_budget),
+        "warning_threshold": str(default.warning_threshold),
+        "count": f'`"{default.count}"`',
+        "untracked_buffer": str(default.untracked_buffer),
+        "sync": str(default.sync).lower(),
+    }
+
+
+def test_every_command_named_exists_with_its_options(home: Path) -> None:
+    table = TEXT.partition("## Commands")[2].partition("## Configuration")[0]
+    rows = re.findall(r"^\| (`budgauge .*?`) \|", table, re.MULTILINE)
+    assert len(rows) >= 8
+    for row in rows:
+        for usage in re.findall(r"`budgauge ([^`]*)`", row):
+            command = "" if usage.startswith("[") else usage.split()[0]
+            shown = run(f"budgauge {command} --help", home)
+            for option in re.findall(r"--[a-z-]+", usage):
+                assert option in shown, (usage, option)
+
+
+def test_first_commands_are_one_line_each_and_set_everything_up() -> None:
+    first_screen = TEXT.partition("## What you see")[0]
+    commands = re.findall(r"^```sh\n(.*)\n```", first_screen, re.MULTILINE)
+    assert [command.split()[-1] for command in commands] == ["demo", "-q"]
+    for command in commands:
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
+
+
+def test_every_picture_shown_is_there_and_every_picture_is_shown() -> None:
+    shown = set(re.findall(r"\((screenshots/[a-z0-9-]+\.svg)\)", TEXT))
+    there = {f"screenshots/{path.name}" for path in (README.parent / "screenshots").glob("*.svg")}
+    assert shown == there
