@@ -104,7 +104,7 @@ async def take(folder: Path, picture: Picture) -> str:
         shown_ledger="~/.codex/token_usage.jsonl",
     )
     app.animation_level = "none"
-    async with app.run_test(size=picture.size) as pilot:
+    async with app.run_test(size=picture.size, notifications=True) as pilot:
         while not app.is_showing:
             await pilot.pause(0.01)
         await pilot.press(*picture.keys)

@@ -13,8 +13,10 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from budgauge.errors import BudgaugeError
@@ -32,8 +34,18 @@ from budgauge.text import count, safe
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
+SAID_SECONDS = 6.0
+"""How long it is told what came of a key."""
 DEMO_HINT = "Simulated agents on a temporary ledger. For your own: budgauge --collect"
 _SIGNALS = ("SIGTERM", "SIGHUP")
+
+
+class Said(Message):
+    """What came of a key."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__()
+        self.item = item
 
 
 class MonitorApp(App[None]):
@@ -41,12 +53,11 @@ class MonitorApp(App[None]):
 
     TITLE = "budgauge"
     CSS_PATH = "monitor.tcss"
-    NOTIFICATION_TIMEOUT = 6
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit", tooltip="Quit"),
         Binding("r", "reset", "Reset", id="reset", tooltip="Reset all counters; asks first"),
         Binding("u", "undo", "Undo", id="undo", tooltip="Undo the last reset, at once"),
-        Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs, on or off; remembered"),
+        Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs; remembered"),
         Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
         Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
         Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
@@ -86,6 +97,8 @@ class MonitorApp(App[None]):
         self._changed = None if first_view is None else clock()
         self._paused = False
         self._dashboard_ready = False
+        self._said: Item | None = None
+        self._said_timer: Timer | None = None
         self._feed_failure = ""
         self._collect_failure = ""
         self._ledger_option = ledger_option
@@ -193,6 +206,8 @@ class MonitorApp(App[None]):
         )
 
     def _items(self) -> Iterable[Item]:
+        if self._said:
+            yield self._said
         if self._feed_failure:
             yield Item("error", f"Reading failed and is tried again: {safe(self._feed_failure)}")
         trouble = self._collect_failure or (self._collector.trouble if self._collector else None)
@@ -327,5 +342,22 @@ class MonitorApp(App[None]):
         self.push_screen(Help([*told(self.BINDINGS), *told([palette]), *told(AgentTable.BINDINGS)]))
 
     def _say(self, text: str, *, failed: bool = False) -> None:
-        """A short message over the screen; safe from any thread."""
-        self.notify(safe(text), severity="error" if failed else "information", markup=False)
+        """Tell what came of a key, for a while; safe from any thread."""
+        self.post_message(Said(Item("error" if failed else "answer", safe(text))))
+
+    def on_said(self, message: Said) -> None:
+        """Show it, also while the display is paused."""
+        self._said = message.item
+        if self._said_timer is not None:
+            self._said_timer.stop()
+        self._said_timer = self.set_timer(SAID_SECONDS, self._unsay)
+        self._show_items()
+
+    def _unsay(self) -> None:
+        self._said = None
+        self._show_items()
+
+    def _show_items(self) -> None:
+        dashboard, view = self.dashboard, self._view
+        if dashboard is not None and view is not None:
+            dashboard.show_items(view, self._surroundings())

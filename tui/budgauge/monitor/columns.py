@@ -51,8 +51,8 @@ _NAME_CELLS = 14
 """A name gets so many before other columns get any."""
 _GAUGE_CELLS = 56
 """Longer bars tell nothing more."""
-_ROOMY_CELLS = 70
-"""Below this a bar may be shorter."""
+_ROOMY_CELLS = 62
+"""Each cell beyond makes the shortest bar a little longer."""
 
 
 def extent(names: Iterable[str], largest: int) -> Extent:
@@ -67,8 +67,8 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     name = min(agent, max(_NAME_CELLS, cells // 4))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
-        if column.name == "gauge" and cells < _ROOMY_CELLS:
-            column = msgspec.structs.replace(column, cells=8)
+        if column.name == "gauge":
+            column = msgspec.structs.replace(column, cells=max(8, min(12, cells - _ROOMY_CELLS)))
         if name + column.cells + GAP > room:
             break
         taken[column.name] = column

@@ -7,4 +7,3 @@ from budgauge.budget import Severity
 GLYPHS: dict[Severity, str] = {"ok": "●", "warning": "▲", "exceeded": "■"}
 NO_LIMIT_GLYPH = "○"
 NO_LIMIT = "–"
-STATES: tuple[Severity, ...] = ("ok", "warning", "exceeded")

@@ -110,10 +110,9 @@ class Dashboard(Screen[None]):
         snapshot = view.snapshot
         self.query_one(Gauge).face = gauge_face(snapshot)
         self.query_one(CostPanel).face = cost_face(snapshot)
-        self.query_one(Banner).items = banner_items(view, around.items)
         table = self.query_one(AgentTable)
         table.threshold = snapshot.warning_threshold
-        table.vacancy = _vacancy(snapshot, now)
+        table.vacancy = _vacancy(snapshot)
         table.rows = table_rows(snapshot)
         self._title_agents(snapshot)
         self.set_class(is_new(view), "-new")
@@ -126,8 +125,12 @@ class Dashboard(Screen[None]):
         self.query_one(AgentTable).minute = int(now // 60)
         self.query_one(RatePanel).face = rate_face(snapshot, now)
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
-        self.query_one(Banner).items = banner_items(view, around.items)
+        self.show_items(view, around)
         self._show_top(snapshot, around)
+
+    def show_items(self, view: View, around: Surroundings) -> None:
+        """Bring the banner up to date."""
+        self.query_one(Banner).items = banner_items(view, around.items)
 
     def _show_top(self, snapshot: Snapshot, around: Surroundings) -> None:
         self.query_one(TopLine).face = TopFace(
@@ -160,7 +163,7 @@ def is_new(view: View) -> bool:
     return not view.ledger_trouble and not snapshot.reset_id and not any(row.calls for row in snapshot.agents)
 
 
-def _vacancy(snapshot: Snapshot, now: float) -> str:
+def _vacancy(snapshot: Snapshot) -> str:
     if snapshot.since is None:
         return "Nothing was used since the last reset; u undoes it."
     return f"Nothing was used since the reset at {clock(snapshot.since)}; u undoes it."

@@ -20,6 +20,7 @@ class ResetQuestion(ModalScreen[bool]):
     """True: reset. No is focused; Esc is no."""
 
     AUTO_FOCUS = "#no"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (14, "-tall")]  # noqa: RUF012  # declared by Screen
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="reset.yes", tooltip="Reset the counters"),
         Binding("n,escape", "answer(False)", "No", id="reset.no", tooltip="Leave everything as it is"),

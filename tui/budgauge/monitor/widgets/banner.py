@@ -14,9 +14,10 @@ from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
 from budgauge.text import count, safe, width
 
-Level = Literal["error", "warning", "info"]
-_ORDER: tuple[Level, ...] = ("error", "warning", "info")
-_SIGNS: dict[Level, str] = {"error": "■", "warning": "▲", "info": "·"}
+Level = Literal["answer", "error", "warning", "info"]
+"""An answer is what came of a key that was pressed."""
+_ORDER: tuple[Level, ...] = ("answer", "error", "warning", "info")
+_SIGNS: dict[Level, str] = {"answer": "›", "error": "■", "warning": "▲", "info": "·"}
 _NAMED = 4
 """So many exceeded agents are named; of the others, how many there are."""
 _LINES_EACH = 2
@@ -57,10 +58,11 @@ def _exceeded(names: tuple[str, ...]) -> str:
 class Banner(Drawing):
     """A strip for each thing to say; takes no room when there is nothing."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"banner--error", "banner--warning", "banner--info"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"banner--answer", "banner--error", "banner--warning", "banner--info"}
     DEFAULT_CSS = """
     Banner {
         padding: 0;
+        & .banner--answer { color: $text-primary; background: $primary 20%; text-style: bold; }
         & .banner--error { color: $text-error; background: $error 20%; text-style: bold; }
         & .banner--warning { color: $text-warning; background: $warning 16%; text-style: bold; }
         & .banner--info { color: $foreground 65%; background: $panel; }

@@ -12,7 +12,7 @@ from budgauge.monitor.port import FoundLog
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.widgets.top_line import short_path
 from budgauge.monitor.wrap import shell_lines, wrap
-from budgauge.text import safe
+from budgauge.text import fit_left, safe, width
 
 _RECORD = ("--agent me", "--model gpt-4", "--prompt 1500", "--completion 800")
 _PYTHON = "TokenBudgetTracker.open({place}).report_usage({gap}'me', 'gpt-4', 1500, 800)"
@@ -74,14 +74,14 @@ class Guide(Drawing):
                 *self._text("When Codex has run here, this line collects its calls:", cells),
                 *self._code(("budgauge", "collect", "codex", "--follow"), cells),
             ]
-        lines = [line for log in logs for line in self._log(log, cells)]
+        lines = [self._log(log, cells) for log in logs]
         return [*lines, *(self._collect(cells) if any(log.collectable for log in logs) else [])]
 
-    def _log(self, log: FoundLog, cells: int) -> list[Content]:
-        name = f"{safe(log.name, 30)} logs found:"
-        where = wrap(f" {_where(log, self.face.home)}", max(10, cells - len(name)), 2)
-        first = Content.assemble((name, self.part("guide--head")), (where[0], self.part("guide--text")))
-        return [first, *(Content.styled(line, self.part("guide--text")) for line in where[1:])]
+    def _log(self, log: FoundLog, cells: int) -> Content:
+        name = f"{safe(log.name, 20)} logs found: "
+        note = "" if log.collectable else " (not read yet)"
+        path = fit_left(short_path(log.path, self.face.home), max(8, cells - width(name) - width(note)))
+        return Content.assemble((name, self.part("guide--head")), (path + note, self.part("guide--text")))
 
     def _collect(self, cells: int) -> list[Content]:
         if self.face.collecting:
@@ -116,11 +116,6 @@ class Guide(Drawing):
 
     def _line(self, code: str) -> Content:
         return Content.styled(code, self.part("guide--code"))
-
-
-def _where(log: FoundLog, home: str) -> str:
-    path = short_path(log.path, home)
-    return path if log.collectable else f"{path} (not read yet)"
 
 
 def _quoted(path: str) -> str:

@@ -1,0 +1,122 @@
+"""Text from outside reaches the terminal as text, wherever it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+
+from budgauge.monitor.feed import FeedFailed
+from budgauge.monitor.port import FoundLog
+from budgauge.observer import View
+from budgauge.snapshot import Problem
+from monitor.stage import Stage, view
+
+HOSTILE = {
+    "title": "\x1b]0;pwned\x1b\\",
+    "colour": "\x1b[31mred",
+    "c1": "\x9b31mred",
+    "bell": "a\x07b\x00c\x7fd",
+    "lines": "one\ntwo\rthree\u2028four",
+    "closing": "[/nope]",
+    "action": "[@click=app.quit]x[/]",
+    "bold": "[bold red]x[/bold red]",
+    "nested": "[[b]x[/b]]\\[",
+    "rtl": "abc\u202edcba\u2066",
+    "marks": "Z" + "\u0301" * 60,
+    "only-marks": "\u0301" * 30,
+    "wide": "漢字" * 12,
+    "zwj": "👩\u200d👩\u200d👧\u200d👦 family",
+    "flag": "☀\ufe0f\U0001f1e9\U0001f1ea",
+    "tag": "\U000e0041\ufeff\u00ad",
+    "private": "\ue000\U0010ffff",
+    "surrogate": "\ud800",
+}
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def check(stage: Stage) -> None:
+    """Nothing on the screen can steer a terminal, and every line is as wide as the screen."""
+    for line in stage.lines():
+        unsafe = [char for char in line if unicodedata.category(char) in _UNSAFE]
+        assert not unsafe, (unsafe, line)
+        assert cell_len(line) == stage.app.size.width, line
+
+
+def hostile_view(text: str, **more: str) -> View:
+    """A view with a text wherever text from outside may stand."""
+    calls = ((text, text, 600_000), (f"{text}/below", "gpt-4", 100_000))
+    shown = view(
+        calls, limits={text: 500, f"{text}/*": 600}, ledger=f"/tmp/{text}/ledger.jsonl", notices=(text,), **more
+    )
+    problems = (Problem(kind=text, count=1, message=text),)
+    return msgspec.structs.replace(shown, snapshot=msgspec.structs.replace(shown.snapshot, problems=problems))
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(60, 15), (140, 45)])
+async def test_in_every_widget(tmp_path: Path, columns: int, lines: int) -> None:
+    stage = Stage(tmp_path, view())
+    stage.collector.running = True
+    async with stage.run(columns, lines) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        for text in HOSTILE.values():
+            stage.collector.summary = stage.collector.trouble = text
+            stage.take(hostile_view(text))
+            await stage.wait(pilot, "700,000 / 1,000,000")
+            check(stage)
+            stage.take(hostile_view(text, config_trouble=text, ledger_trouble=text))
+            await stage.wait(pilot, "Ledger:")
+            check(stage)
+            stage.take(view())
+            await stage.wait(pilot, "812,000 /")
+        assert not stage.app._exit
+
+
+async def test_in_answers_to_keys(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view())
+    async with stage.run(100, 60) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        for text in HOSTILE.values():
+            stage.app._say(text)
+            await pilot.pause()
+            assert "›" in stage.text
+            check(stage)
+        assert not stage.app._exit
+
+
+async def test_in_the_guide(tmp_path: Path) -> None:
+    logs = [FoundLog("codex", "/tmp")]
+    stage = Stage(tmp_path, view(()), logs=logs)
+    async with stage.run(100, 30) as pilot:
+        await stage.wait(pilot, "logs found")
+        for text in HOSTILE.values():
+            logs[:] = [FoundLog(text, f"/tmp/{text}")]
+            stage.app._ledger_option = text
+            stage.app._tick()
+            await pilot.pause()
+            check(stage)
+
+
+async def test_in_failures_of_the_feed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view())
+    async with stage.run(100, 30) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        for text in HOSTILE.values():
+            stage.app.post_message(FeedFailed(text))
+            await pilot.pause()
+            assert "Reading failed and is tried again" in stage.text
+            check(stage)
+
+
+async def test_a_click_on_a_name_runs_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view((("[@click=app.quit]click me[/]", "gpt-4", 5),)))
+    async with stage.run(100, 30) as pilot:
+        await stage.wait(pilot, "click me")
+        for y, line in enumerate(stage.lines()):
+            if "click me" in line:
+                await pilot.click(offset=(line.index("click me"), y))
+        await pilot.pause()
+        assert not stage.app._exit

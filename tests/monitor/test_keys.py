@@ -1,0 +1,293 @@
+"""Every key and click, and what they do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.events import MouseScrollDown
+
+from budgauge.errors import LedgerWriteError, ResetError, SourceError
+from budgauge.monitor.app import MonitorApp
+from budgauge.monitor.preferences import Preferences
+from budgauge.monitor.widgets.agent_table import AgentTable
+from monitor.stage import Stage, view
+
+MANY = tuple((f"agent-{number:03}", "gpt-4", 1_000_000 - number * 1000) for number in range(100))
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, view(limits={"coder": 700_000}))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, view(MANY, budget=0))
+
+
+def under_cursor(stage: Stage) -> str:
+    row = stage.app.screen_stack[0].query_one(AgentTable).current
+    assert row is not None
+    return row.key
+
+
+async def test_q_quits(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("q")
+        await stage.wait(pilot, lambda: stage.app._exit)
+
+
+async def test_reset_asks_what_and_no_is_focused(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r")
+        await stage.wait(pilot, "Set all counters back to zero?")
+        for fact in ("812,000", "agents  3", "the first record", "$22.86"):
+            assert fact in stage.text
+        assert stage.app.screen.focused is not None
+        assert stage.app.screen.focused.id == "no"
+        await pilot.press("enter")
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
+        assert stage.observer.resets == 0
+
+
+@pytest.mark.parametrize("key", ["n", "escape"])
+async def test_no_resets_nothing(stage: Stage, key: str) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r", key)
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
+        assert stage.observer.resets == 0
+
+
+@pytest.mark.parametrize("keys", [("y",), ("tab", "enter"), ("right", "enter")])
+async def test_yes_resets_and_says_how_to_undo(stage: Stage, keys: tuple[str, ...]) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r", *keys)
+        await stage.wait(pilot, lambda: stage.observer.resets == 1)
+        await stage.wait(pilot, "› Reset 812,000 tokens. u undoes it.")
+
+
+async def test_a_click_on_yes_resets(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r")
+        await pilot.click("#yes")
+        await stage.wait(pilot, lambda: stage.observer.resets == 1)
+
+
+async def test_nothing_used_is_not_reset(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view(()))
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "0 / 1,000,000")
+        await pilot.press("r")
+        await stage.wait(pilot, "there is nothing to reset")
+        assert len(stage.app.screen_stack) == 1
+
+
+async def test_u_undoes_at_once(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("u")
+        await stage.wait(pilot, lambda: stage.observer.undone == 1)
+        await stage.wait(pilot, "› The last reset is undone.")
+
+
+@pytest.mark.parametrize("error", [ResetError("There is no reset to undo."), LedgerWriteError("[/disk] full \x1b[2J")])
+async def test_errors_are_shown(stage: Stage, error: ResetError | LedgerWriteError) -> None:
+    stage.observer.fails = error
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("u")
+        await stage.wait(pilot, "■ " + str(error)[:8])
+        assert "\x1b" not in stage.text
+        await pilot.pause()
+        assert "812,000 / 1,000,000" in stage.text
+
+
+async def test_one_change_at_a_time(stage: Stage) -> None:
+    stage.observer.may_reset.clear()
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r", "y", "u")
+        await stage.wait(pilot, "still waiting for the ledger")
+        stage.observer.may_reset.set()
+        await stage.wait(pilot, lambda: stage.observer.resets == 1)
+        assert stage.observer.undone == 0
+
+
+async def test_collecting_is_switched_and_remembered(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("c")
+        await stage.wait(pilot, "collecting, 12 calls")
+        assert Preferences(stage.preferences.path).choices.collecting
+        await pilot.press("c")
+        await stage.wait(pilot, lambda: "collecting, 12 calls" not in stage.text)
+        assert not Preferences(stage.preferences.path).choices.collecting
+
+
+async def test_collecting_begins_if_it_was_on(tmp_path: Path) -> None:
+    Preferences(tmp_path / "preferences.json").choose(collecting=True)
+    stage = Stage(tmp_path, view())
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "collecting, 12 calls")
+
+
+async def test_collect_option_is_not_remembered(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view(), collect=True)
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "collecting, 12 calls")
+    assert not Preferences(tmp_path / "preferences.json").choices.collecting
+
+
+async def test_another_collector_shows_as_trouble(stage: Stage) -> None:
+    stage.collector.fails = SourceError("another collector runs")
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("c")
+        await stage.wait(pilot, "Collecting: another collector runs")
+
+
+async def test_the_demo_collects_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view(), collector=None, demo=True)
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "DEMO")
+        assert "budgauge --collect" in stage.text
+        assert "Collect" not in stage.text.splitlines()[-1]
+        await pilot.press("c")
+        await stage.wait(pilot, "Nothing is collected here")
+
+
+async def test_pause_freezes_and_goes_on_with_what_is_true(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("p")
+        await stage.wait(pilot, "PAUSED")
+        stage.take(view((("coder", "gpt-4", 5),)))
+        await pilot.pause()
+        assert "812,000 /" in stage.text
+        await pilot.press("p")
+        await stage.wait(pilot, "5 / 1,000,000")
+        assert "PAUSED" not in stage.text
+
+
+async def test_theme_is_next_and_remembered(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("t")
+        await stage.wait(pilot, lambda: Preferences(stage.preferences.path).choices.theme == "budgauge-light")
+
+
+async def test_help_tells_every_key(stage: Stage) -> None:
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("question_mark")
+        await stage.wait(pilot, "Esc closes")
+        for binding in (*MonitorApp.BINDINGS, *AgentTable.BINDINGS):
+            assert isinstance(binding, Binding)
+            assert binding.id
+            assert binding.tooltip in stage.text
+        await pilot.press("escape")
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
+
+
+async def test_palette_opens(stage: Stage) -> None:
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("ctrl+p")
+        await stage.wait(pilot, "Undo the last reset, at once")
+
+
+async def test_cursor_moves(many: Stage) -> None:
+    async with many.run() as pilot:
+        await many.wait(pilot, "agent-000")
+        for key, expected in (
+            ("down", 1), ("j", 2), ("k", 1), ("up", 0), ("up", 0), ("end", 99), ("down", 99), ("home", 0),
+        ):  # fmt: skip
+            await pilot.press(key)
+            assert under_cursor(many) == f"agent-{expected:03}"
+            await many.wait(pilot, f"agent-{expected:03}")
+        await pilot.press("pagedown", "pagedown")
+        assert 4 < int(under_cursor(many)[6:]) < 30
+        await many.wait(pilot, under_cursor(many))
+        await pilot.press("pageup", "pageup")
+        assert under_cursor(many) == "agent-000"
+
+
+async def test_cursor_stays_on_its_agent(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("down")
+        assert under_cursor(stage) == "reviewer"
+        stage.take(view((("new", "gpt-4", 900_000), ("reviewer", "gpt-4", 1), ("coder", "gpt-4", 2))))
+        await stage.wait(pilot, "900,003 /")
+        assert under_cursor(stage) == "reviewer"
+        stage.take(view((("new", "gpt-4", 7),)))
+        await stage.wait(pilot, "7 /")
+        assert under_cursor(stage) == "new"
+
+
+async def test_click_and_wheel(many: Stage) -> None:
+    async with many.run() as pilot:
+        await many.wait(pilot, "agent-002")
+        await pilot.click(AgentTable, offset=(5, 3))
+        assert under_cursor(many) == "agent-002"
+        await pilot.click(AgentTable, offset=(5, 0))
+        assert under_cursor(many) == "agent-002"
+        table = many.app.screen.query_one(AgentTable)
+        await pilot._post_mouse_events([MouseScrollDown], AgentTable, offset=(5, 3))
+        await many.wait(pilot, lambda: table.scroll_offset.y > 0)
+        await pilot.click(AgentTable, offset=(5, 1))
+        assert under_cursor(many) == f"agent-{table.scroll_offset.y:03}"
+
+
+async def test_footer_keys_are_clicked(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        last = stage.text.splitlines()[-1]
+        await pilot.click("KeyLine", offset=(last.index("Pause"), 0))
+        await stage.wait(pilot, "PAUSED")
+        await pilot.click("KeyLine", offset=(last.index("? Help"), 0))
+        await stage.wait(pilot, "Esc closes")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+async def test_help_is_always_in_the_footer(stage: Stage, columns: int) -> None:
+    async with stage.run(columns, 12) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        assert stage.text.splitlines()[-1].rstrip().endswith("? Help")
+
+
+def test_a_bad_preferences_file_is_a_notice(tmp_path: Path) -> None:
+    path = tmp_path / "preferences.json"
+    path.write_bytes(b'{"theme": 3')
+    preferences = Preferences(path)
+    assert preferences.choices.theme == "budgauge-dark"
+    assert preferences.notice
+    assert str(path) in preferences.notice
+
+
+def test_fields_of_other_versions_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "preferences.json"
+    path.write_text('{"sort": "cost", "theme": "nord"}')
+    Preferences(path).choose(collecting=True)
+    assert json.loads(path.read_text()) == {"sort": "cost", "theme": "nord", "collecting": True}
+
+
+def test_preferences_that_cannot_be_written_are_a_notice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    preferences = Preferences(tmp_path / "file" / "preferences.json")
+    preferences.choose(theme="nord")
+    assert preferences.choices.theme == "nord"
+    assert preferences.notice
+
+
+async def test_an_unknown_theme_is_ours(tmp_path: Path) -> None:
+    Preferences(tmp_path / "preferences.json").choose(theme="no such theme")
+    assert Stage(tmp_path, view()).app.theme == "budgauge-dark"
