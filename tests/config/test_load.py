@@ -84,7 +84,7 @@ total_budget = "not ours"
 def test_every_key_is_known(load_text: Load) -> None:
     loaded = load_text(FULL)
     config = loaded.config
-    assert loaded.warnings == ()
+    assert not any("unknown key" in warning for warning in loaded.warnings)
     assert (config.total_budget, config.warning_threshold, config.count) == (5, 70.5, "uncached")
     assert (config.untracked_buffer, config.sync, config.on_hook_error, config.language) == (0, True, "deny", "ja")
     assert config.per_agent_limits == {"code-reviewer": 100000, "claude-code/*": 500000}
@@ -258,9 +258,28 @@ def test_a_byte_order_mark_is_accepted(file: Path) -> None:
 def test_an_unknown_key_is_a_warning_with_the_nearest_name(
     load_text: Load, file: Path, text: str, message: str
 ) -> None:
-    (warning,) = load_text("total_budget = 5\n" + text).warnings
+    warning = load_text("total_budget = 5\n" + text).warnings[0]
     assert warning.startswith(f"{file}, line 3: ")
     assert message in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('on_hook_error = "deny"', 2, 'token_budget.on_hook_error = "deny" has no effect in this version'),
+        ('language = "ja"', 2, 'token_budget.language = "ja" has no effect in this version'),
+        ('collect.agent = "project"', 2, 'token_budget.collect.agent = "project" has no effect in this version'),
+        ("[token_budget.notify]\nbell = true", 3, "token_budget.notify.bell = true has no effect in this version"),
+        ("[token_budget.cycle]\nperiod = 'daily'\nday = 2", 3, "token_budget.cycle has no effect in this version"),
+    ],
+)
+def test_a_value_without_effect_is_a_warning(load_text: Load, file: Path, text: str, line: int, message: str) -> None:
+    assert load_text(text).warnings == (f"{file}, line {line}: {message}",)
+
+
+def test_values_that_are_in_effect_are_no_warning(load_text: Load) -> None:
+    text = 'on_hook_error = "allow"\nlanguage = "en"\ncollect.agent = "tool"\nnotify.bell = false'
+    assert load_text(text).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from budgauge.errors import LedgerWriteError, SourceError
 from budgauge.records import Usage
-from budgauge.sources import CodexSource, Collector, Report, lock_name
+from budgauge.sources import CodexSource, Collector, Report, SourceTotal, lock_name
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink
 
@@ -30,50 +29,22 @@ def two_threads(home: Path) -> None:
 
 def test_the_report_says_what_was_collected(tmp_path: Path) -> None:
     two_threads(tmp_path)
-    report = Collector(Sink(), [CodexSource(tmp_path)]).collect()
+    sink = Sink()
+    report = Collector(sink, [CodexSource(tmp_path)]).collect()
     size = sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl"))
-    assert msgspec.json.decode(msgspec.json.encode(report)) == {
-        "records": 3,
-        "total_tokens": 338,
-        "prompt_tokens": 307,
-        "completion_tokens": 31,
-        "cached_tokens": 40,
-        "agents": [
-            {
-                "agent_id": "codex",
-                "used": 330,
-                "prompt_tokens": 300,
-                "completion_tokens": 30,
-                "cached_tokens": 40,
-                "calls": 2,
-                "last_used": START + 3,
-            },
-            {
-                "agent_id": "codex/worker",
-                "used": 8,
-                "prompt_tokens": 7,
-                "completion_tokens": 1,
-                "cached_tokens": 0,
-                "calls": 1,
-                "last_used": START + 1002,
-            },
-        ],
-        "models": [
-            {"model": "gpt-5", "used": 330, "prompt_tokens": 300, "completion_tokens": 30, "cached_tokens": 40},
-            {"model": "o3", "used": 8, "prompt_tokens": 7, "completion_tokens": 1, "cached_tokens": 0},
-        ],
-        "sources": [
-            {"name": "codex", "files": 2, "bytes": size, "calls": 3, "duplicates": 0, "replayed": 0, "set_aside": 0}
-        ],
-        "notes": [],
-        "trouble": None,
-    }
+    assert report == Report(sources=(SourceTotal(name="codex", files=2, bytes=size, calls=3),))
+    assert report.records == 3
+    assert sorted(map(facts, sink.calls)) == [
+        ("codex", "gpt-5", 100, 10, 40, START + 2),
+        ("codex", "gpt-5", 200, 20, 0, START + 3),
+        ("codex/worker", "o3", 7, 1, 0, START + 1002),
+    ]
 
 
-def test_used_leaves_out_what_the_budget_does_not_count(tmp_path: Path) -> None:
-    two_threads(tmp_path)
-    collector = Collector(Sink(), [CodexSource(tmp_path)], counted=lambda total, cached: total - cached)
-    assert [row.used for row in collector.collect().agents] == [290, 8]
+def facts(call: Usage) -> tuple[object, ...]:
+    cached = call.cached_tokens or 0
+    assert call.total_tokens == call.prompt_tokens + call.completion_tokens
+    return call.agent_id, call.model, call.prompt_tokens, call.completion_tokens, cached, call.timestamp
 
 
 def test_collecting_again_adds_nothing(tmp_path: Path) -> None:
@@ -186,7 +157,7 @@ def test_following_sees_what_comes_in_old_and_new_files(tmp_path: Path) -> None:
                 file.write(log.data[before + 20 :])
         Log(CHILD).meta().turn().record(7, 0, 1, 0).write(tmp_path, folder="sessions/2026/11/25")
         report = live.until(lambda report: report.records == 7)
-    assert report.prompt_tokens == 100 + 15 + 7
+    assert sum(prompt for prompt, _ in sink.spent) == 100 + 15 + 7
     assert report.sources[0].duplicates == 0
 
 

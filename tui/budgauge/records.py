@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Literal, Union
+from typing import Annotated, Union
 
 import msgspec
 
@@ -278,16 +278,6 @@ def check_record(record: Record) -> None:
         raise RecordError(f"this record cannot be written: {fault}", hint="Make records with make_usage.")
 
 
-CountField = Literal[
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "reasoning_tokens",
-]
-
-
 def make_usage(
     agent_id: str,
     model: str,
@@ -310,25 +300,13 @@ def make_usage(
     """
     check_name("agent_id", agent_id)
     check_name("model", model)
-    counts: dict[CountField, int] = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "cached_tokens": cached_tokens,
-        "cache_write_tokens": cache_write_tokens,
-        "cache_write_1h_tokens": cache_write_1h_tokens,
-        "reasoning_tokens": reasoning_tokens,
-    }
-    for field, value in counts.items():
-        check_count(field, value)
     check_timestamp(timestamp)
+    check_count("prompt_tokens", prompt_tokens)
+    check_count("completion_tokens", completion_tokens)
     total = check_count("prompt_tokens + completion_tokens", prompt_tokens + completion_tokens)
-    for part, of, whole in (
-        ("cached_tokens + cache_write_tokens", cached_tokens + cache_write_tokens, prompt_tokens),
-        ("cache_write_1h_tokens", cache_write_1h_tokens, cache_write_tokens),
-        ("reasoning_tokens", reasoning_tokens, completion_tokens),
-    ):
-        if of > whole:
-            raise RecordError(f"{part} is {of}, more than the {whole} tokens it is part of")
+    _check_parts(prompt_tokens, cached_tokens=cached_tokens, cache_write_tokens=cache_write_tokens)
+    _check_parts(cache_write_tokens, cache_write_1h_tokens=cache_write_1h_tokens)
+    _check_parts(completion_tokens, reasoning_tokens=reasoning_tokens)
     for name, text in (("id", id), ("session", session), ("project", project), ("source", source)):
         check_text(name, text)
     return Usage(
@@ -347,6 +325,13 @@ def make_usage(
         project=project,
         source=source,
     )
+
+
+def _check_parts(whole: int, **parts: int) -> None:
+    """RecordError unless the parts are counts that together are no more than the whole."""
+    together = sum(check_count(field, value) for field, value in parts.items())
+    if together > whole:
+        raise RecordError(f"{' + '.join(parts)} is {together}, more than the {whole} tokens it is part of")
 
 
 MAX_TEXT_BYTES = 512

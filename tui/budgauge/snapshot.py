@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from budgauge.budget import Severity, Spending, percentage, severity, warning_due, warning_message
+from budgauge.budget import Severity, Spending, own_limit, percentage, severity, warning_due, warning_message
 from budgauge.config import BudgetConfig
 from budgauge.pricing import PriceBook
-from budgauge.totals import GroupKey, Sums, Totals
+from budgauge.totals import GroupKey, Sums, Totals, sum_of
 
 if TYPE_CHECKING:
     from budgauge.ledger.reader import LedgerReader
@@ -161,17 +161,30 @@ def take_snapshot(
         problems=(*problems, *fold_problems(totals)),
         minutes=tuple(sorted((minute, config.counted(*spent)) for minute, spent in totals.minutes.items())),
         warning=warning_message(config, used) if warning_due(config, used) else None,
-        exceeded=(
-            *(row.agent_id for row in agents if row.state == "exceeded" and row.used),
-            *(row.family for row in families if row.state == "exceeded" and row.used),
-        ),
+        exceeded=_exceeded(agents, families),
     )
 
 
-def _agent_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> tuple[AgentRow, ...]:
-    groups: dict[str, list[tuple[GroupKey, Sums]]] = {}
+def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> tuple[str, ...]:
+    return (
+        *(row.agent_id for row in agents if row.state == "exceeded" and row.used),
+        *(row.family for row in families if row.state == "exceeded" and row.used),
+    )
+
+
+_Part = tuple[GroupKey, Sums]
+
+
+def _grouped(totals: Totals, name_of: Callable[[GroupKey], str]) -> dict[str, list[_Part]]:
+    """The fold's groups by a part of their keys."""
+    groups: dict[str, list[_Part]] = {}
     for key, sums in totals.groups.items():
-        groups.setdefault(key[0], []).append((key, sums))
+        groups.setdefault(name_of(key), []).append((key, sums))
+    return groups
+
+
+def _agent_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> tuple[AgentRow, ...]:
+    groups = _grouped(totals, lambda key: key[0])
     for agent_id in config.per_agent_limits:
         if not agent_id.endswith("/*"):
             groups.setdefault(agent_id, [])
@@ -179,14 +192,10 @@ def _agent_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, used: i
     return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
 
 
-def _agent_row(
-    agent_id: str, parts: list[tuple[GroupKey, Sums]], config: BudgetConfig, prices: PriceBook, total_used: int
-) -> AgentRow:
-    sums = Sums()
-    for _, part in parts:
-        sums.add(part)
+def _agent_row(agent_id: str, parts: list[_Part], config: BudgetConfig, prices: PriceBook, total_used: int) -> AgentRow:
+    sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
-    limit = config.per_agent_limits.get(agent_id)
+    limit = own_limit(config, agent_id)
     return AgentRow(
         agent_id=agent_id,
         used=used,
@@ -217,14 +226,9 @@ def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
 
 
 def _model_rows(totals: Totals, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
-    groups: dict[str, list[tuple[GroupKey, Sums]]] = {}
-    for key, sums in totals.groups.items():
-        groups.setdefault(key[1], []).append((key, sums))
     rows = []
-    for model, parts in groups.items():
-        sums = Sums()
-        for _, part in parts:
-            sums.add(part)
+    for model, parts in _grouped(totals, lambda key: key[1]).items():
+        sums = sum_of(part for _, part in parts)
         rows.append(
             ModelRow(
                 model=model,
@@ -238,7 +242,7 @@ def _model_rows(totals: Totals, config: BudgetConfig, prices: PriceBook) -> tupl
     return tuple(sorted(rows, key=lambda row: (-row.used, row.model)))
 
 
-def _priced(parts: Iterable[tuple[GroupKey, Sums]], prices: PriceBook) -> Decimal | None:
+def _priced(parts: Iterable[_Part], prices: PriceBook) -> Decimal | None:
     """What can be priced of these groups; None where something was used and nothing can be."""
     cost, unknown = None, False
     for (_, model, bucket), sums in parts:

@@ -46,6 +46,14 @@ class Sums(msgspec.Struct):
         self.last_used = max(self.last_used, other.last_used)
 
 
+def sum_of(parts: Iterable[Sums]) -> Sums:
+    """All that several sums counted."""
+    whole = Sums()
+    for part in parts:
+        whole.add(part)
+    return whole
+
+
 GroupKey = tuple[str, str, Bucket]
 """(agent id, model, price bucket)."""
 
@@ -100,7 +108,7 @@ class Totals:
             elif isinstance(record, UndoReset):
                 self._undo(record)
             elif isinstance(record, (Reserve, Release)):
-                self.flagged["reservation"] = self.flagged.get("reservation", 0) + 1
+                self._flag("reservation")
 
     def known(self, usage: Usage) -> bool | None:
         """Is this record's id known? True with the same content, False with other, None if it is new."""

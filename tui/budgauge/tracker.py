@@ -16,6 +16,7 @@ from budgauge.errors import DuplicateIdError, LedgerError, RefusedError, ResetEr
 from budgauge.pricing import PriceBook, cache_folder
 from budgauge.records import Record, Reset, UndoReset, Usage, check_count, check_name, check_record, make_usage
 from budgauge.snapshot import Problem, Snapshot, ledger_problems, take_snapshot
+from budgauge.text import safe
 from budgauge.totals import Bucket, BucketOf, Totals
 
 Now = Callable[[], float]
@@ -125,10 +126,15 @@ class TokenBudgetTracker:
 
     @classmethod
     def open(cls, *, config: str | None = None, ledger: str | None = None) -> TokenBudgetTracker:
-        """With the config and the ledger found as the command line finds them. Raises ConfigError."""
+        """With config and ledger found as the command line finds them; the config's warnings are logged.
+
+        Raises ConfigError.
+        """
         from budgauge.config.load import Options, load
 
         loaded = load(Options(config=config, ledger=ledger))
+        for warning in loaded.warnings:
+            _log(safe(warning))
         tracker = cls(loaded.config, ledger=loaded.ledger.path)
         tracker._budget_is_default = loaded.budget_is_default
         return tracker
@@ -302,7 +308,11 @@ class TokenBudgetTracker:
         used = self._spending.by_all()
         due = warning_due(self._config, used)
         if due and not self._warned:
-            import logging
-
-            logging.getLogger("budgauge").warning(warning_message(self._config, used))
+            _log(warning_message(self._config, used))
         self._warned = due
+
+
+def _log(warning: str) -> None:
+    import logging
+
+    logging.getLogger("budgauge").warning("%s", warning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder
-from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens
-from budgauge.config.table import TABLE, Keys, Table, check_table, read_document
+from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens, show
+from budgauge.config.table import TABLE, Keys, Table, check_table, dotted, read_document
 from budgauge.errors import ConfigError
 
 
@@ -65,7 +65,7 @@ def load(options: Options = Options(), *, env: Mapping[str, str] | None = None, 
         config=_build(values, origins),
         ledger=find_ledger(options.ledger, project, user, env, start),
         origins=origins,
-        warnings=tuple(warning for table in tables for warning in table.warnings),
+        warnings=(*(warning for table in tables for warning in table.warnings), *_without_effect(values, origins)),
         files=files,
         found=tuple(table.path for table in tables),
     )
@@ -108,32 +108,53 @@ def _join(tables: list[Table], env: Mapping[str, str]) -> tuple[dict[Keys, Any],
             values[keys] = value
             line = table.lines.get(keys)
             origins[keys] = f"{table.path}, line {line}" if line else str(table.path)
-    for variable, key, read in (
-        ("CODEX_TOKEN_BUDGET", "total_budget", _integer),
-        ("CODEX_TOKEN_WARNING_THRESHOLD", "warning_threshold", _percent),
-    ):
+    for variable, key, read, check in _VARIABLES:
         if text := env.get(variable):
-            values[key,] = read(variable, text)
+            values[key,] = _checked(variable, read(text), check)
             origins[key,] = f"${variable}"
     return values, origins
 
 
-def _integer(variable: str, text: str) -> int:
-    number = int(text) if re.fullmatch(r"\s*[0-9]{1,17}\s*", text, re.ASCII) else text
-    try:
-        check_tokens(f"${variable}", number)
-    except ConfigError as error:
-        raise ConfigError(str(error), hint=f"Correct the variable, or unset it: unset {variable}") from None
-    return int(number)
+def _read_integer(text: str) -> object:
+    return int(text) if re.fullmatch(r"\s*[0-9]{1,17}\s*", text, re.ASCII) else text
 
 
-def _percent(variable: str, text: str) -> float:
-    number = Decimal(text) if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", text, re.ASCII) else text
+def _read_decimal(text: str) -> object:
+    return Decimal(text) if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]{1,9})?\s*", text, re.ASCII) else text
+
+
+_VARIABLES: tuple[tuple[str, str, Callable[[str], object], Callable[[str, object], None]], ...] = (
+    ("CODEX_TOKEN_BUDGET", "total_budget", _read_integer, check_tokens),
+    ("CODEX_TOKEN_WARNING_THRESHOLD", "warning_threshold", _read_decimal, check_percent),
+)
+"""(variable, the key it sets, how its text is read, what it may be)."""
+
+
+def _checked(variable: str, value: object, check: Callable[[str, object], None]) -> object:
     try:
-        check_percent(f"${variable}", number)
+        check(f"${variable}", value)
     except ConfigError as error:
         raise ConfigError(str(error), hint=f"Correct the variable, or unset it: unset {variable}") from None
-    return float(number)
+    return value
+
+
+_EFFECTIVE: dict[Keys, tuple[object, ...]] = {
+    ("on_hook_error",): ("allow",),
+    ("language",): ("auto", "en"),
+    ("collect", "agent"): ("tool",),
+    **{("notify", key): (False,) for key in Notify.__struct_fields__},
+}
+"""Keys of which this version knows these values alone; the others are accepted and change nothing."""
+
+
+def _without_effect(values: dict[Keys, Any], origins: dict[Keys, str]) -> Iterator[str]:
+    """A warning for each value that is accepted and changes nothing."""
+    for keys, value in values.items():
+        if value not in _EFFECTIVE.get(keys, (value,)):
+            yield f"{origins[keys]}: {dotted((TABLE, *keys))} = {show(value)} has no effect in this version"
+    cycle = next((keys for keys in values if keys[0] == "cycle"), None)
+    if cycle is not None:
+        yield f"{origins[cycle]}: {TABLE}.cycle has no effect in this version"
 
 
 _PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")

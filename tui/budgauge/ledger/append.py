@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
@@ -219,7 +220,9 @@ def _check_is_ledger(path: Path, fd: int) -> None:
     head = os.pread(fd, MAX_LINE_BYTES, 0)
     if not head:
         return
-    if not any(decode(line + b"\n").records for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
+    # Line by line, and no further than the first that is readable: this is asked at every record.
+    lines = BytesIO(head.removeprefix(b"\xef\xbb\xbf"))
+    if not any(decode(line.rstrip(b"\n") + b"\n").records for line in lines):
         raise LedgerRefusedError(
             f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
             hint="Name another ledger, or move this file away.",

@@ -47,8 +47,8 @@ class Tail:
 
     def read(self, fd: int) -> Iterator[Batch]:
         """Batches of what whole lines are new. An unterminated last line waits for its end."""
-        while True:
-            block = os.pread(fd, BLOCK_BYTES, self.offset)
+        while (new := os.fstat(fd).st_size - self.offset) > 0:
+            block = os.pread(fd, min(new, BLOCK_BYTES), self.offset)
             end = block.rfind(b"\n") + 1
             if end:
                 yield self._consume(block[:end])

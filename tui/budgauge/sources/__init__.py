@@ -4,14 +4,12 @@ from budgauge.sources.codex import CodexSource
 from budgauge.sources.collector import Collector
 from budgauge.sources.found import FoundLog, found_logs
 from budgauge.sources.lock import lock_name
-from budgauge.sources.report import AgentTotal, ModelTotal, Report, SourceTotal
+from budgauge.sources.report import Report, SourceTotal
 
 __all__ = [
-    "AgentTotal",
     "CodexSource",
     "Collector",
     "FoundLog",
-    "ModelTotal",
     "Report",
     "SourceTotal",
     "found_logs",

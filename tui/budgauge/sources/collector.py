@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from budgauge.errors import BudgaugeError, RecordError
 from budgauge.records import Usage
 from budgauge.sources.lock import only_collector
 from budgauge.sources.report import Report, SourceTotal
-from budgauge.sources.tally import Tally
 from budgauge.watch import watch
+
+Outcome = Literal["recorded", "known", "set aside"]
+"""What became of a call."""
 
 
 class Source(Protocol):
@@ -57,14 +62,12 @@ class Collector:
         since: float | None = None,
         only_below: Path | None = None,
         lock_path: Path | None = None,
-        counted: Callable[[int, int], int] = lambda total, cached: total,
     ) -> None:
         """`report` records a call: True if it did, False if its id was known already.
 
         `since` leaves out calls older than these unix seconds; None takes all. `only_below`
         takes only sessions whose working directory lies inside that folder. `lock_path` keeps
         a second collector of the same ledger away; None, for a dry run, keeps nobody away.
-        `counted` says what of (total, cached) tokens a budget counts.
         """
         self._report = report
         self._sources = tuple(sources)
@@ -72,7 +75,7 @@ class Collector:
         self._only_below = os.path.realpath(only_below) if only_below is not None else None
         self._inside: dict[str | None, bool] = {}
         self._lock_path = lock_path
-        self._tally = Tally(counted)
+        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
         self._trouble: str | None = None
 
     def collect(self) -> Report:
@@ -99,7 +102,17 @@ class Collector:
     def report(self) -> Report:
         """What has been recorded so far."""
         notes = tuple(note for source in self._sources for note in source.notes())
-        return self._tally.report([source.total() for source in self._sources], notes, self._trouble)
+        return Report(sources=tuple(map(self._total, self._sources)), notes=notes, trouble=self._trouble)
+
+    def _total(self, source: Source) -> SourceTotal:
+        """What the source knows of its logs, with what became of its calls."""
+        total = source.total()
+        return msgspec.structs.replace(
+            total,
+            calls=self._outcomes[source.name, "recorded"],
+            duplicates=total.duplicates + self._outcomes[source.name, "known"],
+            set_aside=total.set_aside + self._outcomes[source.name, "set aside"],
+        )
 
     def _folders(self) -> list[Path]:
         return [folder for source in self._sources for folder in source.folders()]
@@ -116,7 +129,7 @@ class Collector:
             with closing(source.calls(changed, self._since)) as calls:
                 for call in calls:
                     if self._takes(call):
-                        self._record(source.name, call)
+                        self._outcomes[source.name, self._record(call)] += 1
                     if stop is not None and stop.is_set():
                         return
 
@@ -129,16 +142,11 @@ class Collector:
             self._inside[call.project] = _lies_in(call.project, self._only_below)
         return self._inside[call.project]
 
-    def _record(self, source: str, call: Usage) -> None:
+    def _record(self, call: Usage) -> Outcome:
         try:
-            recorded = self._report(call)
+            return "recorded" if self._report(call) else "known"
         except RecordError:
-            self._tally.set_aside(source)
-            return
-        if recorded:
-            self._tally.add(source, call)
-        else:
-            self._tally.known(source)
+            return "set aside"
 
 
 def _lies_in(folder: str | None, project: str) -> bool:

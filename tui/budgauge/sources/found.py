@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from budgauge.config.find import codex_home, home_folder
+
 
 class FoundLog(msgspec.Struct, frozen=True):
     """One agent's folder of session logs."""
@@ -18,14 +20,9 @@ class FoundLog(msgspec.Struct, frozen=True):
     """Can this version read them?"""
 
 
-def codex_home(env: Mapping[str, str], home: Path) -> Path:
-    """Codex's own folder: `$CODEX_HOME`, else `~/.codex`."""
-    return Path(env["CODEX_HOME"]) if env.get("CODEX_HOME") else home / ".codex"
-
-
-def found_logs(env: Mapping[str, str], home: Path) -> list[FoundLog]:
+def found_logs(env: Mapping[str, str]) -> list[FoundLog]:
     """The log folders that exist, Codex's first."""
-    codex = codex_home(env, home)
+    home, codex = home_folder(env), codex_home(env)
     found = []
     if any((codex / folder).is_dir() for folder in ("sessions", "archived_sessions")):
         found.append(FoundLog("codex", codex))

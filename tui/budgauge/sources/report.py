@@ -22,45 +22,16 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     """Lines and files that could not be read, and calls that could not be recorded."""
 
 
-class AgentTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """What one agent's collected calls come to."""
-
-    agent_id: str
-    used: int
-    """Counted tokens."""
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    last_used: float | None
-    """Unix seconds."""
-
-
-class ModelTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model's collected calls come to."""
-
-    model: str
-    used: int
-    """Counted tokens."""
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a collector has recorded since it began."""
+    """What a collector has done since it began; what its calls add up to is for the totals to say."""
 
-    records: int
-    total_tokens: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    agents: tuple[AgentTotal, ...]
-    """Most used first."""
-    models: tuple[ModelTotal, ...]
-    """Most used first."""
     sources: tuple[SourceTotal, ...]
     notes: tuple[str, ...] = ()
     """What a person should know of what was not counted; may hold paths from outside."""
     trouble: str | None = None
     """Why recording does not work just now, while following."""
+
+    @property
+    def records(self) -> int:
+        """Calls recorded, from all sources."""
+        return sum(source.calls for source in self.sources)

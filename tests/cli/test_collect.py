@@ -1,0 +1,128 @@
+"""`budgauge collect`: what comes into the ledger, what is only reported, and from when on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from budgauge.cli import cli
+from sources.rollouts import CHILD, START, Log
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(own_place: Path, ledger: Path) -> Run:
+    """The command, in a home where Codex has spent 110 tokens in ~/work and 8 elsewhere."""
+    codex, work = own_place / ".codex", own_place / "work"
+    Log().meta(cwd=str(work)).turn("gpt-4o").call(100, 40, 10, 0).write(codex)
+    Log(CHILD, start=START + 1000).meta(agent_role="worker", cwd="/elsewhere").turn("o3").call(7, 0, 1, 0).write(codex)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["--ledger", str(ledger), "collect", *arguments])
+
+    return run
+
+
+def fields(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    content: dict[str, Any] = json.loads(result.stdout)
+    return content
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_json_has_every_public_field(run: Run, ledger: Path, more: tuple[str, ...]) -> None:
+    report = fields(run("codex", "--since", "all", "--json", *more))
+    sums = {key: value for key, value in report.items() if isinstance(value, int)}
+    assert sums == {
+        "records": 2,
+        "total_tokens": 118,
+        "prompt_tokens": 107,
+        "completion_tokens": 11,
+        "cached_tokens": 40,
+    }
+    assert [(row["agent_id"], row["used"], row["calls"]) for row in report["agents"]] == [
+        ("codex", 110, 1),
+        ("codex/worker", 8, 1),
+    ]
+    assert [(row["model"], row["used"], row["cached_tokens"]) for row in report["models"]] == [
+        ("gpt-4o", 110, 40),
+        ("o3", 8, 0),
+    ]
+    (source,) = report["sources"]
+    assert set(source) == {"name", "files", "bytes", "calls", "duplicates", "replayed", "set_aside"}
+    assert (source["name"], source["files"], source["calls"]) == ("codex", 2, 2)
+    assert ledger.exists() != bool(more)
+
+
+def test_collecting_again_adds_nothing_and_a_dry_run_says_so(run: Run, ledger: Path) -> None:
+    fields(run("--since", "all", "--json"))
+    before = ledger.read_bytes()
+    for more in (("--dry-run",), ()):
+        again = fields(run("--since", "all", "--json", *more))
+        assert (again["records"], again["sources"][0]["duplicates"]) == (0, 2)
+    assert ledger.read_bytes() == before
+
+
+def test_a_projects_ledger_takes_only_its_own_sessions(run: Run, own_place: Path) -> None:
+    project = own_place / "work" / ".codex"
+    project.mkdir()
+    (project / "config.toml").write_text("[token_budget]\ntotal_budget = 500\n", encoding="utf-8")
+    result = CliRunner().invoke(cli, ["collect", "--since", "all"])
+    assert result.exit_code == 0
+    lines = (project / "token_usage.jsonl").read_text().splitlines()
+    assert [json.loads(line)["agent_id"] for line in lines] == ["codex"]
+
+
+@pytest.mark.parametrize(
+    ("since", "records"), [("all", 2), ("now", 0), ("2025-11-24", 2), ("2025-11-24T16:10", 1), ("2025-11-25", 0)]
+)
+def test_since_when(run: Run, since: str, records: int) -> None:
+    assert fields(run("--since", since, "--json"))["records"] == records
+
+
+def test_without_since_it_begins_at_the_last_reset_else_at_midnight(run: Run, ledger: Path) -> None:
+    assert fields(run("--json"))["records"] == 0
+    reset = {"type": "reset", "id": "r", "timestamp": START + 500}
+    ledger.write_text(json.dumps(reset) + "\n", encoding="utf-8")
+    assert fields(run("--json"))["records"] == 1
+
+
+@pytest.mark.parametrize("since", ["cycle", "yesterday", ""])
+def test_a_since_that_means_nothing_is_wrong_usage(run: Run, since: str) -> None:
+    result = run("--since", since)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--since {since}" in result.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--dry-run",)])
+def test_what_was_not_read_is_told_on_standard_error(run: Run, own_place: Path, more: tuple[str, ...]) -> None:
+    (own_place / ".codex" / "sessions" / "rollout-1.jsonl.zst").write_bytes(b"x")
+    result = run("--since", "all", *more)
+    assert result.exit_code == 0
+    assert result.stderr == "budgauge: codex: 1 compressed session logs (.jsonl.zst) were not read\n"
+
+
+def test_following_ends_well_on_sigterm(run: Run, ledger: Path) -> None:
+    command = [sys.executable, "-m", "budgauge", "collect", "--follow", "--since", "all", "--json"]
+    with subprocess.Popen([*command, "--ledger", str(ledger)], stdout=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["records"] == 2
+        follower.send_signal(signal.SIGTERM)
+        assert follower.wait(10) == 0
+    assert ledger.read_bytes().count(b"\n") == 2
+
+
+def test_people_are_told_in_a_few_lines(run: Run) -> None:
+    first = run("--since", "2025-11-24T16:10")
+    assert first.stdout.splitlines()[0] == "codex: 1 call recorded from 2 logs"
+    again = run("--since", "all", "--dry-run")
+    assert again.stdout.splitlines()[0] == "codex: 1 call would be recorded from 2 logs (1 known already)"
