@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.budget import Spending, families_of, percentage, refusal, severity, warning_due, warning_message
+from budgauge.budget import (
+    Spending,
+    families_of,
+    own_limit,
+    percentage,
+    refusal,
+    severity,
+    warning_due,
+    warning_message,
+)
 from budgauge.config import BudgetConfig
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
 from budgauge.records import Record
@@ -78,6 +87,14 @@ def test_the_agents_own_limit_comes_first_the_total_last(total: int, requested: 
 def test_then_each_family_nearest_first(spent: dict[str, int], who: str | None) -> None:
     error = asked(BudgetConfig(per_agent_limits=LIMITS), spent, "f/a", 7)
     assert getattr(error, "agent_id", None) == who
+
+
+def test_an_agent_named_like_a_family_has_the_familys_limit_not_its_own() -> None:
+    config = BudgetConfig(per_agent_limits={"a/*": 10})
+    error = asked(config, {"a": 9}, "a/*", 2)
+    assert isinstance(error, AgentLimitExceededError)
+    assert (error.scope, error.current) == ("family", 9)
+    assert own_limit(config, "a/*") is None
 
 
 @pytest.mark.parametrize("limits", [{"a": 0}, {"a/*": 0}])

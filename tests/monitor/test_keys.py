@@ -155,13 +155,29 @@ async def test_another_collector_shows_as_trouble(stage: Stage) -> None:
 
 
 async def test_the_demo_collects_nothing(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, view(), collector=None, demo=True)
+    stage = Stage(tmp_path, view(), collector=None, remark=lambda: "Nothing here is real.")
     async with stage.run() as pilot:
         await stage.wait(pilot, "DEMO")
-        assert "budgauge --collect" in stage.text
+        assert "Nothing here is real." in stage.text
         assert "Collect" not in stage.text.splitlines()[-1]
         await pilot.press("c")
         await stage.wait(pilot, "Nothing is collected here")
+
+
+async def test_ctrl_c_ends_it(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("ctrl+c")
+        await stage.wait(pilot, lambda: stage.app._exit)
+
+
+async def test_a_pause_hides_no_alarm(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("p")
+        stage.take(view((("coder", "gpt-4", 1_200_000),)))
+        await stage.wait(pilot, "Total budget exceeded: 200,000 tokens over")
+        assert "812,000 /" in stage.text
 
 
 async def test_pause_freezes_and_goes_on_with_what_is_true(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from budgauge.config import BudgetConfig
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
+from budgauge.text import percent
 from budgauge.totals import Totals
 
 _EXACT = Context(prec=80)
@@ -48,18 +49,22 @@ def families_of(agent_id: str) -> Iterator[str]:
         name = name.rpartition("/")[0]
 
 
+def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
+    """The limit of this id alone; None without one. `a/*` is always a family, even if an agent has that id."""
+    return None if agent_id.endswith("/*") else config.per_agent_limits.get(agent_id)
+
+
 def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: int) -> RefusedError | None:
     """Why `requested` counted tokens more are refused, or None if they are admitted.
 
     In this order: the agent's own limit, each family's above it, the total. Exactly at a
     limit is admitted.
     """
-    limits = config.per_agent_limits
-    limit = limits.get(agent_id)
+    limit = own_limit(config, agent_id)
     if limit is not None and (current := spending.by_agent(agent_id)) + requested > limit:
         return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
     for family in families_of(agent_id):
-        limit = limits.get(family)
+        limit = config.per_agent_limits.get(family)
         if limit is not None and (current := spending.by_family(family)) + requested > limit:
             return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
     if config.total_budget and (current := spending.by_all()) + requested > config.total_budget:
@@ -95,5 +100,5 @@ def warning_due(config: BudgetConfig, used: int) -> bool:
 
 def warning_message(config: BudgetConfig, used: int) -> str:
     """The warning, to the letter."""
-    percent = used * 100 / config.total_budget
-    return f"Token budget warning: {percent:.1f}% used ({used} / {config.total_budget})"
+    share = percent(used * 100 / config.total_budget).replace(",", "")
+    return f"Token budget warning: {share} used ({used} / {config.total_budget})"

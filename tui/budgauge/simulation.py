@@ -47,6 +47,8 @@ HABITS = (
     Habit("docs", "gpt-4o-mini", 1_500, 800, 3.1),
 )
 HISTORY_MINUTES = 40
+REFUSED_SECONDS = 5.0
+"""How long after a refusal it is told."""
 
 
 class Simulation:
@@ -55,6 +57,7 @@ class Simulation:
     def __init__(self, ledger: Path, config: BudgetConfig, *, seed: int = 7) -> None:
         self._tracker = TokenBudgetTracker(config, ledger=ledger)
         self._stop = threading.Event()
+        self._refused_at = 0.0
         self._seed = seed
         self._threads = [
             threading.Thread(target=self._run, args=(habit,), name=f"budgauge-demo-{habit.agent_id}", daemon=True)
@@ -78,6 +81,13 @@ class Simulation:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def remark(self) -> str:
+        """What is worth knowing of it just now."""
+        if time.monotonic() - self._refused_at < REFUSED_SECONDS:
+            return "The budget holds: agents that ask are refused. r starts again."
+        return "Simulated agents on a temporary ledger. For your own: budgauge --collect"
+
     def _run(self, habit: Habit) -> None:
         chance = random.Random(f"{self._seed} {habit.agent_id}")
         while not self._stop.wait(habit.pause_seconds * chance.uniform(0.4, 1.6)):
@@ -98,4 +108,4 @@ class Simulation:
             )
         except RefusedError:
             # What a well-behaved agent does: it does not call, and asks again later.
-            return
+            self._refused_at = time.monotonic()

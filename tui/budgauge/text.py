@@ -80,6 +80,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A count with its noun: 1 call, 2,300 calls."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
 def short(number: int) -> str:
     """A count in at most five characters or so: 950, 81.2k, 812k, 1.2M, 12M, 3.4B."""
     value = Decimal(number)
@@ -94,8 +99,11 @@ def short(number: int) -> str:
 
 
 def percent(value: float | None) -> str:
-    """81.2%, or nothing where there is no percentage."""
-    return "" if value is None else f"{value:,.1f}%"
+    """81.2%, or nothing where there is no percentage; 100.0% only from 100 on."""
+    if value is None:
+        return ""
+    # Only what is full shows as full.
+    return "99.9%" if 99.9 < value < 100 else f"{value:,.1f}%"
 
 
 def money(value: Decimal | None) -> str:

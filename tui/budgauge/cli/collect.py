@@ -15,16 +15,17 @@ import click
 import msgspec
 
 from budgauge.cli.fields import status_fields
-from budgauge.cli.options import common, note
+from budgauge.cli.options import common, load_config, note
 from budgauge.config.find import codex_home
-from budgauge.config.load import Loaded, Options, load
+from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
+from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing import PriceBook, cache_folder
 from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot
 from budgauge.sources import CodexSource, Collector, Report, lock_name
-from budgauge.text import count, money, safe
-from budgauge.totals import Totals
+from budgauge.text import count, money, plural, safe
+from budgauge.totals import Totals, sum_of
 from budgauge.tracker import TokenBudgetTracker
 
 
@@ -43,20 +44,31 @@ def collect_command(
     Without --since: with --follow from now on, else since the last reset, else since midnight.
     Without a name: every agent found.
     """
-    loaded = load(options)
-    for warning in loaded.warnings:
-        note(warning)
+    loaded = load_config(options)
     tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
     recording = Recording(loaded, None if dry_run else tracker)
     collector = make_collector(loaded, recording.record, parse_since(since, follow, tracker), exclusive=not dry_run)
-    show = recording.to_json if as_json else recording.describe
+    tell = _telling(recording.to_json if as_json else recording.describe)
     if follow:
-        _follow(collector, lambda report: click.echo(show(report)))
-        return
-    report = collector.collect()
-    click.echo(show(report))
-    for remark in report.notes:
-        note(remark)
+        _follow(collector, tell)
+    else:
+        tell(collector.collect())
+
+
+def _telling(show: Callable[[Report], str]) -> Callable[[Report], None]:
+    """Print each report, and beside the data what a person should know of it, each remark when it is new."""
+    told: set[str] = set()
+
+    def tell(report: Report) -> None:
+        click.echo(show(report))
+        remarks = [*report.notes, *([f"not recorded just now: {report.trouble}"] if report.trouble else [])]
+        for remark in remarks:
+            if remark not in told:
+                note(remark)
+        told.clear()
+        told.update(remarks)
+
+    return tell
 
 
 def parse_since(since: str | None, follow: bool, tracker: TokenBudgetTracker) -> float | None:
@@ -95,15 +107,19 @@ def make_collector(
 
 
 class Recording:
-    """Where collected calls go: the ledger, if there is a tracker, and sums of their own."""
+    """Where collected calls go: the ledger, unless it is a dry run, and sums of their own."""
 
     def __init__(self, loaded: Loaded, tracker: TokenBudgetTracker | None) -> None:
+        """Without a `tracker` it is a dry run, which only looks up what the ledger knows already."""
         self._config = loaded.config
         self._ledger = loaded.ledger.path
         self._tracker = tracker
         self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
         self._totals = Totals(self._prices.bucket_of)
         self._models: set[str] = set()
+        self._before = LedgerReader(self._ledger)
+        if tracker is None:
+            self._before.refresh()
 
     def record(self, usage: Usage) -> bool:
         """Record a call; False if its id was known."""
@@ -113,7 +129,7 @@ class Recording:
         if self._tracker is not None:
             if not self._tracker.report(usage, spent=True):
                 return False
-        elif self._totals.known(usage) is not None:
+        elif self._before.totals.known(usage) is not None or self._totals.known(usage) is not None:
             return False
         self._totals.add([usage])
         return True
@@ -121,13 +137,13 @@ class Recording:
     def to_json(self, report: Report) -> str:
         """The public fields of `collect --json`."""
         snapshot = self._snapshot()
-        rows = [sums for _, sums in self._totals.groups.items()]
+        sums = sum_of(self._totals.groups.values())
         fields: dict[str, Any] = {
-            "records": sum(sums.calls for sums in rows),
-            "total_tokens": sum(sums.total for sums in rows),
-            "prompt_tokens": sum(sums.prompt for sums in rows),
-            "completion_tokens": sum(sums.completion for sums in rows),
-            "cached_tokens": sum(sums.cached for sums in rows),
+            "records": report.records,
+            "total_tokens": sums.total,
+            "prompt_tokens": sums.prompt,
+            "completion_tokens": sums.completion,
+            "cached_tokens": sums.cached,
             **{key: value for key, value in status_fields(snapshot).items() if key in ("agents", "models")},
             "sources": msgspec.to_builtins(report.sources),
         }
@@ -149,13 +165,11 @@ class Recording:
                 if number
             ]
             lines.append(
-                f"{source.name}: {count(source.calls)} calls {verb} from {count(source.files)} logs"
+                f"{source.name}: {plural(source.calls, 'call')} {verb} from {plural(source.files, 'log')}"
                 + (f" ({', '.join(left_out)})" if left_out else "")
             )
         for row in snapshot.agents:
             lines.append(f"  {safe(row.agent_id)}: {count(row.used)} tokens, {money(row.cost_usd)}")
-        if report.trouble:
-            lines.append(f"  not recorded just now: {safe(report.trouble)}")
         return "\n".join(lines)
 
     def _snapshot(self) -> Snapshot:

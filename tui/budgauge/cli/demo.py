@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,10 +30,16 @@ def demo_command() -> None:
         observer = Observer(Options(config=str(config), ledger=str(ledger)), cache=folder / "cache")
         simulation = Simulation(ledger, observer.loaded.config)
         simulation.start()
+        observer.resolve_prices()
         try:
-            run_monitor(observer, preferences=folder / "preferences.json", demo=True)
+            run_monitor(observer, preferences=folder / "preferences.json", remark=lambda: simulation.remark)
         finally:
             simulation.stop()
     click.echo("That was a simulation: nothing was spent, nothing was kept. Your own agents:")
-    click.echo("  budgauge --collect     watch Codex work, from here on")
-    click.echo("  budgauge config        where your budget and your ledger are")
+    click.echo(f"  {_program()} --collect     watch Codex work, from here on")
+    click.echo(f"  {_program()} config        where your budget and your ledger are")
+
+
+def _program() -> str:
+    """How to call this program from here."""
+    return "budgauge" if shutil.which("budgauge") else shlex.quote(sys.argv[0])

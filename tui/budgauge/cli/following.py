@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from budgauge.errors import BudgaugeError
 from budgauge.observer import Observer
 from budgauge.records import Usage
-from budgauge.text import count
+from budgauge.text import plural
 from budgauge.tracker import TokenBudgetTracker
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ class Following:
     @property
     def summary(self) -> str:
         """What it has brought in so far, in a few words."""
-        calls = sum(source.calls for source in self._report.sources) if self._report else 0
-        return f"{count(calls)} calls"
+        return plural(self._report.records if self._report else 0, "call")
 
     @property
     def trouble(self) -> str | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from budgauge.cli.following import Following
 from budgauge.cli.options import loaded
-from budgauge.config.find import home_folder
 from budgauge.config.load import Options
 from budgauge.observer import Observer
+
+if TYPE_CHECKING:
+    from budgauge.monitor.port import FoundLog
 
 QUICK_BYTES = 1 << 20
 """A ledger that is read in less time than a person notices; a larger one is read beside the first paint."""
@@ -30,7 +33,8 @@ def open_monitor(options: Options, *, collect: bool) -> None:
     """Open the monitor; `collect` switches collecting on from the start."""
     observer = Observer(options)
     need_terminal()
-    run_monitor(observer, collect=collect, ledger_option=options.ledger or "")
+    named = options.ledger or options.config
+    run_monitor(observer, collect=collect, ledger_option=str(observer.loaded.ledger.path) if named else "")
 
 
 def run_monitor(
@@ -38,39 +42,30 @@ def run_monitor(
     *,
     preferences: Path | None = None,
     collect: bool = False,
-    demo: bool = False,
+    remark: Callable[[], str] | None = None,
     ledger_option: str = "",
 ) -> None:
     """Run the monitor until it is quit.
 
-    Preferences are kept at their usual place unless another is given; `ledger_option` is the
-    ledger as it was named with --ledger, for commands that the screen tells to paste.
+    Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
+    `ledger_option` is the ledger if commands that the screen tells to paste must name it.
     """
     from budgauge.monitor.app import MonitorApp
-    from budgauge.monitor.port import FoundLog
     from budgauge.monitor.preferences import Preferences
 
     # The monitor shows warnings itself; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
 
-    def logs() -> Sequence[FoundLog]:
-        from budgauge.sources import found_logs
-
-        return [
-            FoundLog(log.name, str(log.path), log.collectable)
-            for log in found_logs(os.environ, home_folder(os.environ))
-        ]
-
-    following = None if demo else Following(observer)
+    following = None if remark else Following(observer)
     app = MonitorApp(
         observer,
         first_view=observer.look() if observer.ledger_size() < QUICK_BYTES else None,
         collector=following,
         preferences=Preferences(preferences),
-        found_logs=logs,
+        found_logs=_found_logs,
         collect=collect,
-        demo=demo,
-        shown_ledger="simulated agents, nothing is spent" if demo else None,
+        remark=remark,
+        shown_ledger="simulated agents, nothing is spent" if remark else None,
         ledger_option=ledger_option,
     )
     loaded()
@@ -79,3 +74,10 @@ def run_monitor(
         following.stop()
     if app.return_code:
         sys.exit(app.return_code)
+
+
+def _found_logs() -> Sequence[FoundLog]:
+    from budgauge.monitor.port import FoundLog
+    from budgauge.sources import found_logs
+
+    return [FoundLog(log.name, str(log.path), log.collectable) for log in found_logs(os.environ)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from budgauge.config.load import Options, load
+from budgauge.config.load import Loaded, Options, load
 from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedError
 from budgauge.text import safe
 from budgauge.tracker import TokenBudgetTracker
@@ -73,9 +73,15 @@ def note(text: str) -> None:
     click.echo(f"budgauge: {safe(text)}", err=True)
 
 
-def open_tracker(options: Options) -> TokenBudgetTracker:
-    """The tracker of the ledger and config that the options lead to; config warnings are told."""
+def load_config(options: Options) -> Loaded:
+    """The config that the options lead to; its warnings are told."""
     loaded = load(options)
     for warning in loaded.warnings:
         note(warning)
+    return loaded
+
+
+def open_tracker(options: Options) -> TokenBudgetTracker:
+    """The tracker of the ledger and config that the options lead to; config warnings are told."""
+    loaded = load_config(options)
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)

@@ -30,8 +30,17 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("without a terminal to ask on, reset needs --yes")
-        if not click.confirm(f"Reset {who}: {count(used)} tokens?", err=True):
+        if not _agreed(f"Reset {who}: {count(used)} tokens?"):
             click.echo("nothing was reset", err=True)
             click.get_current_context().exit(1)
     tracker.reset(agent, by="command line")
     click.echo(f"reset {who}: {count(used)} tokens; take it back with: budgauge reset --undo")
+
+
+def _agreed(question: str) -> bool:
+    """Ask; Ctrl-C and the end of the input mean no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False

@@ -85,7 +85,7 @@ _HEADS = ["Agent", "Used", "Limit", "Left", "State", "Calls", "Cost"]
 def _agent_cells(row: Any) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
-    state = row.state if row.limit is not None else f"{percent(row.share)} of total"
+    state = row.state if row.limit is not None else f"{percent(row.share)} of used"
     return [safe(row.agent_id), count(row.used), limit, left, state, count(row.calls), money(row.cost_usd)]
 
 

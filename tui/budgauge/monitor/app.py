@@ -36,7 +36,6 @@ TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
 SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
-DEMO_HINT = "Simulated agents on a temporary ledger. For your own: budgauge --collect"
 _SIGNALS = ("SIGTERM", "SIGHUP")
 
 
@@ -73,14 +72,15 @@ class MonitorApp(App[None]):
         found_logs: Callable[[], Sequence[FoundLog]],
         clock: Callable[[], float] = time.time,
         collect: bool = False,
-        demo: bool = False,
+        remark: Callable[[], str] | None = None,
         shown_ledger: str | None = None,
         ledger_option: str = "",
     ) -> None:
         """With `first_view` the first paint is complete; with `collect`, collecting is on from the start.
 
-        `shown_ledger` stands in the place of the ledger's path; `ledger_option` is that path if
-        commands to paste must name it.
+        `remark` makes it a demo, and says what to know of it just now. `shown_ledger` stands in
+        the place of the ledger's path; `ledger_option` is that path if commands to paste must
+        name it.
         """
         super().__init__()
         self._observer = observer
@@ -88,7 +88,7 @@ class MonitorApp(App[None]):
         self._preferences = preferences
         self._found_logs = found_logs
         self._clock = clock
-        self._demo = demo
+        self._remark = remark
         self._shown_ledger = shown_ledger
         self._stop = threading.Event()
         self._wants_collecting = collect or preferences.choices.collecting
@@ -179,7 +179,11 @@ class MonitorApp(App[None]):
 
     def _show(self) -> None:
         dashboard, view = self.dashboard, self._view
-        if dashboard is None or view is None or self._paused:
+        if dashboard is None or view is None:
+            return
+        if self._paused:
+            # What a person must know now does not wait.
+            dashboard.show_items(view, self._surroundings())
             return
         with self.batch_update():
             dashboard.show(view, self._clock(), self._surroundings())
@@ -187,7 +191,10 @@ class MonitorApp(App[None]):
 
     def _tick(self) -> None:
         dashboard, view = self.dashboard, self._view
-        if dashboard is None or view is None or self._paused:
+        if dashboard is None or view is None:
+            return
+        if self._paused:
+            dashboard.show_items(view, self._surroundings())
             return
         dashboard.tick(view, self._clock(), self._surroundings())
         self._guide(dashboard, view)
@@ -200,7 +207,7 @@ class MonitorApp(App[None]):
             collecting=f"collecting, {safe(collector.summary, 40)}" if collector is not None and on else "",
             changed=self._changed,
             paused=self._paused,
-            demo=self._demo,
+            demo=self._remark is not None,
             shown_ledger=self._shown_ledger,
             home=self._home,
         )
@@ -215,8 +222,8 @@ class MonitorApp(App[None]):
             yield Item("warning", f"Collecting: {safe(trouble)}")
         if self._preferences.notice:
             yield Item("info", safe(self._preferences.notice))
-        if self._demo:
-            yield Item("info", DEMO_HINT)
+        if self._remark is not None:
+            yield Item("info", self._remark())
 
     def _guide(self, dashboard: Dashboard, view: View) -> None:
         if not is_new(view):
@@ -316,6 +323,10 @@ class MonitorApp(App[None]):
             self._say(f"{event.worker.name} failed: {event.worker.error}", failed=True)
         if event.worker.is_finished and not self._stop.is_set():
             self._tick()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C ends it, as everywhere."""
+        self.exit()
 
     def action_pause(self) -> None:
         """Freeze the display, or go on with what is true now."""

@@ -24,9 +24,14 @@ def limit_bar(part: float, cells: int, mark: float | None = None) -> list[Run]:
         kinds.append((_EIGHTHS[eighths % 8], "track"))
     kinds += [(" ", "track")] * (cells - len(kinds))
     if mark is not None and 0 < mark < 1:
-        at = min(cells - 1, int(mark * cells))
+        at = mark_at(part, cells, mark)
         kinds[at] = ("│", "mark-filled" if (at + 1) * 8 <= eighths else "mark")
     return _joined(kinds)
+
+
+def mark_at(part: float, cells: int, mark: float) -> int:
+    """The cell of a `limit_bar` that carries its mark: the threshold's, or the limit's where it is exceeded."""
+    return max(1, min(cells - 2, int(cells / part))) if part > 1 else min(cells - 1, int(mark * cells))
 
 
 def _eighths(part: float, cells: int) -> int:
@@ -38,7 +43,7 @@ def _eighths(part: float, cells: int) -> int:
 
 
 def _over(part: float, cells: int) -> list[Run]:
-    within = max(1, min(cells - 2, int(cells / part)))
+    within = mark_at(part, cells, 1)
     runs: list[Run] = [("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")]
     return _joined(runs)
 

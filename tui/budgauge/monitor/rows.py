@@ -43,7 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def of(self) -> str:
         """What `part` is a part of."""
-        return "of total" if self.limit is None else f"of {short(self.limit)}"
+        return "of used" if self.limit is None else f"of {short(self.limit)}"
 
 
 def table_rows(snapshot: Snapshot) -> tuple[Row, ...]:

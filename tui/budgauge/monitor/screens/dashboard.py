@@ -24,6 +24,7 @@ from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot
+from budgauge.text import plural
 
 MIN_WIDTH, MIN_HEIGHT = 40, 10
 TALL = 20
@@ -108,7 +109,7 @@ class Dashboard(Screen[None]):
     def show(self, view: View, now: float, around: Surroundings) -> None:
         """Bring everything up to a view, at a moment (unix seconds)."""
         snapshot = view.snapshot
-        self.query_one(Gauge).face = gauge_face(snapshot)
+        self.query_one(Gauge).face = gauge_face(snapshot, readable=not view.ledger_trouble)
         self.query_one(CostPanel).face = cost_face(snapshot)
         table = self.query_one(AgentTable)
         table.threshold = snapshot.warning_threshold
@@ -152,7 +153,10 @@ class Dashboard(Screen[None]):
 
     def _title_agents(self, snapshot: Snapshot) -> None:
         agents = self.query_one("#agents")
-        title = f"agents · {len(snapshot.agents):,}" if snapshot.agents else "agents"
+        numbers = [plural(len(snapshot.agents), "agent")] if snapshot.agents else ["agents"]
+        if snapshot.families:
+            numbers.append(plural(len(snapshot.families), "family limit"))
+        title = " · ".join(numbers)
         if agents.border_title != title:
             agents.border_title = title
 

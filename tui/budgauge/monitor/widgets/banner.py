@@ -39,12 +39,16 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
         items.append(Item("error", f"Ledger: {safe(view.ledger_trouble)}"))
     if view.config_trouble:
         items.append(Item("error", f"Config: {safe(view.config_trouble)}"))
+    if snapshot.state == "exceeded":
+        over = snapshot.total_used - snapshot.total_budget
+        text = f"Total budget exceeded: {count(over)} tokens over" if over else "Total budget used up: nothing is left"
+        items.append(Item("error", text))
     if snapshot.warning:
         items.append(Item("error" if snapshot.state == "exceeded" else "warning", snapshot.warning))
     if snapshot.exceeded:
         items.append(Item("error", _exceeded(snapshot.exceeded)))
     for problem in snapshot.problems:
-        items.append(Item("warning", f"Ledger, {count(problem.count)} times: {safe(problem.message)}"))
+        items.append(Item("warning", f"Ledger: {safe(problem.message)}"))
     items += [Item("info", safe(notice)) for notice in view.notices]
     return tuple(sorted(items, key=lambda item: _ORDER.index(item.level)))
 

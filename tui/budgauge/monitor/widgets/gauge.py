@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from budgauge.budget import Severity
-from budgauge.monitor.bar import limit_bar
+from budgauge.monitor.bar import limit_bar, mark_at
 from budgauge.monitor.sign import GLYPHS
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
 from budgauge.snapshot import Snapshot
@@ -27,9 +27,11 @@ class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
     percentage: float | None
     threshold: float
     state: Severity
+    readable: bool = True
+    """Can the ledger be read just now? If not, the state is not known."""
 
 
-def gauge_face(snapshot: Snapshot) -> GaugeFace:
+def gauge_face(snapshot: Snapshot, *, readable: bool = True) -> GaugeFace:
     """The part of a snapshot that the gauge shows."""
     return GaugeFace(
         used=snapshot.total_used,
@@ -39,6 +41,7 @@ def gauge_face(snapshot: Snapshot) -> GaugeFace:
         percentage=snapshot.usage_percentage,
         threshold=snapshot.warning_threshold,
         state=snapshot.state,
+        readable=readable,
     )
 
 
@@ -65,6 +68,10 @@ class Gauge(Drawing):
         & .gauge--mark { color: $warning; background: $foreground 12%; text-style: bold; }
         & .gauge--mark-filled { color: $background; background: $success; text-style: bold; }
         & .gauge--over { color: $error; background: $error 35%; }
+        &.-unknown {
+            .gauge--state, .gauge--number { color: $foreground 60%; }
+            .gauge--fill { color: $foreground 40%; background: $foreground 40%; }
+        }
         &.-warning {
             .gauge--state { color: $warning; }
             .gauge--fill { color: $warning; background: $warning; }
@@ -89,6 +96,7 @@ class Gauge(Drawing):
     def watch_face(self, face: GaugeFace | None) -> None:
         """Draw it."""
         state = face.state if face else "ok"
+        self.set_class(face is not None and not face.readable, "-unknown")
         self.set_class(state == "warning", "-warning")
         self.set_class(state == "exceeded", "-exceeded")
         self.redraw()
@@ -127,11 +135,11 @@ class Gauge(Drawing):
             lines.append(Content.styled(f"{used} /", self.part("gauge--number")))
             pieces = [(budget, self.part("gauge--number"))]
         if face.percentage is not None:
-            pieces.append((f"{GLYPHS[face.state]} {percent(face.percentage)}", self.part("gauge--state")))
+            pieces.append((f"{glyph(face)} {percent(face.percentage)}", self.part("gauge--state")))
         if face.is_default:
             pieces.append(("default", self.part("gauge--muted")))
         if not self.roomy:
-            pieces.append((face.state, self.part("gauge--state")))
+            pieces.append((word(face), self.part("gauge--state")))
             pieces += self._rest(face, brief=True)
         return [*lines, in_order(pieces, cells)]
 
@@ -148,14 +156,24 @@ class Gauge(Drawing):
         return pieces
 
     def _foot(self, face: GaugeFace, cells: int) -> Content:
-        left = [(state_words(face), self.part("gauge--state"))]
+        left = [(f"{glyph(face)} {word(face)}", self.part("gauge--state"))]
         for text, style in self._rest(face, brief=False):
             left += [("  ", style), (text, style)]
-        right = []
-        if face.budget:
-            mark = "the budget" if face.used > face.budget else f"warns at {face.threshold:g}%"
-            right.append((f"  │ {mark}", self.part("gauge--muted")))
-        return spread(left, right, cells)
+        if not face.budget:
+            return spread(left, [], cells)
+        text = "the budget" if face.used > face.budget else f"warns at {face.threshold:g}%"
+        return self._under_mark(face, spread(left, [], cells).rstrip(), text, cells)
+
+    def _under_mark(self, face: GaugeFace, left: Content, text: str, cells: int) -> Content:
+        """What the bar's mark means, right under it if there is room, else without a pointer."""
+        at = mark_at(face.used / face.budget, cells, face.threshold / 100)
+        muted = self.part("gauge--muted")
+        for pointed, start in ((f"╵ {text}", at), (f"{text} ╵", at - width(text) - 1)):
+            if left.cell_length + 2 <= start and start + width(pointed) <= cells:
+                return left.pad_right(start - left.cell_length) + Content.styled(pointed, muted)
+        if left.cell_length + 2 + width(text) <= cells:
+            return left.pad_right(cells - width(text) - left.cell_length) + Content.styled(text, muted)
+        return left
 
     def _bar(self, face: GaugeFace, cells: int) -> Content:
         if not face.budget:
@@ -169,6 +187,11 @@ def fraction(face: GaugeFace) -> str:
     return f"{count(face.used)} / {count(face.budget) if face.budget else 'unlimited'}"
 
 
-def state_words(face: GaugeFace) -> str:
-    """The state as a glyph and a word."""
-    return f"{GLYPHS[face.state]} {face.state}"
+def glyph(face: GaugeFace) -> str:
+    """The state's sign."""
+    return GLYPHS[face.state] if face.readable else "?"
+
+
+def word(face: GaugeFace) -> str:
+    """The state in a word."""
+    return face.state if face.readable else "not readable now"
