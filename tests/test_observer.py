@@ -17,6 +17,7 @@ from budgauge.config import load as config_load
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError, PriceError, ResetError
 from budgauge.observer import NOTICE_SECONDS, SETTLE_SECONDS, Observer, View
+from budgauge.tracker import TokenBudgetTracker
 from clock import Clock
 from usage import line
 
@@ -293,3 +294,13 @@ def test_a_lookup_that_fails_is_noticed_and_prices_stay_unknown(
     view = observer.look()
     assert view.notices == ("Prices could not be looked up: no table",)
     assert (view.snapshot.cost.total_usd, view.snapshot.cost.unpriced_tokens) == (None, 15)
+
+
+def test_a_ledger_left_at_the_other_default_place_is_told(own_place: Path) -> None:
+    TokenBudgetTracker.open().report_usage("a", "gpt-4", 10, 5)
+    (own_place / ".codex").mkdir()
+    view = Observer(lookup=False).look()
+    assert view.snapshot.total_used == 0
+    (notice,) = view.notices
+    assert "another ledger, " in notice
+    assert str(own_place / ".local/share/budgauge/token_usage.jsonl") in notice

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.config import BudgetConfig
+from budgauge.config.find import left_behind
 from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
@@ -124,6 +125,7 @@ class Observer:
     def _open(self) -> None:
         """Start with the config as it is now: its prices, its ledger."""
         config = self.loaded.config
+        self._left_behind = left_behind(self.loaded.ledger)
         self._prices = PriceBook(config.prices, folder=self._cache)
         self._reader = LedgerReader(self.loaded.ledger.path, self._prices.bucket_of)
         self._changed = True
@@ -173,6 +175,8 @@ class Observer:
 
     def _notices(self) -> tuple[str, ...]:
         notices = list(self.loaded.warnings)
+        if self._left_behind:
+            notices.append(f"another ledger, {self._left_behind}, is not counted here: the default place has moved")
         if self._restarted_at is not None and self._monotonic() - self._restarted_at < NOTICE_SECONDS:
             notices.append("The ledger file was replaced, cut or removed; it was read afresh from its start.")
         if self._lookup.failed:

@@ -11,6 +11,7 @@ import msgspec
 from budgauge.budget import Severity, Spending, own_limit, percentage, severity, warning_due, warning_message
 from budgauge.config import BudgetConfig
 from budgauge.pricing import PriceBook
+from budgauge.text import plural
 from budgauge.totals import GroupKey, Sums, Totals, sum_of
 
 if TYPE_CHECKING:
@@ -274,18 +275,21 @@ def _cost(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) ->
 
 
 _ODDITIES: Mapping[str, str] = {
-    "total_mismatch": "total_tokens differs from prompt plus completion; the larger was counted",
-    "parts_clipped": "cached, cache-written or reasoning tokens larger than what they are part of were clipped",
-    "id_conflict": "an id that was known came again with other content and was set aside",
-    "undo_without_reset": "an undo names no reset that could be undone and was set aside",
-    "reservation": "a reservation line is not counted by this version",
+    "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
+    "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
+    "id_conflict": "with a known id but other content; set aside",
+    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
+    "reservation": "with a reservation, which this version does not count",
 }
 
 
 def fold_problems(totals: Totals) -> tuple[Problem, ...]:
     """What was odd in the records themselves."""
     odd = {**totals.flagged, **totals.set_aside}
-    return tuple(Problem(kind=kind, count=count, message=_ODDITIES[kind]) for kind, count in sorted(odd.items()))
+    return tuple(
+        Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
+        for kind, number in sorted(odd.items())
+    )
 
 
 def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
@@ -293,5 +297,6 @@ def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
     if not reader.fault_count:
         return ()
     first = reader.faults[0]
-    message = f"lines that are no records were set aside; the first at byte {first.offset}: {first.reason}"
+    where = "at byte" if reader.fault_count == 1 else "the first at byte"
+    message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
     return (Problem(kind="set_aside", count=reader.fault_count, message=message),)

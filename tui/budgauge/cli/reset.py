@@ -22,8 +22,10 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
         raise click.UsageError("--undo stands alone: it asks nothing and takes the latest reset back")
     tracker = open_tracker(options)
     if undo:
-        reset_id = tracker.undo_reset()
-        click.echo(f"reset {safe(reset_id)} undone; {count(tracker.get_total_used())} tokens used")
+        before = tracker.get_total_used()
+        tracker.undo_reset()
+        used = tracker.get_total_used()
+        click.echo(f"the latest reset is undone: {count(used - before)} tokens are back, {count(used)} used")
         return
     used = tracker.get_total_used() if agent is None else tracker.get_agent_usage(agent)
     who = "all agents" if agent is None else f"agent {safe(agent)}"

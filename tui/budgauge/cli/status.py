@@ -33,25 +33,25 @@ def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
     if as_json:
         click.echo(to_json(snapshot))
     else:
-        click.echo("\n".join(_lines(snapshot)))
+        click.echo("\n".join(_lines(snapshot, exists=view.ledger_exists)))
     if exit_code:
         code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
         click.get_current_context().exit(code)
 
 
-def _lines(snapshot: Snapshot) -> list[str]:
-    lines = [*_total_lines(snapshot)]
+def _lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
+    lines = [*_total_lines(snapshot, exists=exists)]
     if snapshot.agents:
         lines += ["", *_table(_HEADS, [_agent_cells(row) for row in snapshot.agents])]
     if snapshot.families:
         cells = [[row.family, count(row.used), count(row.limit), row.state] for row in snapshot.families]
         lines += ["", *_table(["Family", "Used", "Limit", "State"], cells)]
     lines += ["", *_cost_lines(snapshot)]
-    lines += [f"{problem.count} x {safe(problem.message)}" for problem in snapshot.problems]
+    lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
     return lines
 
 
-def _total_lines(snapshot: Snapshot) -> list[str]:
+def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
     origin = " (default)" if snapshot.budget_is_default else ""
     if snapshot.remaining_budget is None:
         first = f"Total   {count(snapshot.total_used)} tokens used, no budget is set (unlimited)"
@@ -60,7 +60,7 @@ def _total_lines(snapshot: Snapshot) -> list[str]:
             f"Total   {count(snapshot.total_used)} / {count(snapshot.total_budget)} tokens{origin}  "
             f"{percent(snapshot.usage_percentage)}  {count(snapshot.remaining_budget)} left  {snapshot.state}"
         )
-    lines = [first, f"Ledger  {safe(snapshot.ledger)}"]
+    lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
         lines.append(f"Since   {_moment(snapshot.since)}")
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]

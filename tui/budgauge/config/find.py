@@ -12,6 +12,8 @@ from budgauge.config.table import TABLE, Table, check_table, read_document
 from budgauge.errors import ConfigError
 
 LEDGER_NAME = "token_usage.jsonl"
+DEFAULT = "default"
+"""The origin of a ledger that nobody named."""
 _NAMES = ("token_budget.toml", "config.toml")
 """Either may hold the table. The first is read instead of the second: Codex warns of tables it does not know."""
 
@@ -82,10 +84,25 @@ def find_ledger(
     if project is not None:
         return _inside_project(project.path.parent / LEDGER_NAME, project)
     if os.path.isdir(codex_home(env)):
-        return Place(codex_home(env) / LEDGER_NAME, "default")
+        return Place(codex_home(env) / LEDGER_NAME, DEFAULT)
+    return Place(_data_ledger(), DEFAULT)
+
+
+def left_behind(place: Place) -> Path | None:
+    """A ledger at the other default place, which was in use until `$CODEX_HOME` appeared; None if there is none."""
+    other = _data_ledger()
+    if place.origin != DEFAULT or place.path == other:
+        return None
+    try:
+        return other if other.stat().st_size else None
+    except OSError:
+        return None
+
+
+def _data_ledger() -> Path:
     from platformdirs import user_data_path
 
-    return Place(user_data_path("budgauge", appauthor=False) / LEDGER_NAME, "default")
+    return user_data_path("budgauge", appauthor=False) / LEDGER_NAME
 
 
 def _expanded(path: str, env: Mapping[str, str]) -> Path:
