@@ -122,7 +122,20 @@ def without_folder(config: Path) -> None:
     shutil.rmtree(config.parent)
 
 
-@pytest.mark.parametrize("lose", [os.unlink, emptied, without_folder, lambda c: os.rename(c, c.with_suffix(".bak"))])
+def without_table(config: Path) -> None:
+    """As an editor leaves it that has written the first half of a file."""
+    config.write_text('model = "x"\n')
+
+
+def without_keys(config: Path) -> None:
+    config.write_text("[token_budget]\n")
+
+
+def renamed(config: Path) -> None:
+    config.rename(config.with_suffix(".bak"))
+
+
+@pytest.mark.parametrize("lose", [os.unlink, emptied, without_folder, without_table, without_keys, renamed])
 def test_a_config_that_is_gone_keeps_the_last_good_one(
     observer: Observer, config: Path, clock: Clock, lose: Callable[[Path], None]
 ) -> None:
@@ -130,7 +143,7 @@ def test_a_config_that_is_gone_keeps_the_last_good_one(
     view = settled(observer, clock)
     assert (view.config.total_budget, view.config.per_agent_limits) == (100, {"a": 50})
     assert view.config_trouble is not None
-    assert "is gone or empty" in view.config_trouble
+    assert "no longer holds the budget" in view.config_trouble
     config.parent.mkdir(exist_ok=True)
     config.write_text(BUDGET.format(8))
     assert settled(observer, clock).config_trouble is None
@@ -144,10 +157,23 @@ def test_a_config_that_moved_to_its_other_name_is_no_trouble(observer: Observer,
     assert view.config_path == str(config.with_name("token_budget.toml"))
 
 
-def test_a_table_taken_out_on_purpose_is_the_default(observer: Observer, config: Path, clock: Clock) -> None:
-    config.write_text('model = "x"\n')
+def test_a_ledger_that_cannot_be_read_keeps_its_numbers_under_another_config(
+    observer: Observer, config: Path, ledger: Path, clock: Clock
+) -> None:
+    ledger.write_bytes(line())
+    assert observer.look().snapshot.total_used == 15
+    kept = ledger.rename(ledger.with_name("kept.jsonl"))
+    ledger.mkdir()
+    prices = '[token_budget.prices."gpt-4"]\nprompt_per_1k = 1\ncompletion_per_1k = 1\n'
+    config.write_text(BUDGET.format(6000) + prices)
     view = settled(observer, clock)
-    assert (view.config.total_budget, view.snapshot.budget_is_default, view.config_trouble) == (1_000_000, True, None)
+    assert view.ledger_trouble is not None
+    assert (view.snapshot.total_budget, view.snapshot.total_used) == (6000, 15)
+    ledger.rmdir()
+    kept.rename(ledger)
+    view = observer.look()
+    assert (view.ledger_trouble, view.snapshot.total_used) == (None, 15)
+    assert view.snapshot.cost.total_usd == Decimal("0.015")
 
 
 def test_atomic_replaces_and_partial_writes_never_leave_us_without_a_limit(
@@ -185,8 +211,10 @@ def test_another_ledger_named_in_the_config(observer: Observer, config: Path, le
 
 def test_unknown_keys_are_noticed(observer: Observer, config: Path, clock: Clock) -> None:
     config.write_text("[token_budget]\ntotal_budgt = 5\n")
-    (notice,) = settled(observer, clock).notices
-    assert "did you mean total_budget?" in notice
+    view = settled(observer, clock)
+    assert view.config_trouble is not None
+    assert "did you mean total_budget?" in view.config_trouble
+    assert view.config.total_budget == 100
 
 
 def test_a_replaced_ledger_is_noticed_for_a_while(observer: Observer, ledger: Path, clock: Clock) -> None:

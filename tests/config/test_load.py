@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.config.load import Loaded, Options, load
-from budgauge.config.table import line_of, read_document
+from budgauge.config.table import line_map, read_document
 from budgauge.errors import ConfigError
 from budgauge.records import check_count
 
@@ -294,7 +294,7 @@ def test_values_that_are_in_effect_are_no_warning(load_text: Load) -> None:
     ],
 )
 def test_lines_are_found(text: str, keys: tuple[str, ...], line: int | None) -> None:
-    assert line_of(text, keys) == line
+    assert line_map(text).get(keys) == line
 
 
 @given(st.binary(max_size=40))
@@ -336,3 +336,22 @@ def test_a_config_made_in_python_is_checked_alike(arguments: dict[str, object], 
 def test_a_price_made_in_python_is_exact_or_refused(price: object) -> None:
     with pytest.raises(ConfigError, match=r"prompt_per_1k = .*: must be a number of US dollars"):
         PriceOverride(prompt_per_1k=price, completion_per_1k=Decimal(1))  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_float_beyond_any_decimal_in_a_foreign_table_is_left_alone(file: Path) -> None:
+    file.write_text("other = 1e99999999999999999999\n[token_budget]\ntotal_budget = 5\n")
+    assert load(Options(config=str(file))).config.total_budget == 5
+
+
+def test_a_folder_in_the_configs_place_is_told_as_that(file: Path) -> None:
+    file.mkdir()
+    with pytest.raises(ConfigError, match="is not a regular file") as caught:
+        load(Options(config=str(file)))
+    assert "TOML:" not in str(caught.value)
+
+
+def test_without_any_home_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(ConfigError, match="HOME is not set"):
+        load()

@@ -71,6 +71,7 @@ class Observer:
         self._looks_up = lookup
         self._restarted_at: float | None = None
         self._view: View | None = None
+        self._rereading = False
         self._open()
 
     @property
@@ -81,7 +82,7 @@ class Observer:
     def look(self) -> View:
         """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
         if self._watch.poll():
-            self._open()
+            self._reopen()
         restarts = self._reader.restarts
         trouble = self._refresh()
         if self._reader.restarts != restarts:
@@ -102,8 +103,7 @@ class Observer:
     def resolve_prices(self) -> None:
         """Look up the prices that are missing, here and now."""
         self._refresh()
-        if self._prices.resolve(self._models()):
-            self._reader.refold()
+        self._rereading |= self._prices.resolve(self._models())
         self._changed = True
 
     def folders(self) -> tuple[Path, ...]:
@@ -123,19 +123,39 @@ class Observer:
         return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path)
 
     def _open(self) -> None:
-        """Start with the config as it is now: its prices, its ledger."""
-        config = self.loaded.config
+        """Start with the ledger that the config leads to."""
         self._left_behind = left_behind(self.loaded.ledger)
-        self._prices = PriceBook(config.prices, folder=self._cache)
+        self._prices = PriceBook(self.loaded.config.prices, folder=self._cache)
+        self._priced_by = self.loaded.config.prices
         self._reader = LedgerReader(self.loaded.ledger.path, self._prices.bucket_of)
         self._changed = True
 
+    def _reopen(self) -> None:
+        """Go on under another config; what was read of the same ledger stays until it could be read again."""
+        if self._reader.path != self.loaded.ledger.path:
+            self._open()
+        self._rereading |= self._priced_by != self.loaded.config.prices
+        self._changed = True
+
     def _refresh(self) -> str | None:
+        """Read what is new; or everything again, where calls must be told apart by other prices."""
         try:
+            if self._rereading:
+                self._reread()
             self._changed |= self._reader.refresh()
         except LedgerError as error:
             return str(error)
         return None
+
+    def _reread(self) -> None:
+        overrides = self.loaded.config.prices
+        same = self._priced_by == overrides
+        prices = self._prices if same else PriceBook(overrides, folder=self._cache)
+        reader = LedgerReader(self._reader.path, prices.bucket_of)
+        reader.refresh()
+        reader.restarts = self._reader.restarts
+        self._reader, self._prices, self._priced_by = reader, prices, overrides
+        self._rereading, self._changed = False, True
 
     def _models(self) -> set[str]:
         return {model for _, model, _ in self._reader.totals.groups}
@@ -145,7 +165,8 @@ class Observer:
         if found:
             self._changed = True
             if self._prices.learn(found):
-                self._reader.refold()
+                self._rereading = True
+                self._refresh()
 
     def _compose(self, trouble: str | None) -> View:
         old = self._view
@@ -219,21 +240,20 @@ class ConfigWatch:
         return True
 
     def _lost(self, loaded: Loaded) -> str | None:
-        """A file that held the budget is gone or empty: more likely an accident than a wish for the default."""
+        """A file that held the budget no longer does: more likely half written than a wish for no limits."""
+        folders = {path.parent for path in loaded.found}
         for path in self.loaded.found:
-            if path not in loaded.found and not _has_text(path):
-                return f"{path}: is gone or empty; its last values stay in force until it is back or budgauge restarts"
+            emptied = path in loaded.found and not loaded.origins and self.loaded.origins
+            if emptied or path.parent not in folders:
+                why = f" ({'; '.join(loaded.warnings)})" if emptied and loaded.warnings else ""
+                return (
+                    f"{path}: no longer holds the budget{why}; its last values stay in force "
+                    "until it is back or budgauge restarts"
+                )
         return None
 
     def _signature(self) -> tuple[object, ...]:
         return tuple(_stamp(path) for path in self.loaded.files)
-
-
-def _has_text(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

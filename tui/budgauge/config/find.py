@@ -19,8 +19,11 @@ _NAMES = ("token_budget.toml", "config.toml")
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home: $HOME, else what the system says."""
-    return Path(env.get("HOME") or os.path.expanduser("~"))
+    """The user's home: $HOME, else what the system says. Raises ConfigError if neither tells."""
+    home = env.get("HOME") or os.path.expanduser("~")
+    if home == "~":
+        raise ConfigError("no home folder is known: HOME is not set", hint="Set it: export HOME=/some/folder")
+    return Path(home)
 
 
 def codex_home(env: Mapping[str, str]) -> Path:

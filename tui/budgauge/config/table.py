@@ -39,7 +39,9 @@ def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{path}: is not a regular file", hint="Put a TOML file there, or name another.")
         text = path.read_bytes().decode("utf-8-sig")
-        return tomli.loads(text, parse_float=Decimal), text
+        return tomli.loads(text, parse_float=_number), text
+    except ConfigError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -50,13 +52,21 @@ def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
         raise ConfigError(f"{path}: is not valid TOML: {error}", hint="Correct that line.") from error
 
 
+def _number(text: str) -> Decimal | float:
+    """A TOML float, exactly; what is beyond any decimal may stand in tables that are not ours."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return float(text)
+
+
 def check_table(path: Path, document: dict[str, Value], text: str) -> Table:
     """The document's `[token_budget]`, every value checked. Raises ConfigError, naming the line."""
     table = document.get(TABLE, {})
     values: dict[Keys, Value] = {}
     lines: dict[Keys, int] = {}
     warnings: list[str] = []
-    _check(table, _SCHEMA, (), _Site(path, text, values, lines, warnings))
+    _check(table, _SCHEMA, (), _Site(path, line_map(text), values, lines, warnings))
     return Table(path, values, lines, tuple(warnings))
 
 
@@ -64,7 +74,7 @@ class _Site(msgspec.Struct):
     """Where checking stands and what it has gathered."""
 
     path: Path
-    text: str
+    line_map: dict[Keys, int]
     values: dict[Keys, Value]
     lines: dict[Keys, int]
     warnings: list[str]
@@ -75,7 +85,7 @@ class _Site(msgspec.Struct):
 
     def line(self, keys: Keys) -> int | None:
         """Where a value stands; for one in an inline table, where that begins."""
-        lines = (line_of(self.text, (TABLE, *keys[:end])) for end in range(len(keys), 0, -1))
+        lines = (self.line_map.get((TABLE, *keys[:end])) for end in range(len(keys), 0, -1))
         return next((line for line in lines if line), None)
 
     def fail(self, keys: Keys, value: Value, allowed: str) -> ConfigError:
@@ -205,17 +215,20 @@ _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
-def line_of(text: str, keys: Keys) -> int | None:
-    """The line on which a key, or a table of that name, stands; None where the layout is unusual."""
-    table: tuple[str, ...] = ()
+def line_map(text: str) -> dict[Keys, int]:
+    """key, or table → the first line on which it stands; what has an unusual layout is missing."""
+    lines: dict[Keys, int] = {}
+    table: Keys = ()
     for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(line):
-            table = _parts(header[1])
-            if table[: len(keys)] == keys:
-                return number
-        elif (key := _KEY.match(line)) and (*table, *_parts(key[1]))[: len(keys)] == keys:
-            return number
-    return None
+            keys = table = _parts(header[1])
+        elif key := _KEY.match(line):
+            keys = (*table, *_parts(key[1]))
+        else:
+            continue
+        for end in range(1, len(keys) + 1):
+            lines.setdefault(keys[:end], number)
+    return lines
 
 
 def _parts(name: str) -> tuple[str, ...]:
