@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from agents.mock_models import ModelServer, Truth, serving
 from budgauge.records import Usage
 from budgauge.sources import CodexSource, Collector, Report
 from sources.sinks import Sink
+from terminal import Terminal
 
 CODEX = os.path.abspath(named) if (named := os.environ.get("BUDGAUGE_CODEX")) else shutil.which("codex")
 RUN_SECONDS = 120
@@ -55,13 +58,23 @@ class Codex:
         self.project.mkdir()
         (self.home / "config.toml").write_text(CONFIG.format(url=url))
 
-    def exec(self, *prompt: str) -> None:
+    @property
+    def env(self) -> dict[str, str]:
+        """Nothing of the caller's own set-up but where programs are."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home.parent), "CODEX_HOME": str(self.home)}
+
+    def command(self, *prompt: str) -> list[str]:
         assert CODEX is not None
-        command = [CODEX, "exec", "--skip-git-repo-check", "-s", "danger-full-access", *prompt]
-        # Nothing of the caller's own set-up reaches it but where programs are.
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home.parent), "CODEX_HOME": str(self.home)}
+        return [CODEX, "exec", "--skip-git-repo-check", "-s", "danger-full-access", *prompt]
+
+    def exec(self, *prompt: str) -> None:
         done = subprocess.run(
-            command, cwd=self.project, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_SECONDS
+            self.command(*prompt),
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=RUN_SECONDS,
         )
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
@@ -132,3 +145,22 @@ def test_following_keeps_up_with_a_running_codex(codex: Codex, server: ModelServ
         stop.set()
         follower.join()
     assert sums(sink.calls) == server.book.truth()
+
+
+def test_the_gauges_move_to_the_truth_beside_a_running_codex(codex: Codex, server: ModelServer) -> None:
+    monitor = [sys.executable, "-m", "budgauge", "--collect"]
+    with Terminal(monitor, env=codex.env, cwd=str(codex.project)) as terminal:
+        terminal.wait_for("collecting, 0 calls")
+        for prompt in ("say hi", "delegate: say hi"):
+            command = codex.command(prompt)
+            running = subprocess.Popen(
+                command, cwd=codex.project, env=codex.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            deadline = time.monotonic() + RUN_SECONDS
+            while running.poll() is None and time.monotonic() < deadline:
+                terminal.pump(0.05)
+            assert running.wait(0) == 0
+            served = server.book.truth().values()
+            total = sum(row["prompt_tokens"] + row["completion_tokens"] for row in served)
+            terminal.wait_for(f"{total:,} / 1,000,000")
+            terminal.wait_for(f"collecting, {sum(row['calls'] for row in served)} calls")
