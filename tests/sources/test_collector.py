@@ -63,6 +63,13 @@ def test_since_leaves_out_what_is_older(tmp_path: Path) -> None:
     assert sink.spent == [(200, 20), (7, 1)]
 
 
+def test_since_takes_what_was_made_in_its_own_second(tmp_path: Path) -> None:
+    two_threads(tmp_path)
+    sink = Sink()
+    Collector(sink, [CodexSource(tmp_path)], since=START + 3.9).collect()
+    assert sink.spent == [(200, 20), (7, 1)]
+
+
 def test_a_projects_ledger_takes_only_its_own_sessions(tmp_path: Path) -> None:
     folders = ["/p/app", "/p/app/deep", "/p/app/../x", "/p/apple", "/p", "", None, "p/app", "/p/app\0"]
     for number, cwd in enumerate(folders):

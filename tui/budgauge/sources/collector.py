@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import Counter
@@ -71,7 +72,8 @@ class Collector:
         """
         self._report = report
         self._sources = tuple(sources)
-        self._since = since
+        # Calls carry whole seconds: one made in this second counts as made from here on.
+        self._since = None if since is None else math.floor(since)
         self._only_below = os.path.realpath(only_below) if only_below is not None else None
         self._inside: dict[str | None, bool] = {}
         self._lock_path = lock_path
