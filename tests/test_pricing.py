@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -288,3 +290,23 @@ def test_a_child_that_fails_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_asked_imports_nothing() -> None:
     assert lookup([]) == {}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["FIFO", "folder"])
+def test_a_cache_that_is_no_file_is_done_without(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / f"prices-{table_version()}.json")
+    book = PriceBook({}, folder=tmp_path)
+    book.resolve(["gpt-4"])
+    assert book.price("gpt-4") == price_of("gpt-4")
+
+
+@pytest.mark.parametrize("call", ["replace", "fdopen"])
+def test_a_cache_on_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    PriceBook({}, folder=tmp_path).resolve(["gpt-4"])
+    assert os.listdir(tmp_path) == []

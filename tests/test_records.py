@@ -27,6 +27,7 @@ from budgauge.records import (
     encode,
     make_usage,
 )
+from pace import growth
 from usage import line, usage
 
 FIELDS: dict[str, Any] = {
@@ -340,3 +341,19 @@ def test_a_made_record_is_one_that_readers_take() -> None:
 def test_a_record_that_readers_refuse_is_not_fit_to_be_written(fields: dict[str, Any]) -> None:
     with pytest.raises(RecordError, match="cannot be written"):
         check_record(usage(**{"prompt": fields.pop("prompt_tokens", 1), **fields}))
+
+
+@pytest.mark.parametrize(("noise", "end"), [('\\"', "["), ('"', "["), ("[]", '"'), ("\\", "["), ('"\\', "[")])
+def test_a_lines_depth_is_found_in_time_that_grows_as_the_line(noise: str, end: str) -> None:
+    def read(size: int) -> None:
+        assert isinstance(decode_line((noise * (size // len(noise)) + end * 33).encode()), str)
+
+    assert growth(read, 4_000, 16) < 80
+
+
+@pytest.mark.parametrize("body", ['"a', '"a\\"', '"\\', ""])
+def test_brackets_within_a_text_are_no_depth_even_without_its_end(body: str) -> None:
+    text = '{"x":' + body + "[" * 60_000
+    fault = decode_line(text.encode())
+    assert isinstance(fault, str)
+    assert ("deep" in fault) == (body == "")

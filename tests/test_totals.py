@@ -241,3 +241,26 @@ def test_reading_in_pieces_is_reading_at_once(lines: list[Record]) -> None:
         pieces.add([record])
     whole = folded(*lines)
     assert (pieces.groups, pieces.minutes, pieces.set_aside) == (whole.groups, whole.minutes, whole.set_aside)
+
+
+def test_a_reset_is_not_compared_with_all_before_it() -> None:
+    compared = 0
+
+    class Id(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    resets = [Reset(0, Id(number), "a" if number % 2 else None) for number in range(500)]
+    again = [Reset(0, Id(number)) for number in range(500)]
+    assert len(folded(*resets, *again).resets) == 500
+    assert compared < 2_000
+
+
+def test_a_reset_undone_may_come_again() -> None:
+    totals = folded(usage(), Reset(0, "r"), UndoReset(0, "r"), Reset(0, "r"))
+    assert (totals.reset_id, totals.spent_by_all) == ("r", (0, 0))

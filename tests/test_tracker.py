@@ -382,3 +382,10 @@ def test_a_ledger_that_vanishes_is_made_anew(ledger: Path) -> None:
     tracker.report_usage("b", "m", 10, 0)
     assert tracker.get_all_agent_totals() == {"b": 10}
     assert (plain_total(ledger), plain_total(ledger.with_suffix(".old"))) == (10, 10)
+
+
+def test_undoing_without_a_ledger_makes_none(ledger: Path) -> None:
+    path = ledger.parent / "none" / "ledger.jsonl"
+    with pytest.raises(ResetError, match="no reset to undo"):
+        TokenBudgetTracker(ledger=path).undo_reset()
+    assert not path.parent.exists()

@@ -96,34 +96,19 @@ def test_what_is_no_file_is_refused_and_left_alone(ledger: Path, make: Callable[
         assert ledger.with_suffix(".real").read_bytes() == line()
 
 
-@pytest.mark.parametrize(
-    "foreign",
-    [b"# Notes\n", b"\n", b"\0" * 100, b'{"some":"json"}\n', b"x" * 70_000 + b"\n" + line(), b"no end"],
-)
-def test_a_foreign_file_is_never_appended_to(ledger: Path, foreign: bytes) -> None:
-    ledger.write_bytes(foreign)
-    with pytest.raises(LedgerRefusedError, match="holds no ledger line in its first 64 KiB"):
-        append(ledger)
-    assert ledger.read_bytes() == foreign
+def test_synced_is_the_name_of_a_new_ledger_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
 
+    def note(fd: int) -> None:
+        synced.append((os.fstat(fd).st_dev, os.fstat(fd).st_ino))
 
-@pytest.mark.parametrize(
-    "ours",
-    [
-        b"",
-        line()[:-1],
-        b"\n" + line()[:-1],
-        b"\xef\xbb\xbf" + line(),
-        b"junk\n" * 1000 + line(),
-        b'{"type":"reset","id":"r","timestamp":1}\n',
-        line() + b"x" * 100_000 + b"\n",
-    ],
-)
-def test_one_readable_line_near_its_start_makes_a_ledger(ledger: Path, ours: bytes) -> None:
-    ledger.write_bytes(ours)
-    append(ledger)
-    assert ledger.read_bytes().startswith(ours)
-    assert ledger.read_bytes().endswith(line())
+    monkeypatch.setattr(os, "fsync", note)
+    path = tmp_path / "x" / "y" / "token_usage.jsonl"
+    append(path, sync=True)
+    places = [(place.stat().st_dev, place.stat().st_ino) for place in (tmp_path, path.parent.parent, path, path.parent)]
+    assert synced == places
+    append(path, sync=True)
+    assert synced[4:] == [places[2]]
 
 
 def test_a_path_below_a_file_is_a_typed_error(ledger: Path) -> None:

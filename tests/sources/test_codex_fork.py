@@ -109,3 +109,21 @@ def test_history_copied_bit_by_bit_is_still_a_copy(tmp_path: Path) -> None:
         fork.write(tmp_path)
         collector.collect()
     assert [call.prompt_tokens for call in sink.calls if call.session == CHILD] == [7]
+
+
+OWN = [
+    {"forked_from_id": PARENT},
+    {"forked_from_id": PARENT.upper()},
+    {"parent_thread_id": PARENT},
+    {"source": {"subagent": {"thread_spawn": {"parent_thread_id": PARENT}}}},
+    {"forked_from_id": PARENT, "id": None},
+    {"forked_from_id": PARENT, "id": CHILD},
+]
+
+
+@pytest.mark.parametrize("named", OWN)
+def test_a_thread_is_no_copy_of_itself(tmp_path: Path, spaced: bool, named: dict[str, object]) -> None:
+    Log(spaced=spaced).meta(**named).turn().call(100, 0, 10, 0).call(200, 0, 20, 0).write(tmp_path)
+    sink, report = collected(tmp_path)
+    assert sink.spent == [(100, 10), (200, 20)]
+    assert report.sources[0].replayed == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from budgauge import TokenBudgetTracker
 from budgauge.sources import CodexSource, Collector
 from budgauge.sources.codex import thread_of
 from sources.rollouts import CHILD, PARENT, START, Log
@@ -99,3 +101,33 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path) -> Non
     report = Collector(Sink(), [CodexSource(tmp_path)]).collect()
     assert (report.records, report.sources[0].set_aside) == (1, 1)
     assert "not a regular file" in report.notes[0]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = simple().write(tmp_path, folder="sessions/2026/11/23").parent
+    simple(CHILD).write(tmp_path)
+    listed = os.scandir
+
+    def scandir(folder: str) -> object:
+        if Path(folder) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listed(folder)
+
+    collector = Collector(Sink(), [CodexSource(tmp_path)])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        report = collector.collect()
+    assert (report.records, report.sources[0].set_aside) == (1, 1)
+    assert report.notes == (f"codex: cannot read {shut}: Permission denied",)
+    again = collector.collect()
+    assert (again.records, again.sources[0].set_aside, again.notes) == (2, 0, ())
+
+
+def test_a_name_that_is_no_utf_8_is_recorded_as_it_was_counted(tmp_path: Path) -> None:
+    for name in (b"rollout-\xff", b"rollout-\xfe"):
+        path = Log().turn().call(100, 0, 10, 0).write(tmp_path)
+        path.rename(path.with_name(os.fsdecode(name) + ".jsonl"))
+    tracker = TokenBudgetTracker.with_defaults()
+    report = Collector(lambda call: tracker.report(call, spent=True), [CodexSource(tmp_path)]).collect()
+    assert (report.records, report.sources[0].set_aside) == (2, 0)
+    assert tracker.get_total_used() == 220

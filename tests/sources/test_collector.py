@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -216,6 +217,34 @@ def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match="cannot lock"):
         Collector(Sink(), [], lock_path=tmp_path / "file" / "lock").collect()
+
+
+def link(path: Path) -> None:
+    path.with_suffix(".victim").write_text("precious")
+    path.symlink_to(path.with_suffix(".victim"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and links")
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link], ids=["FIFO", "folder", "link"])
+def test_a_lock_that_is_no_file_is_refused_and_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "lock")
+    with pytest.raises(SourceError, match="is not a regular file") as caught:
+        Collector(Sink(), [], lock_path=tmp_path / "lock").collect()
+    assert caught.value.hint
+    assert all(path.read_text() == "precious" for path in tmp_path.glob("*.victim"))
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "write"])
+def test_a_lock_on_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(SourceError, match="No space left") as caught:
+            Collector(Sink(), [], lock_path=tmp_path / "lock").collect()
+    assert caught.value.hint
+    assert Collector(Sink(), [], lock_path=tmp_path / "lock").collect().records == 0
 
 
 def test_a_ledger_has_one_lock_however_it_is_named(tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ class Spending:
             if agent_id == name or agent_id.startswith(below)
         )
 
+    def by_families(self) -> dict[str, int]:
+        """By every family that something was used in, by its key: one pass for all of them."""
+        used: dict[str, int] = {}
+        for agent_id, spent in self._totals.spent.items():
+            counted = self._config.counted(*spent)
+            for family in families_of(agent_id):
+                used[family] = used.get(family, 0) + counted
+        return used
+
 
 def families_of(agent_id: str) -> Iterator[str]:
     """The family keys above an agent, nearest first: a/b/c is in a/b/c/*, a/b/* and a/*."""

@@ -8,9 +8,11 @@ with the table's version. An unknown price stays unknown: it is never 0.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from binascii import crc32
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -85,10 +87,19 @@ def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
     if path is None:
         return {}
     try:
-        checksum, _, content = path.read_bytes().partition(b"\n")
+        checksum, _, content = _read_file(path).partition(b"\n")
         return _cache_decoder.decode(content) if checksum == _checksum(content) else {}
     except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return {}
+
+
+def _read_file(path: Path) -> bytes:
+    """A regular file's content; OSError for anything else, which might never end or never begin."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return file.read()
 
 
 def _checksum(content: bytes) -> bytes:
@@ -103,12 +114,16 @@ def _write_cache(path: Path, prices: dict[str, ModelPrice | None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    except OSError:
+        return
+    try:
         with os.fdopen(fd, "wb") as file:
             content = msgspec.json.encode(prices)
             file.write(_checksum(content) + b"\n" + content)
         os.replace(temporary, path)
     except OSError:
-        return
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:

@@ -197,7 +197,9 @@ def decode_line(line: bytes) -> Record | str:
 MAX_DEPTH = 32
 """How deep a line may nest: without a bound of our own it would depend on the interpreter's stack."""
 _DEEP = "nested too deeply"
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]')
+# A string without its end reaches to the end of the line: tried anew from every quote, it would cost their square.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
+_STEPS = {b"{": 1, b"[": 1, b"]": -1, b"}": -1}
 
 
 def _is_deep(line: bytes) -> bool:
@@ -205,7 +207,7 @@ def _is_deep(line: bytes) -> bool:
         return False
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(line):
-        depth += {b"{": 1, b"[": 1, b"]": -1, b"}": -1}.get(match[0], 0)
+        depth += _STEPS.get(match[0], 0)
         if depth > MAX_DEPTH:
             return True
     return False

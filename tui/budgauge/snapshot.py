@@ -216,13 +216,13 @@ def _agent_row(agent_id: str, parts: list[_Part], config: BudgetConfig, prices: 
 
 
 def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
-    spending = Spending(config, totals)
+    limits = {key: limit for key, limit in config.per_agent_limits.items() if key.endswith("/*")}
+    spent = Spending(config, totals).by_families() if limits else {}
     rows = []
-    for family, limit in config.per_agent_limits.items():
-        if family.endswith("/*"):
-            used = spending.by_family(family)
-            state = severity(used, limit, config.warning_threshold)
-            rows.append(FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state))
+    for family, limit in limits.items():
+        used = spent.get(family, 0)
+        state = severity(used, limit, config.warning_threshold)
+        rows.append(FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state))
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
 
 

@@ -86,6 +86,7 @@ class Totals:
         self.set_aside: dict[str, int] = {}
         """kind of fault → records that decode but cannot count."""
         self._ids: dict[str, int] = {}
+        self._reset_ids: set[str] = set()
         self._bucket_of = bucket_of
 
     @property
@@ -176,23 +177,34 @@ class Totals:
         return True
 
     def _reset(self, reset: Reset) -> None:
-        if any(past.id == reset.id for past in self.resets):
+        if reset.id in self._reset_ids:
             return
-        if reset.agent_id is None:
-            gone, self.groups, self.spent = self.groups, {}, {}
-        else:
-            gone = {key: sums for key, sums in self.groups.items() if key[0] == reset.agent_id}
-            for key in gone:
-                del self.groups[key]
-            self.spent.pop(reset.agent_id, None)
-        self._sum_spent()
+        gone = self._take_all() if reset.agent_id is None else self._take(reset.agent_id)
+        self._reset_ids.add(reset.id)
         self.resets.append(PastReset(reset.id, reset.agent_id, reset.timestamp, gone))
+
+    def _take_all(self) -> dict[GroupKey, Sums]:
+        gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
+        return gone
+
+    def _take(self, agent_id: str) -> dict[GroupKey, Sums]:
+        spent = self.spent.pop(agent_id, None)
+        if spent is None:
+            return {}
+        gone = {key: sums for key, sums in self.groups.items() if key[0] == agent_id}
+        for key in gone:
+            del self.groups[key]
+        total, cached = self.spent_by_all
+        self.spent_by_all = (total - spent[0], cached - spent[1])
+        return gone
 
     def _undo(self, undo: UndoReset) -> None:
         if undo.reset != self.reset_id:
             self.set_aside["undo_without_reset"] = self.set_aside.get("undo_without_reset", 0) + 1
             return
-        for key, sums in self.resets.pop().groups.items():
+        undone = self.resets.pop()
+        self._reset_ids.remove(undone.id)
+        for key, sums in undone.groups.items():
             self.groups.setdefault(key, Sums()).add(sums)
             self._spend(key[0], sums.total, sums.cached)
 
@@ -201,10 +213,6 @@ class Totals:
         self.spent[agent_id] = (spent + total, spent_cached + cached)
         spent, spent_cached = self.spent_by_all
         self.spent_by_all = (spent + total, spent_cached + cached)
-
-    def _sum_spent(self) -> None:
-        pairs = self.spent.values()
-        self.spent_by_all = (sum(total for total, _ in pairs), sum(cached for _, cached in pairs))
 
     def _flag(self, kind: str) -> None:
         self.flagged[kind] = self.flagged.get(kind, 0) + 1

@@ -26,6 +26,7 @@ class _Memory:
     """Records kept in this process alone."""
 
     path: Path | None = None
+    exists = True
 
     def __init__(self, bucket_of: BucketOf) -> None:
         self.totals = Totals(bucket_of)
@@ -66,6 +67,11 @@ class _Shared:
     def totals(self) -> Totals:
         """The fold of what was read."""
         return self._reader.totals
+
+    @property
+    def exists(self) -> bool:
+        """Was there a file at the last refresh?"""
+        return self._reader.exists
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -270,12 +276,17 @@ class TokenBudgetTracker:
 
     def undo_reset(self) -> str:
         """Take the latest reset back, keeping what was used since; its id. ResetError if there is none."""
-        with self._mutex, self._store.transaction() as append:
-            reset_id = self._store.totals.reset_id
-            if reset_id is None:
-                raise ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
-            append(UndoReset(int(self._now()), reset_id))
-            return reset_id
+        with self._mutex:
+            self._store.refresh()
+            if not self._store.exists:
+                # Taking the lock would make the file.
+                raise _no_reset()
+            with self._store.transaction() as append:
+                reset_id = self._store.totals.reset_id
+                if reset_id is None:
+                    raise _no_reset()
+                append(UndoReset(int(self._now()), reset_id))
+                return reset_id
 
     @property
     def _spending(self) -> Spending:
@@ -310,6 +321,10 @@ class TokenBudgetTracker:
         if due and not self._warned:
             _log(warning_message(self._config, used))
         self._warned = due
+
+
+def _no_reset() -> ResetError:
+    return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
 
 
 def _log(warning: str) -> None:

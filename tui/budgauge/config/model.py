@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import NoneType
 from typing import Literal
 
 import msgspec
@@ -46,6 +47,12 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     day: int = 1
     timezone: str = "UTC"
 
+    def __post_init__(self) -> None:
+        check_choice("cycle.period", self.period, "daily", "weekly", "monthly")
+        if isinstance(self.day, bool) or not isinstance(self.day, int) or not 1 <= self.day <= 31:
+            raise ConfigError(f"cycle.day = {show(self.day)}: must be an integer from 1 to 31")
+        _check_kind("cycle.timezone", self.timezone, str, "the name of a time zone")
+
 
 class BudgetConfig(msgspec.Struct, frozen=True):
     """A budget and its rules. Raises ConfigError for a value that is not allowed.
@@ -73,10 +80,19 @@ class BudgetConfig(msgspec.Struct, frozen=True):
         check_tokens("total_budget", self.total_budget)
         check_percent("warning_threshold", self.warning_threshold)
         check_percent("untracked_buffer", self.untracked_buffer)
-        if self.count not in ("all", "uncached"):
-            raise ConfigError(f'count = {show(self.count)}: must be "all" or "uncached"')
+        check_choice("count", self.count, "all", "uncached")
+        check_choice("on_hook_error", self.on_hook_error, "allow", "deny")
+        check_choice("language", self.language, "auto", "en", "ja")
+        check_choice("collect_agent", self.collect_agent, "tool", "project")
+        _check_kind("sync", self.sync, bool, "true or false")
+        _check_kind("cycle", self.cycle, (Cycle, NoneType), "a Cycle or None")
+        _check_kind("notify", self.notify, Notify, "a Notify")
+        _check_entries("per_agent_limits", self.per_agent_limits)
         for agent_id, limit in self.per_agent_limits.items():
             check_tokens(f"per_agent_limits.{agent_id}", limit)
+        _check_entries("prices", self.prices)
+        for model, price in self.prices.items():
+            _check_kind(f"prices.{model}", price, PriceOverride, "a PriceOverride")
 
     def counted(self, total: int, cached: int) -> int:
         """What of `total` tokens, of which `cached` were cache reads, the budget counts."""
@@ -87,6 +103,25 @@ def check_tokens(key: str, value: object) -> None:
     """ConfigError unless `value` is an integer from 0 to 2^53-1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
         raise ConfigError(f"{key} = {show(value)}: must be an integer from 0 to {MAX_TOKENS}")
+
+
+def check_choice(key: str, value: object, *allowed: str) -> None:
+    """ConfigError unless `value` is one of the texts allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        *most, last = map(show, allowed)
+        raise ConfigError(f"{key} = {show(value)}: must be {', '.join(most)} or {last}")
+
+
+def _check_kind(key: str, value: object, kind: type | tuple[type, ...], allowed: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{key} = {show(value)}: must be {allowed}")
+
+
+def _check_entries(key: str, value: object) -> None:
+    _check_kind(key, value, dict, "a dict by name")
+    assert isinstance(value, dict)
+    for name in value:
+        _check_kind(f"a key of {key}", name, str, "a text")
 
 
 def check_percent(key: str, value: object) -> None:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
@@ -64,6 +63,8 @@ class Transaction:
                 raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
             if self._sync:
                 os.fsync(self.fd)
+                if size == 0:
+                    _sync_folder(self._path.parent)
         except OSError:
             # Not if someone without the lock has added to it meanwhile.
             if os.fstat(self.fd).st_size == size + written:
@@ -86,7 +87,7 @@ def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECO
     """
     deadline = time.monotonic() + timeout
     with _typed(path):
-        fd = _open_locked(path, deadline)
+        fd = _open_locked(path, deadline, sync)
     try:
         with _typed(path):
             _check_is_ledger(path, fd)
@@ -109,10 +110,10 @@ def _typed(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_locked(path: Path, deadline: float) -> int:
+def _open_locked(path: Path, deadline: float, sync: bool) -> int:
     """A descriptor that holds the lock of the file that stands at `path` now."""
     while True:
-        fd = _open_for_append(path)
+        fd = _open_for_append(path, sync)
         try:
             fd = _lock(path, fd, deadline)
             if _names(path, fd):
@@ -123,13 +124,13 @@ def _open_locked(path: Path, deadline: float) -> int:
         os.close(fd)
 
 
-def _open_for_append(path: Path) -> int:
+def _open_for_append(path: Path, sync: bool) -> int:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     try:
         try:
             return open_ledger(path, flags)
         except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent, sync)
             return open_ledger(path, flags)
     except LedgerReadError as error:
         if kind_of(path) in ("a file", "missing"):
@@ -137,6 +138,28 @@ def _open_for_append(path: Path) -> int:
         raise LedgerRefusedError(str(error), hint=error.hint) from error
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be made: {error.strerror}", hint="Name another ledger.") from error
+
+
+def _make_folder(folder: Path, sync: bool) -> None:
+    """Make a folder and those above it; with `sync`, so that they are on the disk."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sync:
+        for place in reversed(missing):
+            _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk: a synced file is lost all the same if its name is."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some file systems have no such thing.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
 
 
 def _names(path: Path, fd: int) -> bool:
@@ -216,14 +239,57 @@ class _Waiter:
 
 
 def _check_is_ledger(path: Path, fd: int) -> None:
-    """LedgerRefusedError if the file holds something, but no readable ledger line in its first 64 KiB."""
-    head = os.pread(fd, MAX_LINE_BYTES, 0)
-    if not head:
+    """LedgerRefusedError if the file holds something, but no readable ledger line in its first 64 KiB.
+
+    Blank lines and NULs before that are nothing. Nor are lines foreign that begin like our own
+    and break off: a writer died in the very first one. Both are written after; the torn line is
+    sealed first.
+    """
+    head = _head(fd)
+    if not head or _readable(head) or all(map(_is_torn, filter(None, _lines(head)))):
         return
+    raise LedgerRefusedError(
+        f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
+        hint="Name another ledger, or move this file away.",
+    )
+
+
+_BLANK = b" \t\r\n\0"
+
+
+def _head(fd: int) -> bytes:
+    """The file's first 64 KiB from the first byte on that is not blank; nothing if there is none."""
+    block = os.pread(fd, MAX_LINE_BYTES, 0)
+    end, held = len(block), block.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+    while block and not held:
+        block = os.pread(fd, MAX_LINE_BYTES, end)
+        end, held = end + len(block), block.lstrip(_BLANK)
+    return held if len(held) == len(block) else os.pread(fd, MAX_LINE_BYTES, end - len(held))
+
+
+def _lines(head: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(head):
+        end = head.find(b"\n", start)
+        end = len(head) if end < 0 else end
+        yield head[start:end].strip(_BLANK)
+        start = end + 1
+
+
+def _readable(head: bytes) -> bool:
     # Line by line, and no further than the first that is readable: this is asked at every record.
-    lines = BytesIO(head.removeprefix(b"\xef\xbb\xbf"))
-    if not any(decode(line.rstrip(b"\n") + b"\n").records for line in lines):
-        raise LedgerRefusedError(
-            f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
-            hint="Name another ledger, or move this file away.",
-        )
+    return any(decode(line + b"\n").records for line in _lines(head))
+
+
+_OWN_STARTS = (
+    b'{"agent_id":',
+    *(b'{"type":"%s"' % kind for kind in (b"settle", b"reset", b"undo_reset", b"reserve", b"release")),
+)
+_LEAST_START = len(b'{"type":')
+
+
+def _is_torn(line: bytes) -> bool:
+    """Does it begin as our own lines do, and break off?"""
+    if len(line) < _LEAST_START or line.endswith(b"}"):
+        return False
+    return any(line[: len(start)] == start[: len(line)] for start in _OWN_STARTS)

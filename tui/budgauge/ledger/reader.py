@@ -99,6 +99,9 @@ def open_ledger(path: Path, flags: int) -> int:
         raise
     except OSError as error:
         raise LedgerReadError(_why_not(path, error), hint="Name another ledger, or move what stands there.") from error
+    except ValueError as error:
+        # A NUL, or half a surrogate pair: no file can have this name.
+        raise LedgerReadError(f"{str(path)!r}: cannot be a file's name", hint="Name another ledger.") from error
     try:
         regular = stat.S_ISREG(os.fstat(fd).st_mode)
     except OSError as error:
@@ -116,7 +119,7 @@ def kind_of(path: Path) -> str:
     """What stands at a path, in words."""
     try:
         mode = os.lstat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):
         return "missing"
     for test, word in (
         (stat.S_ISLNK, "a symbolic link"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 from budgauge.records import Usage
@@ -53,6 +53,7 @@ class CodexSource:
         self._copies: set[str] = set()
         self._logs: dict[str, _Log] = {}
         self._unreadable: dict[str, str] = {}
+        self._unlistable: list[str] = []
         self._next_scan = 0.0
 
     def folders(self) -> tuple[Path, ...]:
@@ -87,12 +88,13 @@ class CodexSource:
             replayed=sum(log.rollout.replayed for log in logs),
             set_aside=sum(log.rollout.set_aside + log.tail.skipped_lines for log in logs)
             + len(self._compressed)
-            + len(self._unreadable),
+            + len(self._unreadable)
+            + len(self._unlistable),
         )
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know of what was not read."""
-        notes = [f"codex: cannot read {reason}" for reason in sorted(self._unreadable.values())]
+        notes = [f"codex: cannot read {reason}" for reason in sorted((*self._unreadable.values(), *self._unlistable))]
         if self._compressed:
             notes.append(f"codex: {len(self._compressed)} compressed session logs (.jsonl.zst) were not read")
         if self._copies:
@@ -119,10 +121,10 @@ class CodexSource:
     def _scan(self) -> None:
         """Find all logs. A thread's own active, plain log wins over its copies."""
         began = time.monotonic()
-        self._paths, self._compressed, self._copies = {}, set(), set()
+        self._paths, self._compressed, self._copies, self._unlistable = {}, set(), set(), []
         packed: set[str] = set()
         for root in self._roots:
-            for path in sorted(_rollouts(root)):
+            for path in sorted(_rollouts(root, self._miss)):
                 thread = thread_of(path)
                 if path.name.endswith(_COMPRESSED):
                     packed.add(thread)
@@ -136,6 +138,11 @@ class CodexSource:
         self._copies |= packed & self._paths.keys()
         took = time.monotonic() - began
         self._next_scan = began + min(_SCAN_SECONDS, took * _SCAN_SHARE)
+
+    def _miss(self, error: OSError) -> None:
+        """Note a folder that cannot be listed; one that is not there holds nothing."""
+        if not isinstance(error, FileNotFoundError):
+            self._unlistable.append(f"{error.filename}: {error.strerror or error}")
 
     def _read(self, thread: str, path: Path, since: float | None) -> Iterator[Usage]:
         try:
@@ -162,12 +169,12 @@ class CodexSource:
 
     def _count_copied(self, meta: SessionMeta, path: Path) -> int:
         child = outline(Tail(path).blocks())
-        parent_path = self._paths.get((meta.parent or "").lower())
+        parent_path = self._paths.get((meta.parent or "").lower(), path)
         try:
-            parent = outline(Tail(parent_path).blocks(), most=len(child.usage)) if parent_path else None
+            parent = outline(Tail(parent_path).blocks(), most=len(child.usage)) if parent_path != path else None
         except OSError:
             parent = None
-        return count_copied(child, parent, forked=bool(meta.forked_from_id))
+        return count_copied(child, parent, forked=bool(meta.forked_from))
 
 
 def _better(known: Path, other: Path, root: Path) -> Path:
@@ -184,9 +191,9 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _rollouts(root: Path) -> Iterator[Path]:
-    """All rollouts below a folder, compressed ones too. What cannot be listed holds none."""
-    for folder, _, files in os.walk(root):
+def _rollouts(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
+    """All rollouts below a folder, compressed ones too; `miss` is told of each folder that cannot be listed."""
+    for folder, _, files in os.walk(root, onerror=miss):
         for name in files:
             if name.startswith("rollout-") and name.endswith((_PLAIN, _COMPRESSED)):
                 yield Path(folder, name)

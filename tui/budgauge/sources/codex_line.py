@@ -69,9 +69,14 @@ class SessionMeta(msgspec.Struct, frozen=True):
 
     @property
     def parent(self) -> str | None:
-        """The thread whose history this one may have copied."""
+        """The thread whose history this one may have copied; never itself."""
         spawned = self._spawned().get("parent_thread_id")
-        return self.forked_from_id or self.parent_thread_id or (spawned if isinstance(spawned, str) else None)
+        return self.forked_from or self._other(self.parent_thread_id) or self._other(spawned)
+
+    @property
+    def forked_from(self) -> str | None:
+        """The thread that this one is a fork of; never itself."""
+        return self._other(self.forked_from_id)
 
     @property
     def role(self) -> str | None:
@@ -86,6 +91,11 @@ class SessionMeta(msgspec.Struct, frozen=True):
         if isinstance(kind, str) and kind.strip():
             return kind
         return "subagent" if self._subagent() is not None or self.thread_source == "subagent" else None
+
+    def _other(self, thread: object) -> str | None:
+        """`thread` if it names one, and not this one."""
+        own = (self.id or "").lower()
+        return thread if isinstance(thread, str) and thread.lower() not in ("", own) else None
 
     def _subagent(self) -> object:
         return self.source.get("subagent") if isinstance(self.source, dict) else None

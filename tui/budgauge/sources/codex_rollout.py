@@ -93,8 +93,8 @@ class Rollout:
         return None
 
     def _begin(self, meta: SessionMeta) -> None:
-        self.meta = meta
         self.thread = meta.id or self.thread
+        self.meta = meta = msgspec.structs.replace(meta, id=self.thread)
         self._session = fit_text(self.thread)
         self._project = fit_text(meta.cwd)
         if meta.role:
@@ -157,7 +157,7 @@ class Rollout:
         if self._total is None:
             # A fork that refers to its parent's history, and copies none, goes on from its total.
             meta = self.meta
-            inherits = meta is not None and (meta.forked_from_id or meta.history_base)
+            inherits = meta is not None and (meta.forked_from or meta.history_base)
             return _less(total, last) if inherits and last is not None else NO_TOKENS
         return NO_TOKENS if self._window_full and total == last else self._total
 

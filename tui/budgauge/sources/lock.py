@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,19 +27,45 @@ def only_collector(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
+    descriptor = _open(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    except OSError as error:
-        raise SourceError(f"cannot lock the collection: {path}: {error.strerror}") from error
-    try:
-        _take(descriptor)
+        _take(descriptor, path)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> None:
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+    _FLAGS |= getattr(os, _name, 0)
+
+
+def _open(path: Path) -> int:
+    """The lock's file, made if it is missing; never through a link, and never anything but a regular file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, _FLAGS, 0o600)
+    except OSError as error:
+        if path.is_symlink() or path.is_dir():
+            raise _not_a_lock(path) from error
+        raise SourceError(
+            f"cannot lock the collection: {path}: {error.strerror}",
+            hint="Check the folder's permissions and the disk; the lock is made there.",
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_a_lock(path)
+    return descriptor
+
+
+def _not_a_lock(path: Path) -> SourceError:
+    return SourceError(
+        f"cannot lock the collection: {path} is not a regular file",
+        hint="Remove what stands there; budgauge makes the lock's file anew.",
+    )
+
+
+def _take(descriptor: int, path: Path) -> None:
     if sys.platform != "win32":
         import fcntl
 
@@ -50,9 +77,17 @@ def _take(descriptor: int) -> None:
                 hint="It does the same work; use its numbers, or stop it first.",
             ) from None
         except OSError as error:
-            raise SourceError(f"cannot lock the collection: {error.strerror}") from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())
+            raise SourceError(
+                f"cannot lock the collection: {path}: {error.strerror}", hint="Use a local disk for it."
+            ) from error
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+    except OSError as error:
+        raise SourceError(
+            f"cannot lock the collection: {path}: {error.strerror}",
+            hint="Free some space or mend the disk, then try again.",
+        ) from error
 
 
 def _holder(descriptor: int) -> str:

@@ -24,12 +24,15 @@ def fit_name(text: str | None, fallback: str = UNKNOWN) -> str:
 
 
 def fit_text(text: str | None) -> str | None:
-    """A session or a project: a long one ends in `…`; None where there is nothing."""
+    """A session or a project: a long one ends in `…`; None where there is nothing.
+
+    Bytes of a file's name that are no UTF-8 stay apart from each other, as `\\udcff`: ids are made of it.
+    """
     return _cut(text, MAX_TEXT_BYTES) if text else None
 
 
 def _cut(text: str, limit: int) -> str:
-    data = text.encode(errors="replace")
+    data = text.encode(errors="backslashreplace")
     if len(data) <= limit:
-        return text
+        return data.decode()
     return data[: limit - len(CUT.encode())].decode(errors="ignore") + CUT
