@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -219,3 +221,73 @@ def test_a_closed_pipe_is_no_traceback(run: Run, ledger: Path) -> None:
     command = f"{sys.executable} -m budgauge status --json --ledger {ledger} | true"
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in shown.stderr
+
+
+def shell(command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A shell command, in which `budgauge` is this one."""
+    run = f'budgauge() {{ {sys.executable} -m budgauge "$@"; }}; {command}'
+    return subprocess.run(["bash", "-c", run], capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+
+@pytest.mark.parametrize("command", ["reset", "", "demo"])
+def test_a_closed_standard_input_is_no_terminal(command: str) -> None:
+    shown = shell(f"budgauge {command} <&-")
+    assert shown.returncode == 2
+    assert "terminal" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize("command", ["--version", "--help", "status", "status --help", "config"])
+def test_a_full_standard_output_is_one_clear_error(command: str) -> None:
+    shown = shell(f"budgauge {command} >/dev/full")
+    assert (shown.returncode, shown.stderr) == (1, "budgauge: No space left on device\n")
+
+
+def test_a_moment_that_the_calendar_lacks_is_unknown(run: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    ledger.write_text('{"type":"reset","id":"r","timestamp":253402300799}\n', encoding="utf-8")
+    assert "Since   unknown" in run("status").stdout
+    ledger.write_text('{"type":"reset","id":"r","timestamp":0}\n', encoding="utf-8")
+    assert "Since   1970-01-01 09:00:00 JST" in run("status").stdout
+
+
+def test_what_the_encoding_lacks_is_replaced(ledger: Path) -> None:
+    line = {"agent_id": "界", "model": "m", "prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 1}
+    ledger.write_text(json.dumps({**line, "timestamp": 1}) + "\n", encoding="utf-8")
+    shown = shell(f"budgauge status --ledger {ledger}", PYTHONIOENCODING="latin-1")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\n?" in shown.stdout
+
+
+@pytest.mark.parametrize("option", ["--ledger", "--config"])
+@pytest.mark.parametrize("after", [True, False])
+def test_an_empty_name_is_not_taken_for_none(option: str, after: bool) -> None:
+    arguments = ["status", option, ""] if after else [option, "", "status"]
+    result = CliRunner().invoke(cli, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{option} is empty" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "\x1b]0;p\a"),
+        ("\x1b]0;p\a",),
+        ("--\x1b[2J",),
+        ("collect", "\x1b[2J"),
+        ("check", "--tokens", "\x1b[2J"),
+    ],
+)
+def test_wrong_usage_is_shown_safely(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*arguments])
+    assert result.exit_code == 2
+    assert "\x1b" not in result.stderr
+    assert "\a" not in result.stderr
+
+
+def test_what_to_do_about_the_ledger_is_told(tmp_path: Path) -> None:
+    message, hint = CliRunner().invoke(cli, ["status", "--ledger", str(tmp_path)]).stderr.splitlines()
+    assert "is a folder" in message
+    assert "--ledger FILE" in hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -79,16 +80,75 @@ def test_config_changes_are_taken_over_and_a_bad_one_keeps_the_last(ledger: Path
         terminal.wait_for("0 / 7,000")
 
 
+def assert_restored(terminal: Terminal) -> None:
+    """The last word on each mode is the one that the terminal began with."""
+    for off, on in ((b"?1049l", b"?1049h"), (b"?25h", b"?25l"), (b"?1003l", b"?1003h")):
+        assert terminal.raw.rfind(b"\x1b[" + off) >= terminal.raw.rfind(b"\x1b[" + on)
+    assert b"Traceback" not in terminal.raw
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_the_terminal_as_it_was(ledger: Path, number: signal.Signals) -> None:
     with Terminal([*BUDGAUGE, "--ledger", str(ledger)]) as terminal:
         terminal.wait_for("0 / 1,000,000")
         os.kill(terminal.process.pid, number)
-        terminal.wait_for_end()
-        left_alternate_screen = terminal.raw.rfind(b"\x1b[?1049l")
-        assert left_alternate_screen > terminal.raw.rfind(b"\x1b[?1049h")
-        assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")
-        assert terminal.raw.rfind(b"\x1b[?1003l") > terminal.raw.rfind(b"\x1b[?1003h")
+        assert terminal.wait_for_end() == 128 + number
+        assert_restored(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("more", [(), ("demo",)], ids=["monitor", "demo"])
+def test_a_signal_at_the_first_byte_leaves_everything_as_it_was(
+    tmp_path: Path, more: tuple[str, ...], number: signal.Signals
+) -> None:
+    with Terminal([*BUDGAUGE, *more], env={"TMPDIR": str(tmp_path)}) as terminal:
+        while b"\x1b[?1049h" not in terminal.raw:
+            assert terminal.pump(1)
+        os.kill(terminal.process.pid, number)
+        assert terminal.wait_for_end() == 128 + number
+        assert_restored(terminal)
+    assert not list(tmp_path.glob("budgauge-demo-*"))
+
+
+def test_suspended_and_resumed_it_is_all_there_again(ledger: Path) -> None:
+    with Terminal([*BUDGAUGE, "--ledger", str(ledger)]) as terminal:
+        terminal.wait_for("0 / 1,000,000")
+        terminal.send("\x1a")
+        while os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOHANG) is None:
+            assert terminal.pump(0.05)
+        while b"\x1b[?1049l" not in terminal.raw:
+            assert terminal.pump(1)
+        assert_restored(terminal)
+        terminal.screen.reset()
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.wait_for("0 / 1,000,000")
+        terminal.wait_for("Quit")
+        terminal.send("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_it_ends_when_its_terminal_is_closed(ledger: Path) -> None:
+    with Terminal([*BUDGAUGE, "--ledger", str(ledger)]) as terminal:
+        terminal.wait_for("0 / 1,000,000")
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), terminal.process.child_fd)
+        terminal.process.wait()
+        assert terminal.process.exitstatus == 128 + signal.SIGHUP
+
+
+def test_q_ends_it_though_a_reset_waits_for_the_lock(ledger: Path) -> None:
+    append(ledger, "coder", 5_000)
+    with ledger.open("r+b") as file, Terminal([*BUDGAUGE, "--ledger", str(ledger)]) as terminal:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        terminal.wait_for("5,000 / 1,000,000")
+        terminal.send("r")
+        terminal.wait_for("Set all counters")
+        terminal.send("y")
+        terminal.wait_for("Waiting for the ledger's lock")
+        terminal.send("q")
+        begin = time.monotonic()
+        assert terminal.wait_for_end() == 0
+        assert time.monotonic() - begin < 3
 
 
 def test_the_demo_moves_and_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

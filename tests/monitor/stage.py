@@ -99,6 +99,8 @@ class FakeCollector:
 
     def __init__(self) -> None:
         self.running = False
+        self.moved = False
+        self.starts = 0
         self.summary = "12 calls"
         self.trouble: str | None = None
         self.fails: BudgaugeError | None = None
@@ -106,7 +108,8 @@ class FakeCollector:
     def start(self) -> None:
         if self.fails:
             raise self.fails
-        self.running = True
+        self.starts += 1
+        self.running, self.moved = True, False
 
     def stop(self) -> None:
         self.running = False

@@ -11,6 +11,7 @@ from budgauge.monitor.columns import GAP, Extent, fit_columns
 from budgauge.monitor.rate import columns, current_rate, last_minutes
 from budgauge.monitor.theme import next_theme
 from budgauge.monitor.when import ago, clock, day
+from budgauge.monitor.widgets.agent_table import _percent
 from budgauge.monitor.widgets.key_line import Key, fit_keys
 from budgauge.monitor.wrap import shell_lines, wrap
 from budgauge.text import width
@@ -98,3 +99,8 @@ def test_themes_go_round_and_ours_come_first() -> None:
     assert next_theme("budgauge-light", names) == "nord"
     assert next_theme("nord", names) == "budgauge-dark"
     assert next_theme("gone", names) == "budgauge-dark"
+
+
+@pytest.mark.parametrize(("part", "text"), [(0.0, "0.0%"), (999.9, "999.9%"), (999.95, ">999%"), (9e15, ">999%")])
+def test_a_percentage_fits_its_column(part: float, text: str) -> None:
+    assert _percent(part) == text

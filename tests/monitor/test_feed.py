@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -84,15 +81,21 @@ async def test_nothing_is_drawn_for_the_same_view(tmp_path: Path) -> None:
         assert drawn == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_signals_end_it_as_q_does(tmp_path: Path, number: signal.Signals) -> None:
+async def test_it_leaves_with_an_exit_code_when_it_is_asked(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view())
     async with stage.run() as pilot:
         await stage.wait(pilot, "812,000 /")
-        os.kill(os.getpid(), number)
+        stage.app.leave(143)
         await stage.wait(pilot, lambda: stage.app._exit)
-        assert stage.app.return_code == 128 + number
-    assert not asyncio.get_running_loop().remove_signal_handler(number)
+    assert stage.app.return_code == 143
+    stage.app.leave(143)
+
+
+async def test_it_leaves_when_it_was_asked_before_it_ran(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view())
+    stage.app.leave(129)
+    await stage.app.run_async(headless=True)
+    assert stage.app.return_code == 129
 
 
 def test_it_loads_little() -> None:

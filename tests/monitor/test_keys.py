@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from textual.events import MouseScrollDown
 
 from budgauge.errors import LedgerWriteError, ResetError, SourceError
 from budgauge.monitor.app import MonitorApp
+from budgauge.monitor.collecting import RETRY_TICKS
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.widgets.agent_table import AgentTable
 from monitor.stage import Stage, view
@@ -121,6 +123,31 @@ async def test_one_change_at_a_time(stage: Stage) -> None:
         assert stage.observer.undone == 0
 
 
+async def test_the_question_keeps_up_with_what_is_used(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r")
+        await stage.wait(pilot, "Set all counters back to zero?")
+        stage.take(view((("coder", "gpt-4", 900_123),)))
+        await stage.wait(pilot, "tokens  900,123")
+        assert "agents  1" in stage.text
+        await pilot.press("y")
+        await stage.wait(pilot, "› Reset 900,123 tokens. u undoes it.")
+
+
+async def test_waiting_for_the_lock_is_said_and_holds_up_nothing(stage: Stage) -> None:
+    stage.observer.may_reset.clear()
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("r", "y")
+        await stage.wait(pilot, "› Waiting for the ledger's lock")
+        waiting = [thread for thread in threading.enumerate() if thread.name == "budgauge-ledger"]
+        assert [thread.daemon for thread in waiting] == [True]
+        stage.observer.may_reset.set()
+        await stage.wait(pilot, "› Reset 812,000 tokens.")
+        assert "Waiting for" not in stage.text
+
+
 async def test_collecting_is_switched_and_remembered(stage: Stage) -> None:
     async with stage.run() as pilot:
         await stage.wait(pilot, "812,000 /")
@@ -152,6 +179,40 @@ async def test_another_collector_shows_as_trouble(stage: Stage) -> None:
         await stage.wait(pilot, "812,000 /")
         await pilot.press("c")
         await stage.wait(pilot, "Collecting: another collector runs")
+
+
+async def test_a_refused_collector_is_tried_again_quietly(stage: Stage) -> None:
+    stage.collector.fails = SourceError("another collector runs")
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("c")
+        await stage.wait(pilot, "Collecting: another collector runs")
+        stage.collector.fails = None
+        for _ in range(RETRY_TICKS):
+            assert "Collecting: another collector runs" in stage.text
+            stage.app._second_passed()
+        await stage.wait(pilot, "collecting, 12 calls")
+        assert "another collector runs" not in stage.text
+
+
+async def test_c_gives_up_a_collector_that_is_refused(stage: Stage) -> None:
+    stage.collector.fails = SourceError("another collector runs")
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("c")
+        await stage.wait(pilot, "Collecting: another collector runs")
+        await pilot.press("c")
+        await stage.wait(pilot, lambda: "another collector runs" not in stage.text)
+        assert not Preferences(stage.preferences.path).choices.collecting
+
+
+async def test_collecting_follows_the_ledger(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view(), collect=True)
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "collecting, 12 calls")
+        stage.collector.moved = True
+        await stage.wait(pilot, lambda: stage.collector.starts == 2)
+        assert not stage.collector.moved
 
 
 async def test_the_demo_collects_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import io
+import sys
 
 
 def main() -> None:
@@ -10,6 +12,10 @@ def main() -> None:
     # What loading modules leaves behind is no garbage: looking for some costs a tenth of the start.
     # Each command switches it on again when all that it needs is loaded.
     gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        # An agent's name that the terminal's encoding lacks is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     from budgauge.cli import cli
 
     cli(prog_name="budgauge")

@@ -76,10 +76,11 @@ class Simulation:
             thread.start()
 
     def stop(self) -> None:
-        """End the agents; returns when they have ended."""
+        """End the agents; returns when they have ended. They need not have been started."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
     @property
     def remark(self) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
 from budgauge.cli.options import Failure, common, loaded
 from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError
+from budgauge.text import safe
 
 _COMMANDS = {
     "check": "record",
@@ -36,15 +40,31 @@ class _Commands(click.Group):
         loaded()
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _told():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
-        except BudgaugeError as error:
-            raise Failure.of(error) from error
-        except OSError as error:
-            raise Failure.of_system(error) from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Make of every error one that click shows in a few lines, safe for the terminal."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except click.ClickException as error:
+        error.message = safe(error.message)  # type: ignore[misc]  # final for subclasses; it is only made safe
+        raise
+    except BudgaugeError as error:
+        raise Failure.of(error) from error
+    except OSError as error:
+        raise Failure.of_system(error) from error
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -7,10 +7,13 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from budgauge.cli.ending import Ending
 from budgauge.cli.monitor import need_terminal, run_monitor
 from budgauge.config.load import Options
 from budgauge.observer import Observer
@@ -23,21 +26,28 @@ def demo_command() -> None:
     need_terminal()
     # The monitor shows the warning; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory(prefix="budgauge-demo-") as name:
-        folder = Path(name)
+    with Ending() as ending, _folder(ending) as folder:
         config, ledger = folder / "config.toml", folder / "token_usage.jsonl"
         config.write_text(CONFIG, encoding="utf-8")
         observer = Observer(Options(config=str(config), ledger=str(ledger)), cache=folder / "cache")
         simulation = Simulation(ledger, observer.loaded.config)
-        simulation.start()
-        observer.resolve_prices()
         try:
-            run_monitor(observer, preferences=folder / "preferences.json", remark=lambda: simulation.remark)
+            simulation.start()
+            observer.resolve_prices()
+            run_monitor(observer, ending, preferences=folder / "preferences.json", remark=lambda: simulation.remark)
         finally:
             simulation.stop()
     click.echo("That was a simulation: nothing was spent, nothing was kept. Your own agents:")
     click.echo(f"  {_program()} --collect     watch Codex work, from here on")
     click.echo(f"  {_program()} config        where your budget and your ledger are")
+
+
+@contextmanager
+def _folder(ending: Ending) -> Iterator[Path]:
+    """A temporary folder, removed however it ends."""
+    with tempfile.TemporaryDirectory(prefix="budgauge-demo-", ignore_cleanup_errors=True) as name:
+        ending.last = lambda: shutil.rmtree(name, ignore_errors=True)
+        yield Path(name)
 
 
 def _program() -> str:

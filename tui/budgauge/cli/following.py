@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from budgauge.config.load import Loaded
 from budgauge.errors import BudgaugeError
 from budgauge.observer import Observer
 from budgauge.records import Usage
@@ -16,8 +18,20 @@ if TYPE_CHECKING:
     from budgauge.sources import Report
 
 
+class Begun(NamedTuple):
+    """Where and when collecting was begun."""
+
+    place: tuple[Path, Path | None]
+    """The ledger, and the project it belongs to."""
+    since: float
+    """Unix seconds from which calls are collected."""
+
+
 class Following:
-    """Follows agents' logs from the moment it is started; starting and stopping are for one thread."""
+    """Follows agents' logs from the moment it is started; starting and stopping are for one thread.
+
+    Started again on the same ledger without having been stopped, it goes on from the first start.
+    """
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -25,10 +39,19 @@ class Following:
         self._stop = threading.Event()
         self._report: Report | None = None
         self._failure: str | None = None
+        self._begun: Begun | None = None
 
     @property
     def running(self) -> bool:
-        """Is it collecting just now?"""
+        """Is it collecting just now? Not yet, after a failure, until the first report."""
+        return self._is_alive() and not self._failure
+
+    @property
+    def moved(self) -> bool:
+        """Is the ledger it records into no longer the one that is read?"""
+        return self._begun is not None and self._begun.place != _place(self._observer.loaded)
+
+    def _is_alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     @property
@@ -46,16 +69,18 @@ class Following:
         # Loaded here, because most monitors start without it.
         from budgauge.cli.collect import make_collector
 
-        if self.running:
+        if self._is_alive():
             return
-        self._stop, self._report, self._failure = threading.Event(), None, None
+        self._stop, self._report = threading.Event(), None
         loaded = self._observer.loaded
+        if self._begun is None or self._begun.place != _place(loaded):
+            self._begun = Begun(_place(loaded), time.time())
         tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
 
         def record(usage: Usage) -> bool:
             return tracker.report(usage, spent=True)
 
-        collector = make_collector(loaded, record, time.time())
+        collector = make_collector(loaded, record, self._begun.since)
 
         def run() -> None:
             try:
@@ -68,12 +93,16 @@ class Following:
         self._thread = threading.Thread(target=run, name="budgauge-collect", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End, and wait for it."""
+    def stop(self, seconds: float | None = None) -> None:
+        """End, and wait for it, at most so long; a collector that waits for a lock is left behind."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
-        self._thread = None
+            self._thread.join(seconds)
+        self._thread = self._failure = self._begun = self._report = None
 
     def _take(self, report: Report) -> None:
-        self._report = report
+        self._report, self._failure = report, None
+
+
+def _place(loaded: Loaded) -> tuple[Path, Path | None]:
+    return loaded.ledger.path, loaded.ledger.project

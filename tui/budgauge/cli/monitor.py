@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from budgauge.cli.ending import Ending
 from budgauge.cli.following import Following
-from budgauge.cli.options import loaded
+from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
 from budgauge.observer import Observer
 
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 QUICK_BYTES = 1 << 20
 """A ledger that is read in less time than a person notices; a larger one is read beside the first paint."""
 
+STOP_SECONDS = 1.0
+"""How long the end waits for collecting to end."""
+
 
 def need_terminal() -> None:
     """Leave with advice where there is no terminal to draw on."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not on_terminal(sys.stdin, sys.stdout, sys.stderr):
         raise click.UsageError("the monitor needs a terminal; without one use: budgauge status")
 
 
@@ -34,18 +38,21 @@ def open_monitor(options: Options, *, collect: bool) -> None:
     observer = Observer(options)
     need_terminal()
     named = options.ledger or options.config
-    run_monitor(observer, collect=collect, ledger_option=str(observer.loaded.ledger.path) if named else "")
+    with Ending() as ending:
+        option = str(observer.loaded.ledger.path) if named else ""
+        run_monitor(observer, ending, collect=collect, ledger_option=option)
 
 
 def run_monitor(
     observer: Observer,
+    ending: Ending,
     *,
     preferences: Path | None = None,
     collect: bool = False,
     remark: Callable[[], str] | None = None,
     ledger_option: str = "",
 ) -> None:
-    """Run the monitor until it is quit.
+    """Run the monitor until it is quit, or `ending` asks for it.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
     `ledger_option` is the ledger if commands that the screen tells to paste must name it.
@@ -69,11 +76,12 @@ def run_monitor(
         ledger_option=ledger_option,
     )
     loaded()
+    ending.leave = app.leave
     app.run()
     if following is not None:
-        following.stop()
-    if app.return_code:
-        sys.exit(app.return_code)
+        following.stop(STOP_SECONDS)
+    if ending.code or app.return_code:
+        sys.exit(ending.code or app.return_code)
 
 
 def _found_logs() -> Sequence[FoundLog]:

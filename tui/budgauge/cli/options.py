@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -28,6 +28,9 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_options(
         ctx: click.Context, /, *args: object, config: str | None, ledger: str | None, **kwargs: object
     ) -> object:
+        for option, value in (("--config", config), ("--ledger", ledger)):
+            if value == "":
+                raise click.UsageError(f"{option} is empty: name a file, or leave {option} out (an unset variable?)")
         outer: Options = ctx.obj or Options()
         ctx.obj = Options(config=config or outer.config, ledger=ledger or outer.ledger)
         return command(*args, options=ctx.obj, **kwargs)
@@ -60,6 +63,11 @@ class Failure(click.ClickException):
         click.echo(f"budgauge: {safe(self.message)}", err=True)
         if self.hint:
             click.echo(f"  {safe(self.hint)}", err=True)
+
+
+def on_terminal(*streams: IO[str] | None) -> bool:
+    """Are all of these terminals? A stream that was closed before the program began is None."""
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def loaded() -> None:

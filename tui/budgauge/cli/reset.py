@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from budgauge.cli.options import common, open_tracker
+from budgauge.cli.options import common, on_terminal, open_tracker
 from budgauge.config.load import Options
 from budgauge.text import count, safe
 
@@ -30,7 +30,7 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     used = tracker.get_total_used() if agent is None else tracker.get_agent_usage(agent)
     who = "all agents" if agent is None else f"agent {safe(agent)}"
     if not yes:
-        if not sys.stdin.isatty():
+        if not on_terminal(sys.stdin):
             raise click.UsageError("without a terminal to ask on, reset needs --yes")
         if not _agreed(f"Reset {who}: {count(used)} tokens?"):
             click.echo("nothing was reset", err=True)

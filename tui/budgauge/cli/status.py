@@ -13,6 +13,8 @@ from budgauge.observer import Observer
 from budgauge.snapshot import Snapshot
 from budgauge.text import count, money, percent, safe, width
 
+_LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
@@ -26,7 +28,7 @@ def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
     observer.resolve_prices()
     view = observer.look()
     if view.ledger_trouble:
-        raise Failure(view.ledger_trouble, "", 1)
+        raise Failure(view.ledger_trouble, _LEDGER_HINT, 1)
     for notice in view.notices:
         note(notice)
     snapshot = view.snapshot
@@ -62,7 +64,9 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
         )
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
-        lines.append(f"Since   {_moment(snapshot.since)}")
+        from budgauge.monitor.when import stamp
+
+        lines.append(f"Since   {stamp(snapshot.since)}")
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]
 
 
@@ -104,10 +108,3 @@ def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
         return "  ".join(parts).rstrip()
 
     return [line(heads), *(line(row) for row in rows)]
-
-
-def _moment(timestamp: float) -> str:
-    import datetime
-
-    local = datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc).astimezone()
-    return local.strftime("%Y-%m-%d %H:%M:%S %Z")

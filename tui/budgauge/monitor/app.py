@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -17,9 +17,10 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
-from textual.worker import Worker, WorkerState
 
 from budgauge.errors import BudgaugeError
+from budgauge.monitor.chore import Chore, ChoreEnded
+from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
@@ -31,12 +32,16 @@ from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
 from budgauge.text import count, safe
 
+if TYPE_CHECKING:
+    from budgauge.monitor.screens.reset_question import ResetQuestion
+
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
 SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
-_SIGNALS = ("SIGTERM", "SIGHUP")
+WAIT_SHOWN_SECONDS = 0.3
+"""From when on it is told that a change waits for the ledger's lock."""
 
 
 class Said(Message):
@@ -60,6 +65,15 @@ class MonitorApp(App[None]):
         Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
         Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
         Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
+        Binding(
+            "ctrl+z",
+            "suspend_process",
+            "Suspend",
+            show=False,
+            key_display="^z",
+            id="suspend",
+            tooltip="Suspend; fg goes on",
+        ),
     ]
 
     def __init__(
@@ -84,7 +98,12 @@ class MonitorApp(App[None]):
         """
         super().__init__()
         self._observer = observer
-        self._collector = collector
+        self._collecting = None if collector is None else Collecting(collector, self.post_message)
+        self._ledger_chore = Chore("ledger", self.post_message)
+        self._waits_for_ledger = False
+        self._question: ResetQuestion | None = None
+        self._loop_now: asyncio.AbstractEventLoop | None = None
+        self._leave_code = 0
         self._preferences = preferences
         self._found_logs = found_logs
         self._clock = clock
@@ -100,7 +119,6 @@ class MonitorApp(App[None]):
         self._said: Item | None = None
         self._said_timer: Timer | None = None
         self._feed_failure = ""
-        self._collect_failure = ""
         self._ledger_option = ledger_option
         for theme in THEMES:
             self.register_theme(theme)
@@ -112,13 +130,15 @@ class MonitorApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self._handle_signals()
+        self._loop_now = asyncio.get_running_loop()
         # What the feed loads must not hold up a first paint that is complete without it.
         self.set_timer(FEED_DELAY_SECONDS if self._view else 0.001, self._start_feed)
-        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(TICK_SECONDS, self._second_passed)
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
-        if self._wants_collecting and self._collector is not None:
-            self._switch_collecting(self._collector, on=True)
+        # After a suspension the terminal's other screen is empty.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh())
+        if self._wants_collecting and self._collecting is not None:
+            self._collecting.want(True)
 
     def _start_feed(self) -> None:
         self.run_worker(
@@ -133,26 +153,23 @@ class MonitorApp(App[None]):
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True
         self._show()
+        self._leave_if_asked()
 
     def on_unmount(self) -> None:
         """End the feed: the program ends only when its thread has."""
         self._stop.set()
-        loop = asyncio.get_running_loop()
-        for name in _SIGNALS:
-            if hasattr(signal, name):
-                loop.remove_signal_handler(getattr(signal, name))
 
-    def _handle_signals(self) -> None:
-        """Leave as `q` does, so that the terminal is left as it was."""
-        loop = asyncio.get_running_loop()
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            if number is None:
-                continue
-            try:
-                loop.add_signal_handler(number, partial(self.exit, None, 128 + number))
-            except (NotImplementedError, RuntimeError, ValueError):
-                return  # not in the main thread, or a system without them
+    def leave(self, code: int) -> None:
+        """End as `q` does, as soon as it can, with an exit code: from a signal handler, and also before it runs."""
+        self._leave_code = code
+        if self._loop_now is not None:
+            with suppress(RuntimeError):  # it has ended already
+                self._loop_now.call_soon_threadsafe(self._leave_if_asked)
+
+    def _leave_if_asked(self) -> None:
+        # A screen that is taken away while it is composed fails.
+        if self._leave_code and self._dashboard_ready:
+            self.exit(return_code=self._leave_code)
 
     def on_view_taken(self, message: ViewTaken) -> None:
         """A newer view is there."""
@@ -160,6 +177,8 @@ class MonitorApp(App[None]):
         self._changed = self._clock()
         self._feed_failure = ""
         self._show()
+        if self._question is not None:
+            self._question.show(message.view.snapshot)
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """Looking failed; the feed goes on trying."""
@@ -189,6 +208,11 @@ class MonitorApp(App[None]):
             dashboard.show(view, self._clock(), self._surroundings())
             self._guide(dashboard, view)
 
+    def _second_passed(self) -> None:
+        if self._collecting is not None:
+            self._collecting.keep_up()
+        self._tick()
+
     def _tick(self) -> None:
         dashboard, view = self.dashboard, self._view
         if dashboard is None or view is None:
@@ -200,11 +224,11 @@ class MonitorApp(App[None]):
         self._guide(dashboard, view)
 
     def _surroundings(self) -> Surroundings:
-        collector = self._collector
-        on = collector is not None and collector.running
+        collecting = self._collecting
+        on = collecting is not None and collecting.running
         return Surroundings(
             items=tuple(self._items()),
-            collecting=f"collecting, {safe(collector.summary, 40)}" if collector is not None and on else "",
+            collecting=f"collecting, {safe(collecting.summary, 40)}" if collecting is not None and on else "",
             changed=self._changed,
             paused=self._paused,
             demo=self._remark is not None,
@@ -213,11 +237,13 @@ class MonitorApp(App[None]):
         )
 
     def _items(self) -> Iterable[Item]:
+        if self._waits_for_ledger:
+            yield Item("answer", "Waiting for the ledger's lock, which another program holds.")
         if self._said:
             yield self._said
         if self._feed_failure:
             yield Item("error", f"Reading failed and is tried again: {safe(self._feed_failure)}")
-        trouble = self._collect_failure or (self._collector.trouble if self._collector else None)
+        trouble = self._collecting.trouble if self._collecting else None
         if trouble:
             yield Item("warning", f"Collecting: {safe(trouble)}")
         if self._preferences.notice:
@@ -232,8 +258,8 @@ class MonitorApp(App[None]):
             GuideFace(
                 logs=self._agents_logs(),
                 home=self._home,
-                can_collect=self._collector is not None,
-                collecting=self._collector is not None and self._collector.running,
+                can_collect=self._collecting is not None,
+                collecting=self._collecting is not None and self._collecting.running,
                 ledger_option=self._ledger_option,
             )
         )
@@ -247,7 +273,7 @@ class MonitorApp(App[None]):
     def _keys(self) -> tuple[Key, ...]:
         bindings = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
         keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in bindings]
-        if self._collector is None:
+        if self._collecting is None:
             keys = [key for key in keys if key.action != "collect"]
         return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
 
@@ -266,23 +292,20 @@ class MonitorApp(App[None]):
             return
         from budgauge.monitor.screens.reset_question import ResetQuestion
 
-        done = f"Reset {count(snapshot.total_used)} tokens. u undoes it."
-
         def answered(yes: bool | None) -> None:
+            self._question = None
+            used = self._view.snapshot.total_used if self._view else 0
             if yes:
-                self._change_ledger(self._observer.reset, done)
+                self._change_ledger(self._observer.reset, f"Reset {count(used)} tokens. u undoes it.")
 
-        self.push_screen(ResetQuestion(snapshot), answered)
+        self._question = ResetQuestion(snapshot)
+        self.push_screen(self._question, answered)
 
     def action_undo(self) -> None:
         """Undo the last reset."""
         self._change_ledger(self._observer.undo_reset, "The last reset is undone.")
 
     def _change_ledger(self, change: Callable[[], object], done: str) -> None:
-        if any(worker.group == "ledger" and not worker.is_finished for worker in self.workers):
-            self._say("The change before this one is still waiting for the ledger.")
-            return
-
         def work() -> None:
             try:
                 change()
@@ -293,36 +316,29 @@ class MonitorApp(App[None]):
             else:
                 self._say(done)
 
-        self.run_worker(work, name="ledger", group="ledger", thread=True, exclusive=True, exit_on_error=False)
+        if self._ledger_chore.begin(work):
+            self.set_timer(WAIT_SHOWN_SECONDS, self._ledger_waits)
+        else:
+            self._say("The change before this one is still waiting for the ledger.")
+
+    def _ledger_waits(self) -> None:
+        self._waits_for_ledger = self._ledger_chore.busy
+        self._show_items()
 
     def action_collect(self) -> None:
         """Collecting on or off."""
-        collector = self._collector
-        if collector is None:
+        collecting = self._collecting
+        if collecting is None:
             self._say("Nothing is collected here. For your own agents: budgauge --collect")
-        elif not any(worker.group == "collect" and not worker.is_finished for worker in self.workers):
-            self._preferences.choose(collecting=not collector.running)
-            self._switch_collecting(collector, on=not collector.running)
+        elif collecting.want(not collecting.wanted):
+            self._preferences.choose(collecting=collecting.wanted)
 
-    def _switch_collecting(self, collector: CollectorPort, *, on: bool) -> None:
-        def work() -> None:
-            self._collect_failure = ""
-            try:
-                if on:
-                    collector.start()
-                else:
-                    collector.stop()
-            except (BudgaugeError, OSError) as error:
-                self._collect_failure = str(error)
-
-        self.run_worker(work, name="collect", group="collect", thread=True, exclusive=True, exit_on_error=False)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show what a worker did as soon as it has ended, and what it failed of."""
-        if event.state is WorkerState.ERROR and event.worker.group != "feed":
-            self._say(f"{event.worker.name} failed: {event.worker.error}", failed=True)
-        if event.worker.is_finished and not self._stop.is_set():
-            self._tick()
+    def on_chore_ended(self, message: ChoreEnded) -> None:
+        """Show at once what a chore did, and what it failed of."""
+        self._waits_for_ledger = self._waits_for_ledger and self._ledger_chore.busy
+        if message.failure is not None:
+            self._say(f"{message.name} failed: {message.failure}", failed=True)
+        self._tick()
 
     def action_help_quit(self) -> None:
         """Ctrl+C ends it, as everywhere."""

@@ -35,6 +35,10 @@ class CollectorPort(Protocol):
         """Is it collecting just now?"""
 
     @property
+    def moved(self) -> bool:
+        """Is the ledger it records into no longer the one that is read?"""
+
+    @property
     def summary(self) -> str:
         """What it has brought in so far, such as `12 calls`."""
 

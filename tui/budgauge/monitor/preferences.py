@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class Preferences:
 
     def _read(self) -> Choices:
         try:
-            data = self.path.read_bytes()
+            data = _read_regular(self.path)
         except FileNotFoundError:
             return Choices()
         except OSError as error:
@@ -75,6 +77,14 @@ class Preferences:
         except OSError:
             os.unlink(name)
             raise
+
+
+def _read_regular(path: Path) -> bytes:
+    """The bytes of a plain file. Opening a FIFO would wait for good."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read()
 
 
 def _default_path() -> Path:

@@ -15,9 +15,14 @@ def day(moment: float) -> str:
     return _local(moment, "%Y-%m-%d %H:%M")
 
 
+def stamp(moment: float) -> str:
+    """A moment on any day in full: 2026-11-23 09:04:31 UTC."""
+    return _local(moment, "%Y-%m-%d %H:%M:%S %Z")
+
+
 def _local(moment: float, pattern: str) -> str:
     try:
-        return datetime.fromtimestamp(moment).strftime(pattern)
+        return datetime.fromtimestamp(moment).astimezone().strftime(pattern)
     except (OverflowError, OSError, ValueError):
         return "unknown"
 

@@ -32,18 +32,25 @@ class ResetQuestion(ModalScreen[bool]):
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self._snapshot = snapshot
+        self._facts: list[Static] = []
 
     def compose(self) -> ComposeResult:
         """The question, what it is about, and the two answers."""
         with VerticalScroll(id="question", can_focus=False) as box:
             box.border_title = "reset"
             yield Static(Content("Set all counters back to zero?"), id="ask")
-            for label, value in reset_facts(self._snapshot):
-                yield Static(Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")), classes="fact")
+            self._facts = [Static(fact, classes="fact") for fact in _drawn(self._snapshot)]
+            yield from self._facts
             yield Static(Content("The ledger keeps every line. u undoes a reset."), id="undo-note")
             with Horizontal(id="answers"):
                 yield Button(Content("No (n)"), id="no")
                 yield Button(Content("Yes, reset (y)"), id="yes", variant="error")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Bring the question up to what is true now."""
+        self._snapshot = snapshot
+        for line, fact in zip(self._facts, _drawn(snapshot), strict=False):
+            line.update(fact)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click or Enter on an answer."""
@@ -52,6 +59,12 @@ class ResetQuestion(ModalScreen[bool]):
     def action_answer(self, answer: bool) -> None:
         """A key for an answer."""
         self.dismiss(answer)
+
+
+def _drawn(snapshot: Snapshot) -> list[Content]:
+    return [
+        Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")) for label, value in reset_facts(snapshot)
+    ]
 
 
 def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:

@@ -249,7 +249,7 @@ class AgentTable(ScrollView, can_focus=True):
         if column.name == "used":
             return count(row.used)
         if column.name == "percent":
-            return percent(min(row.part, 9999.0))
+            return _percent(row.part)
         if column.name == "of":
             return row.of
         if column.name == "state":
@@ -276,6 +276,11 @@ class AgentTable(ScrollView, can_focus=True):
             "over": over,
         }
         return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, self.threshold / 100)]
+
+
+def _percent(part: float) -> str:
+    """In at most six characters."""
+    return percent(part) if part < 999.95 else ">999%"
 
 
 def _placed(text: str, column: Column) -> str:
