@@ -23,19 +23,10 @@ from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
 from budgauge.observer import Observer
 from budgauge.records import encode, make_usage
+from budgauge.simulation import CONFIG
 
 NOW = 1_795_514_425.0
 """The clock of all pictures: 2026-11-24 10:00:25 UTC."""
-
-CONFIG = """\
-[token_budget]
-total_budget = 2000000
-warning_threshold = 80
-
-[token_budget.per_agent_limits]
-"claude-code/*" = 900000
-code-reviewer = 250000
-"""
 
 AGENTS = (
     # agent, model, prompt tokens of a call, part of it from a cache, completion tokens, minutes between calls

@@ -55,7 +55,7 @@ def test_usage_is_seen_as_it_comes(observer: Observer, ledger: Path) -> None:
     ledger.write_bytes(line("a", 40, 0))
     view = observer.look()
     assert (view.snapshot.total_used, view.snapshot.total_budget, view.ledger_exists) == (40, 100, True)
-    assert (view.snapshot.ledger, view.config_path) == (str(ledger), str(ledger.with_name("config.toml")))
+    assert (view.snapshot.ledger, observer.loaded.found) == (str(ledger), (ledger.with_name("config.toml"),))
 
 
 def test_the_same_view_comes_back_where_nothing_changed(observer: Observer, ledger: Path, clock: Clock) -> None:
@@ -154,7 +154,7 @@ def test_a_config_that_moved_to_its_other_name_is_no_trouble(observer: Observer,
     os.rename(config, config.with_name("token_budget.toml"))
     view = settled(observer, clock)
     assert (view.config.total_budget, view.config_trouble) == (100, None)
-    assert view.config_path == str(config.with_name("token_budget.toml"))
+    assert observer.loaded.found == (config.with_name("token_budget.toml"),)
 
 
 def test_a_ledger_that_cannot_be_read_keeps_its_numbers_under_another_config(

@@ -38,8 +38,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
     """Smaller things to know: unknown config keys, the ledger was replaced and read afresh."""
     ledger_exists: bool = True
-    config_path: str | None = None
-    """The file that sets the budget, if any; shown in the empty state."""
 
 
 class Observer:
@@ -179,7 +177,6 @@ class Observer:
             ledger_trouble=trouble,
             notices=self._notices(),
             ledger_exists=self._reader.exists,
-            config_path=str(self.loaded.found[-1]) if self.loaded.found else None,
         )
         unchanged = old is not None and old.snapshot is snapshot and old == view
         return old if old is not None and unchanged else view

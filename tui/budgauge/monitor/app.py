@@ -197,6 +197,13 @@ class MonitorApp(App[None]):
         return first if isinstance(first, Dashboard) and self._dashboard_ready else None
 
     def _show(self) -> None:
+        self._bring_up(Dashboard.show)
+
+    def _tick(self) -> None:
+        self._bring_up(Dashboard.tick)
+
+    def _bring_up(self, part: Callable[[Dashboard, View, float, Surroundings], None]) -> None:
+        """Bring a part of the dashboard up to the latest view and the present moment."""
         dashboard, view = self.dashboard, self._view
         if dashboard is None or view is None:
             return
@@ -205,23 +212,13 @@ class MonitorApp(App[None]):
             dashboard.show_items(view, self._surroundings())
             return
         with self.batch_update():
-            dashboard.show(view, self._clock(), self._surroundings())
+            part(dashboard, view, self._clock(), self._surroundings())
             self._guide(dashboard, view)
 
     def _second_passed(self) -> None:
         if self._collecting is not None:
             self._collecting.keep_up()
         self._tick()
-
-    def _tick(self) -> None:
-        dashboard, view = self.dashboard, self._view
-        if dashboard is None or view is None:
-            return
-        if self._paused:
-            dashboard.show_items(view, self._surroundings())
-            return
-        dashboard.tick(view, self._clock(), self._surroundings())
-        self._guide(dashboard, view)
 
     def _surroundings(self) -> Surroundings:
         collecting = self._collecting
