@@ -29,7 +29,7 @@ from usage import usage
 def asked(config: BudgetConfig, spent: dict[str, int], agent_id: str, requested: int) -> RefusedError | None:
     totals = Totals()
     totals.add([usage(name, tokens, 0) for name, tokens in spent.items()])
-    return refusal(config, Spending(config, totals), agent_id, requested)
+    return refusal(config, Spending(config, totals, 0), agent_id, requested)
 
 
 def test_an_agents_refusal_to_the_letter() -> None:
@@ -115,7 +115,7 @@ def test_uncached_counting_leaves_cache_reads_out() -> None:
     config = BudgetConfig(total_budget=10, per_agent_limits={"a": 10, "a/*": 10}, count="uncached")
     totals = Totals()
     totals.add([usage("a", 1000, 5, cached_tokens=1000)])
-    spending = Spending(config, totals)
+    spending = Spending(config, totals, 0)
     assert (spending.by_all(), spending.by_agent("a"), spending.by_family("a/*")) == (5, 5, 5)
     assert refusal(config, spending, "a", 5) is None
     assert refusal(config, spending, "a", 6) is not None
@@ -187,7 +187,7 @@ def test_whoever_asks_first_never_goes_over(
 def spending(config: BudgetConfig, records: list[Record]) -> Spending:
     totals = Totals()
     totals.add(records)
-    return Spending(config, totals)
+    return Spending(config, totals, 0)
 
 
 def keys_over(config: BudgetConfig, spending: Spending) -> list[str]:

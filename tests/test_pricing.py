@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.cache import cache_folder
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
 from budgauge.modelprice import ModelPrice, Period, Rates, Tier, overridden
-from budgauge.pricing import PriceBook, cache_folder, lookup, lookup_in_child, table_version
+from budgauge.pricing import PriceBook, lookup, lookup_in_child, table_version
 from budgauge.totals import Sums, Totals
 from usage import usage
 
@@ -33,7 +34,7 @@ def price_of(model: str) -> ModelPrice:
 
 def cost(model: str, timestamp: float = 1_767_225_600, **sums: int) -> Decimal:
     price = price_of(model)
-    return price.cost(price.bucket(sums.get("prompt", 0), timestamp), Sums(**sums))
+    return price.cost(price.extent(sums.get("prompt", 0), timestamp).bucket, Sums(**sums))
 
 
 def test_gpt_4_is_3_and_6_cents_per_1000() -> None:
@@ -107,7 +108,7 @@ def test_what_a_call_costs_is_what_the_table_itself_says(model: str) -> None:
             genai_request_timestamp=moment,
         ).total_price
         sums = Sums(1, prompt, out, prompt + out, cached, write, hour)
-        assert price.cost(price.bucket(prompt, moment.timestamp()), sums) == theirs, (prompt, moment)
+        assert price.cost(price.extent(prompt, moment.timestamp()).bucket, sums) == theirs, (prompt, moment)
 
 
 def test_the_models_compared_have_tiers_and_periods() -> None:
@@ -121,7 +122,7 @@ def test_a_sum_of_calls_costs_what_the_calls_cost() -> None:
     """Summing by bucket loses nothing."""
     for model in ("gemini-2.5-pro", "deepseek-chat", "claude-opus-4-6"):
         price = price_of(model)
-        totals = Totals(lambda _model, price=price: price.bucket)  # type: ignore[misc]  # bound at once
+        totals = Totals(lambda _model, price=price: price)  # type: ignore[misc]  # bound at once
         singly = Decimal(0)
         for (prompt, cached, write, _, out), moment in itertools.product(CALLS, MOMENTS):
             call = usage(
@@ -133,8 +134,8 @@ def test_a_sum_of_calls_costs_what_the_calls_cost() -> None:
             )
             totals.add([call])
             sums = Sums(1, prompt, out, prompt + out, cached, write)
-            singly += price.cost(price.bucket(prompt, moment.timestamp()), sums)
-        assert sum(price.cost(key[2], sums) for key, sums in totals.groups.items()) == singly
+            singly += price.cost(price.extent(prompt, moment.timestamp()).bucket, sums)
+        assert sum(price.cost(key[2], sums) for key, sums in totals.at(0).groups.items()) == singly
 
 
 def rates(value: int) -> Rates:
@@ -145,14 +146,14 @@ def test_buckets_change_exactly_at_their_bounds() -> None:
     first = Period((Tier(0, rates(1)), Tier(200_000, rates(2)), Tier(500_000, rates(3))))
     later = Period((Tier(0, rates(4)),), start=1000)
     price = ModelPrice((first, later))
-    assert [price.bucket(p, 999.9) for p in (0, 200_000, 200_001, 500_000, 500_001)] == [
+    assert [price.extent(p, 999.9).bucket for p in (0, 200_000, 200_001, 500_000, 500_001)] == [
         (0, 0),
         (0, 0),
         (0, 1),
         (0, 1),
         (0, 2),
     ]
-    assert price.bucket(500_001, 1000) == (1, 0)
+    assert price.extent(500_001, 1000).bucket == (1, 0)
     assert price.cost((0, 2), Sums(prompt=2_000_000)) == 6
 
 
@@ -210,7 +211,7 @@ def test_an_unknown_price_is_none_and_is_not_looked_up_twice(monkeypatch: pytest
     assert book.missing(["no-such-model", "gpt-4"]) == {"no-such-model", "gpt-4"}
     book.resolve(["no-such-model", "gpt-4"])
     assert book.price("no-such-model") is None
-    assert book.bucket_of("no-such-model") is None
+    assert book.pricing_of("no-such-model") is None
     assert book.missing(["no-such-model", "gpt-4"]) == set()
 
 
@@ -218,10 +219,10 @@ def test_only_prices_that_vary_need_buckets() -> None:
     book = PriceBook({})
     assert book.resolve(["gpt-4"]) is False
     assert book.resolve(["gemini-2.5-pro"]) is True
-    assert book.bucket_of("gpt-4") is None
-    bucket_at = book.bucket_of("gemini-2.5-pro")
-    assert bucket_at is not None
-    assert bucket_at(200_001, 0) == (0, 1)
+    assert book.pricing_of("gpt-4") is None
+    pricing = book.pricing_of("gemini-2.5-pro")
+    assert pricing is not None
+    assert pricing.extent(200_001, 0).bucket == (0, 1)
 
 
 def test_what_was_resolved_is_kept_for_the_next_start(tmp_path: Path) -> None:

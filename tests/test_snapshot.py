@@ -21,7 +21,7 @@ def seen(*records: Record, **settings: Any) -> Snapshot:
     config = BudgetConfig(**{"total_budget": 1000, "prices": {"gpt-4": PRICE}, **settings})
     totals = Totals()
     totals.add(records)
-    return take_snapshot(totals, config, PriceBook(config.prices), ledger="/l")
+    return take_snapshot(totals, config, PriceBook(config.prices), now=0, ledger="/l")
 
 
 def test_nothing_used() -> None:
@@ -136,7 +136,7 @@ def test_given_problems_come_first() -> None:
     given = Problem(kind="set_aside", count=2, message="m")
     totals = Totals()
     totals.add([usage(total_tokens=99)])
-    view = take_snapshot(totals, BudgetConfig(), PriceBook({}), problems=[given])
+    view = take_snapshot(totals, BudgetConfig(), PriceBook({}), now=0, problems=[given])
     assert [problem.kind for problem in view.problems] == ["set_aside", "total_mismatch"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from budgauge import totals as totals_module
 from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
-from budgauge.totals import Bucket, Sums, Totals
+from budgauge.snapshot import since
+from budgauge.totals import FOREVER, Extent, Sums, Totals
 from usage import usage
 
 
@@ -22,25 +23,25 @@ def folded(*records: Record) -> Totals:
 
 
 def used(totals: Totals) -> dict[str, int]:
-    return {agent_id: total for agent_id, (total, _) in totals.spent.items()}
+    return {agent_id: total for agent_id, (total, _) in totals.at(0).spent.items()}
 
 
 def test_calls_add_up_by_agent_model_and_in_total() -> None:
     totals = folded(usage("a", 10, 5), usage("a", 1, 1, model="m2", timestamp=9e9), usage("b", 100, 0))
     assert used(totals) == {"a": 17, "b": 100}
-    assert totals.spent_by_all == (117, 0)
-    assert totals.groups["a", "gpt-4", (0, 0)] == Sums(
+    assert totals.at(0).spent_by_all == (117, 0)
+    assert totals.at(0).groups["a", "gpt-4", (0, 0)] == Sums(
         calls=1, prompt=10, completion=5, total=15, last_used=1_767_225_600
     )
-    assert totals.groups["a", "m2", (0, 0)].last_used == 9e9
+    assert totals.at(0).groups["a", "m2", (0, 0)].last_used == 9e9
 
 
 def test_parts_are_summed() -> None:
     parts: dict[str, Any] = {"cached_tokens": 4, "cache_write_tokens": 5, "cache_write_1h_tokens": 2}
     totals = folded(usage(**parts), usage(**parts))
-    sums = totals.groups["a", "gpt-4", (0, 0)]
+    sums = totals.at(0).groups["a", "gpt-4", (0, 0)]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == (8, 10, 4)
-    assert totals.spent_by_all == (30, 8)
+    assert totals.at(0).spent_by_all == (30, 8)
     assert totals.flagged == {}
 
 
@@ -63,7 +64,7 @@ def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
 )
 def test_parts_larger_than_the_whole_are_clipped(parts: dict[str, Any], counted: tuple[int, int, int]) -> None:
     totals = folded(usage(**parts))
-    sums = totals.groups["a", "gpt-4", (0, 0)]
+    sums = totals.at(0).groups["a", "gpt-4", (0, 0)]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == counted
     assert used(totals) == {"a": 15}
     assert totals.flagged == {"parts_clipped": 1}
@@ -119,16 +120,16 @@ def test_settling_counts() -> None:
 
 def test_a_reset_starts_everyone_afresh_and_an_undo_brings_it_back() -> None:
     totals = folded(usage("a"), usage("b"), Reset(50, "r"), usage("a", 1, 0))
-    assert (used(totals), totals.since, totals.reset_id) == ({"a": 1}, 50, "r")
+    assert (used(totals), since(totals, 0), totals.reset_id) == ({"a": 1}, 50, "r")
     totals.add([UndoReset(60, "r")])
-    assert (used(totals), totals.since, totals.reset_id) == ({"a": 16, "b": 15}, None, None)
-    assert totals.spent_by_all == (31, 0)
+    assert (used(totals), since(totals, 0), totals.reset_id) == ({"a": 16, "b": 15}, None, None)
+    assert totals.at(0).spent_by_all == (31, 0)
 
 
 def test_a_reset_of_one_agent_leaves_the_others() -> None:
     totals = folded(usage("a"), usage("a/b"), Reset(50, "r", agent_id="a"))
-    assert (used(totals), totals.since, totals.reset_id) == ({"a/b": 15}, None, "r")
-    assert totals.spent_by_all == (15, 0)
+    assert (used(totals), since(totals, 0), totals.reset_id) == ({"a/b": 15}, None, "r")
+    assert totals.at(0).spent_by_all == (15, 0)
 
 
 def test_only_the_latest_reset_can_be_undone_and_once() -> None:
@@ -163,12 +164,22 @@ def test_minutes_are_bounded_and_a_line_from_the_future_pushes_nothing_out() -> 
 
 
 def test_calls_are_told_apart_by_bucket() -> None:
-    def bucket_of(model: str) -> Callable[[int, float], Bucket] | None:
-        return None if model == "plain" else lambda prompt, timestamp: (int(timestamp > 50), int(prompt > 100))
+    class Odd:
+        shape = "odd"
 
-    totals = Totals(bucket_of)
+        def extent(self, prompt: int, timestamp: float) -> Extent:
+            late, long = timestamp > 50, prompt > 100
+            return Extent(
+                (int(late), int(long)),
+                begin=50.5 if late else 0,
+                end=FOREVER if late else 50.5,
+                above=100 if long else -1,
+                upto=FOREVER if long else 100,
+            )
+
+    totals = Totals(lambda model: None if model == "plain" else Odd())
     totals.add([usage(prompt=p, timestamp=t, model=m) for p in (100, 101) for t in (50, 51) for m in ("plain", "odd")])
-    assert {key[1:]: sums.calls for key, sums in totals.groups.items()} == {
+    assert {key[1:]: sums.calls for key, sums in totals.at(0).groups.items()} == {
         ("plain", (0, 0)): 4,
         **{("odd", (period, tier)): 1 for period in (0, 1) for tier in (0, 1)},
     }
@@ -225,10 +236,10 @@ def test_the_fold_agrees_with_a_plain_model(lines: list[Record], cut: int) -> No
         totals.add(part)
         model.add(part)
         spent = model.spent()
-        assert totals.spent == spent
-        assert totals.spent_by_all == (sum(t for t, _ in spent.values()), sum(c for _, c in spent.values()))
+        assert totals.at(0).spent == spent
+        assert totals.at(0).spent_by_all == (sum(t for t, _ in spent.values()), sum(c for _, c in spent.values()))
         by_group: dict[str, tuple[int, int]] = {}
-        for (agent_id, _, _), sums in totals.groups.items():
+        for (agent_id, _, _), sums in totals.at(0).groups.items():
             by_group[agent_id] = (sums.total, sums.cached)
         assert by_group == spent
         assert totals.reset_id == (model.cuts[-1][0] if model.cuts else None)
@@ -240,7 +251,11 @@ def test_reading_in_pieces_is_reading_at_once(lines: list[Record]) -> None:
     for record in lines:
         pieces.add([record])
     whole = folded(*lines)
-    assert (pieces.groups, pieces.minutes, pieces.set_aside) == (whole.groups, whole.minutes, whole.set_aside)
+    assert (pieces.at(0).groups, pieces.minutes, pieces.set_aside) == (
+        whole.at(0).groups,
+        whole.minutes,
+        whole.set_aside,
+    )
 
 
 def test_a_reset_is_not_compared_with_all_before_it() -> None:
@@ -263,4 +278,4 @@ def test_a_reset_is_not_compared_with_all_before_it() -> None:
 
 def test_a_reset_undone_may_come_again() -> None:
     totals = folded(usage(), Reset(0, "r"), UndoReset(0, "r"), Reset(0, "r"))
-    assert (totals.reset_id, totals.spent_by_all) == ("r", (0, 0))
+    assert (totals.reset_id, totals.at(0).spent_by_all) == ("r", (0, 0))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
+from budgauge.ledger.reader import LedgerReader
 from budgauge.records import Usage, encode
 
 
@@ -25,6 +27,11 @@ def usage(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: 
 def line(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> bytes:
     """The same as a line of a ledger."""
     return encode(usage(agent_id, prompt, completion, **fields))
+
+
+def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> LedgerWriter:
+    """A writer of its own for a ledger; entered, it holds the lock."""
+    return LedgerWriter(LedgerReader(path), sync=sync, timeout=timeout)
 
 
 def plain_total(path: Path) -> int:

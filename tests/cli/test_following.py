@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.cache import cache_folder
 from budgauge.cli.following import Following
 from budgauge.config.load import Options
 from budgauge.observer import SETTLE_SECONDS, Observer
-from budgauge.pricing import cache_folder
 from budgauge.sources import lock_name
 from budgauge.sources.lock import only_collector
 from clock import Clock

@@ -38,4 +38,4 @@ def test_yes_resets_and_says_how_to_take_it_back(ledger: Path) -> None:
     assert "budgauge reset --undo" in screen
     reader = LedgerReader(ledger)
     reader.refresh()
-    assert set(reader.totals.spent) == {"b"}
+    assert set(reader.totals.at(0).spent) == {"b"}

@@ -270,7 +270,6 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_name(
         ('language = "ja"', 2, 'token_budget.language = "ja" has no effect in this version'),
         ('collect.agent = "project"', 2, 'token_budget.collect.agent = "project" has no effect in this version'),
         ("[token_budget.notify]\nbell = true", 3, "token_budget.notify.bell = true has no effect in this version"),
-        ("[token_budget.cycle]\nperiod = 'daily'\nday = 2", 3, "token_budget.cycle has no effect in this version"),
     ],
 )
 def test_a_value_without_effect_is_a_warning(load_text: Load, file: Path, text: str, line: int, message: str) -> None:

@@ -18,22 +18,25 @@ import pytest
 
 from budgauge.config import BudgetConfig
 from budgauge.errors import LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
-from budgauge.ledger.append import locked
 from budgauge.ledger.reader import LedgerReader
 from budgauge.records import decode
 from budgauge.tracker import TokenBudgetTracker
-from usage import line, plain_total, usage
+from usage import line, locked, plain_total, usage
 
 
 def append(path: Path, *, sync: bool = False) -> None:
     with locked(path, sync=sync, timeout=5) as ledger:
         ledger.append(usage())
+    written = ledger.written()
+    error = written.bring_to_disk() if written else None
+    if written and error:
+        raise written.take_back(error)
 
 
 def total(path: Path) -> int:
     reader = LedgerReader(path)
     reader.refresh()
-    return reader.totals.spent_by_all[0]
+    return reader.totals.at(0).spent_by_all[0]
 
 
 def test_a_ledger_is_made_with_its_folder_for_its_owner_alone(tmp_path: Path) -> None:
@@ -60,8 +63,8 @@ def test_a_torn_last_line_is_ended_first(ledger: Path, torn: bytes) -> None:
 
 def test_sealing_writes_nothing_where_nothing_is_torn(ledger: Path) -> None:
     ledger.write_bytes(line())
-    with locked(ledger) as transaction:
-        transaction.seal()
+    with locked(ledger):
+        pass
     assert ledger.read_bytes() == line()
 
 
@@ -103,6 +106,7 @@ def test_synced_is_the_name_of_a_new_ledger_too(tmp_path: Path, monkeypatch: pyt
         synced.append((os.fstat(fd).st_dev, os.fstat(fd).st_ino))
 
     monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "fdatasync", note)
     path = tmp_path / "x" / "y" / "token_usage.jsonl"
     append(path, sync=True)
     places = [(place.stat().st_dev, place.stat().st_ino) for place in (tmp_path, path.parent.parent, path, path.parent)]
@@ -120,8 +124,9 @@ def test_a_path_below_a_file_is_a_typed_error(ledger: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from budgauge.ledger.append import locked
-with locked(Path(sys.argv[1])):
+from budgauge.ledger.append import LedgerWriter
+from budgauge.ledger.reader import LedgerReader
+with LedgerWriter(LedgerReader(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -181,7 +186,8 @@ def test_a_killed_holder_leaves_the_lock_free(ledger: Path) -> None:
 
 def test_a_process_forked_while_the_lock_is_held_does_not_keep_it(ledger: Path) -> None:
     with locked(ledger) as transaction:
-        inherited = os.dup(transaction.fd)  # what a fork does to every descriptor
+        assert transaction._file is not None
+        inherited = os.dup(transaction._file.fd)  # what a fork does to every descriptor
     try:
         with locked(ledger, timeout=0.1):
             pass
@@ -234,7 +240,7 @@ class Failing:
 
 CALLS = [
     *((os, "write", error) for error in (errno.ENOSPC, errno.EDQUOT, errno.EIO)),
-    *((os, "fsync", error) for error in (errno.EIO, errno.ENOSPC)),
+    *((os, call, error) for call in ("fsync", "fdatasync") for error in (errno.EIO, errno.ENOSPC)),
     *((os, "open", error) for error in (errno.EACCES, errno.ENOSPC, errno.EMFILE, errno.EROFS)),
     *((os, call, errno.EIO) for call in ("pread", "fstat", "lstat")),
     *((fcntl, "flock", error) for error in (errno.ENOLCK, errno.EIO)),
@@ -265,7 +271,7 @@ def test_whatever_call_fails_the_file_is_sound_and_nothing_false_is_acknowledged
         assert not trouble or trouble.startswith(str(ledger))
         if not trouble:
             assert total(ledger) == used + 100
-        elif call in ("write", "fsync", "open", "flock"):
+        elif call in ("write", "fsync", "fdatasync", "open", "flock"):
             assert total(ledger) == used
         tracker.report_usage("a", "gpt-4", 7, 0)
         assert tracker.get_total_used() == total(ledger)
@@ -333,9 +339,9 @@ def test_a_record_that_was_taken_back_is_taken_back_for_readers_too(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fsync)
+        patch.setattr(os, "fdatasync", fsync)
         with pytest.raises(LedgerWriteError, match=os.strerror(errno.EIO)):
             append(ledger, sync=True)
-    assert reader.totals.spent_by_all == (30, 0)
+    assert reader.totals.at(0).spent_by_all == (30, 0)
     reader.refresh()
-    assert reader.totals.spent_by_all == (15, 0)
+    assert reader.totals.at(0).spent_by_all == (15, 0)

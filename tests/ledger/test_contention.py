@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 
 from budgauge.config import BudgetConfig
-from budgauge.ledger.append import locked
 from budgauge.records import Usage, decode, encode, make_usage
 from budgauge.tracker import TokenBudgetTracker
-from usage import plain_total
+from usage import locked, plain_total
 
 REPORTING = """
 import sys

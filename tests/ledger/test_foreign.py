@@ -8,10 +8,9 @@ import pytest
 
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError
-from budgauge.ledger.append import locked
 from budgauge.records import Reset, encode
 from budgauge.tracker import TokenBudgetTracker
-from usage import line, usage
+from usage import line, locked, usage
 
 
 def record(path: Path) -> None:

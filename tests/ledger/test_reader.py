@@ -15,6 +15,7 @@ from budgauge.ledger import tail as tail_module
 from budgauge.ledger.reader import KEPT_FAULTS, LedgerReader
 from budgauge.ledger.tail import MAX_LINE_BYTES
 from budgauge.records import Batch, Reset, decode, encode
+from budgauge.totals import FOREVER, Extent
 from usage import line
 
 
@@ -31,13 +32,14 @@ def fresh(path: Path) -> LedgerReader:
 
 
 def total(reader: LedgerReader) -> int:
-    return reader.totals.spent_by_all[0]
+    return reader.totals.at(0).spent_by_all[0]
 
 
 def assert_as_fresh(reader: LedgerReader) -> None:
     """What is known equals a fresh fold of the file."""
     whole = fresh(reader.path)
-    assert reader.totals.groups == whole.totals.groups
+    assert reader.totals.whole_cycles() == whole.totals.whole_cycles()
+    assert reader.totals.at(0).groups == whole.totals.at(0).groups
     assert (reader.fault_count, reader.faults) == (whole.fault_count, whole.faults)
 
 
@@ -237,7 +239,7 @@ def test_what_is_no_file_is_an_error_and_reading_recovers(
     shutil.rmtree(ledger) if ledger.is_dir() and not ledger.is_symlink() else ledger.unlink()
     ledger.write_bytes(line("new"))
     reader.refresh()
-    assert reader.totals.spent == {"new": (15, 0)}
+    assert reader.totals.at(0).spent == {"new": (15, 0)}
 
 
 @pytest.mark.parametrize("call", ["open", "pread", "fstat"])
@@ -269,7 +271,7 @@ def test_every_prefix_of_a_ledger_is_read_as_far_as_it_goes(ledger: Path) -> Non
         growing.refresh()
         assert growing.fault_count == 0
         assert_as_fresh(growing)
-    assert growing.totals.spent == {"b": (15, 0)}
+    assert growing.totals.at(0).spent == {"b": (15, 0)}
 
 
 def test_flipped_bits_cost_no_more_than_their_own_lines(ledger: Path) -> None:
@@ -283,7 +285,7 @@ def test_flipped_bits_cost_no_more_than_their_own_lines(ledger: Path) -> None:
         damaged = bytearray(data)
         damaged[at] ^= 1 << chance.randrange(8)
         ledger.write_bytes(damaged)
-        spent = fresh(ledger).totals.spent
+        spent = fresh(ledger).totals.at(0).spent
         hit = next(i for i in range(8) if at < starts[i + 1])
         touched = {hit, hit + 1} if at == starts[hit + 1] - 1 else {hit}
         for i in set(range(8)) - touched:
@@ -293,9 +295,16 @@ def test_flipped_bits_cost_no_more_than_their_own_lines(ledger: Path) -> None:
 def test_a_refold_takes_other_buckets(ledger: Path) -> None:
     ledger.write_bytes(line() * 2)
     tiers: list[int] = [0]
-    reader = LedgerReader(ledger, lambda _model: lambda _prompt, _time: (0, tiers[0]))
+
+    class Tiered:
+        shape = "tiered"
+
+        def extent(self, _prompt: int, _timestamp: float) -> Extent:
+            return Extent((0, tiers[0]), 0, FOREVER, -1, FOREVER)
+
+    reader = LedgerReader(ledger, lambda _model: Tiered())
     reader.refresh()
     tiers[0] = 1
     reader.refold()
-    assert [(key, sums.calls) for key, sums in reader.totals.groups.items()] == [(("a", "gpt-4", (0, 1)), 2)]
+    assert [(key, sums.calls) for key, sums in reader.totals.at(0).groups.items()] == [(("a", "gpt-4", (0, 1)), 2)]
     assert reader.restarts == 0

@@ -48,14 +48,16 @@ def view(
     """A view of some calls, one a minute, the last one now."""
     config = BudgetConfig(total_budget=budget, per_agent_limits=limits or {}, prices={"gpt-4": PRICE})
     prices = PriceBook(config.prices)
-    totals = Totals(prices.bucket_of)
+    totals = Totals(prices.pricing_of)
     totals.add(
-        Usage(agent, model, tokens, 0, tokens, NOW - 60 * (len(calls) - 1 - place))
-        for place, (agent, model, tokens) in enumerate(calls)
+        [
+            Usage(agent, model, tokens, 0, tokens, NOW - 60 * (len(calls) - 1 - place))
+            for place, (agent, model, tokens) in enumerate(calls)
+        ]
     )
     if reset:
         totals.add([Reset(NOW, "r1")])
-    snapshot = take_snapshot(totals, config, prices, budget_is_default=is_default, ledger=ledger)
+    snapshot = take_snapshot(totals, config, prices, now=0, budget_is_default=is_default, ledger=ledger)
     return View(snapshot=snapshot, config=config, **more)
 
 

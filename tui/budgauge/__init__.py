@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from budgauge.errors import LedgerError as LedgerError
     from budgauge.errors import RecordError as RecordError
     from budgauge.errors import RefusedError as RefusedError
+    from budgauge.errors import ReservationError as ReservationError
     from budgauge.errors import ResetError as ResetError
     from budgauge.snapshot import Snapshot as Snapshot
+    from budgauge.tracker import Hold as Hold
     from budgauge.tracker import TokenBudgetTracker as TokenBudgetTracker
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "TokenBudgetTracker": "budgauge.tracker",
+    "Hold": "budgauge.tracker",
     "BudgetConfig": "budgauge.config",
     "Snapshot": "budgauge.snapshot",
     **dict.fromkeys(
@@ -38,6 +41,7 @@ _HOMES = {
             "LedgerError",
             "RecordError",
             "RefusedError",
+            "ReservationError",
             "ResetError",
         ),
         "budgauge.errors",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
 from typing import Literal
 
@@ -17,37 +17,60 @@ Severity = Literal["ok", "warning", "exceeded"]
 
 
 class Spending:
-    """What the rules need to know of the ledger: counted tokens, used and reserved together."""
+    """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
 
-    def __init__(self, config: BudgetConfig, totals: Totals) -> None:
+    def __init__(self, config: BudgetConfig, totals: Totals, now: float) -> None:
+        """`now` is in unix seconds: it tells the cycle, and which reservations still hold."""
         self._config = config
-        self._totals = totals
+        self._counters = totals.at(now)
+        self.reserved: dict[str, int] = {}
+        """Tokens held, by agent."""
+        for hold in totals.holds.values():
+            if hold.expires > now:
+                self.reserved[hold.agent_id] = self.reserved.get(hold.agent_id, 0) + hold.tokens
+
+    @property
+    def agents(self) -> Iterable[str]:
+        """Every agent that used something."""
+        return self._counters.spent
 
     def by_all(self) -> int:
-        """By everyone."""
-        return self._config.counted(*self._totals.spent_by_all)
+        """Used by everyone."""
+        return self._config.counted(*self._counters.spent_by_all)
 
     def by_agent(self, agent_id: str) -> int:
-        """By this agent alone."""
-        return self._config.counted(*self._totals.spent.get(agent_id, (0, 0)))
+        """Used by this agent alone."""
+        return self._config.counted(*self._counters.spent.get(agent_id, (0, 0)))
 
     def by_family(self, family: str) -> int:
-        """By a family, given by its key: `a/*` is the agent `a` and everything below it."""
-        name, below = family[:-2], family[:-1]
-        return sum(
-            self._config.counted(*spent)
-            for agent_id, spent in self._totals.spent.items()
-            if agent_id == name or agent_id.startswith(below)
-        )
+        """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
+        return sum(self._config.counted(*self._counters.spent[agent]) for agent in _members(family, self.agents))
+
+    def taken_by_all(self) -> int:
+        """Used and reserved by everyone."""
+        return self.by_all() + sum(self.reserved.values())
+
+    def taken_by_agent(self, agent_id: str) -> int:
+        """Used and reserved by this agent alone."""
+        return self.by_agent(agent_id) + self.reserved.get(agent_id, 0)
+
+    def taken_by_family(self, family: str) -> int:
+        """Used and reserved by a family."""
+        return self.by_family(family) + sum(self.reserved[agent] for agent in _members(family, self.reserved))
 
     def by_families(self) -> dict[str, int]:
         """By every family that something was used in, by its key: one pass for all of them."""
         used: dict[str, int] = {}
-        for agent_id, spent in self._totals.spent.items():
+        for agent_id, spent in self._counters.spent.items():
             counted = self._config.counted(*spent)
             for family in families_of(agent_id):
                 used[family] = used.get(family, 0) + counted
         return used
+
+
+def _members(family: str, agents: Iterable[str]) -> Iterator[str]:
+    name, below = family[:-2], family[:-1]
+    return (agent for agent in agents if agent == name or agent.startswith(below))
 
 
 def families_of(agent_id: str) -> Iterator[str]:
@@ -70,13 +93,13 @@ def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: 
     limit is admitted.
     """
     limit = own_limit(config, agent_id)
-    if limit is not None and (current := spending.by_agent(agent_id)) + requested > limit:
+    if limit is not None and (current := spending.taken_by_agent(agent_id)) + requested > limit:
         return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
     for family in families_of(agent_id):
         limit = config.per_agent_limits.get(family)
-        if limit is not None and (current := spending.by_family(family)) + requested > limit:
+        if limit is not None and (current := spending.taken_by_family(family)) + requested > limit:
             return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
-    if config.total_budget and (current := spending.by_all()) + requested > config.total_budget:
+    if config.total_budget and (current := spending.taken_by_all()) + requested > config.total_budget:
         return BudgetExceededError(limit=config.total_budget, current=current, requested=requested)
     return None
 

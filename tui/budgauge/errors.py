@@ -7,6 +7,7 @@ BudgaugeError
 ├── RefusedError                    the budget forbids it
 │   ├── AgentLimitExceededError     an agent's own limit, or its family's
 │   └── BudgetExceededError         the total budget
+├── ReservationError                there is no such reservation, or it has ended
 ├── ResetError                      nothing to undo, or someone else reset in between
 ├── SourceError                     an agent's session logs cannot be read or collected
 ├── PriceError                      the price table cannot be read
@@ -33,6 +34,7 @@ __all__ = [
     "PriceError",
     "RecordError",
     "RefusedError",
+    "ReservationError",
     "ResetError",
     "SourceError",
 ]
@@ -115,6 +117,10 @@ class BudgetExceededError(RefusedError):
             current=current,
             requested=requested,
         )
+
+
+class ReservationError(BudgaugeError):
+    """A reservation that there is none of, or that was settled or released already."""
 
 
 class ResetError(BudgaugeError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Context, Decimal
 
 import msgspec
 
 from budgauge.config import PriceOverride
-from budgauge.totals import Bucket, Sums
+from budgauge.totals import FOREVER, Bucket, Extent, Sums
 
 _EXACT = Context(prec=80)
 """Enough digits that no product or sum of token counts and prices is ever rounded."""
@@ -52,6 +53,14 @@ class Period(msgspec.Struct, frozen=True):
         second = timestamp % _DAY_SECONDS
         return begin <= second < end if begin < end else not end <= second < begin
 
+    def borders(self, timestamp: float) -> Iterator[float]:
+        """Moments at which it begins or ends, among them the nearest before and after this one."""
+        if self.start is not None:
+            yield self.start
+        if self.daily is not None:
+            day = timestamp - timestamp % _DAY_SECONDS
+            yield from (day + shift + second for shift in (-_DAY_SECONDS, 0, _DAY_SECONDS) for second in self.daily)
+
 
 class ModelPrice(msgspec.Struct, frozen=True):
     """All prices of one model."""
@@ -63,8 +72,13 @@ class ModelPrice(msgspec.Struct, frozen=True):
         """One price, whatever the date and the prompt."""
         return len(self.periods) == 1 and len(self.periods[0].tiers) == 1
 
-    def bucket(self, prompt_tokens: int, timestamp: float) -> Bucket:
-        """Which period and tier a call falls into."""
+    @property
+    def shape(self) -> str:
+        """How calls are told apart, whatever they cost: other shapes need a new fold."""
+        return repr([(p.start, p.daily, [tier.above for tier in p.tiers]) for p in self.periods])
+
+    def extent(self, prompt_tokens: int, timestamp: float) -> Extent:
+        """Which period and tier a call falls into, and what other calls do."""
         index = len(self.periods) - 1
         while index and not self.periods[index].active(timestamp):
             index -= 1
@@ -72,7 +86,14 @@ class ModelPrice(msgspec.Struct, frozen=True):
         tier = len(tiers) - 1
         while tier and prompt_tokens <= tiers[tier].above:
             tier -= 1
-        return index, tier
+        borders = [border for period in self.periods for border in period.borders(timestamp)]
+        return Extent(
+            (index, tier),
+            begin=max((border for border in borders if border <= timestamp), default=0),
+            end=min((border for border in borders if border > timestamp), default=FOREVER),
+            above=tiers[tier].above if tier else -1,
+            upto=tiers[tier + 1].above if tier + 1 < len(tiers) else FOREVER,
+        )
 
     def cost(self, bucket: Bucket, sums: Sums) -> Decimal:
         """US dollars for what one bucket counted, unrounded."""

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from budgauge.cache import cache_folder
 from budgauge.config import BudgetConfig
 from budgauge.config.find import left_behind
 from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
 from budgauge.modelprice import ModelPrice
-from budgauge.pricing import PriceBook, cache_folder, lookup_in_child
+from budgauge.pricing import PriceBook, lookup_in_child
 from budgauge.snapshot import Snapshot, ledger_problems, take_snapshot
 from budgauge.tracker import TokenBudgetTracker
 
@@ -53,6 +54,7 @@ class Observer:
         env: Mapping[str, str] | None = None,
         start: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         lookup: bool = True,
         cache: Path | None = None,
     ) -> None:
@@ -64,6 +66,8 @@ class Observer:
         folder = working_folder() if start is None else start
         self._watch = ConfigWatch(lambda: load(options, env=env, start=folder), monotonic)
         self._monotonic = monotonic
+        self._clock = clock
+        self._taken_at = 0.0
         self._cache = cache or cache_folder()
         self._lookup = _Lookup()
         self._looks_up = lookup
@@ -125,14 +129,20 @@ class Observer:
         self._left_behind = left_behind(self.loaded.ledger)
         self._prices = PriceBook(self.loaded.config.prices, folder=self._cache)
         self._priced_by = self.loaded.config.prices
-        self._reader = LedgerReader(self.loaded.ledger.path, self._prices.bucket_of)
+        self._reader = self._make_reader(self._prices)
         self._changed = True
+
+    def _make_reader(self, prices: PriceBook) -> LedgerReader:
+        loaded = self.loaded
+        self._cycle = loaded.config.cycle
+        return LedgerReader(loaded.ledger.path, prices.pricing_of, cycle=self._cycle, checkpoints=self._cache)
 
     def _reopen(self) -> None:
         """Go on under another config; what was read of the same ledger stays until it could be read again."""
         if self._reader.path != self.loaded.ledger.path:
             self._open()
-        self._rereading |= self._priced_by != self.loaded.config.prices
+        config = self.loaded.config
+        self._rereading |= self._priced_by != config.prices or self._cycle != config.cycle
         self._changed = True
 
     def _refresh(self) -> str | None:
@@ -149,14 +159,14 @@ class Observer:
         overrides = self.loaded.config.prices
         same = self._priced_by == overrides
         prices = self._prices if same else PriceBook(overrides, folder=self._cache)
-        reader = LedgerReader(self._reader.path, prices.bucket_of)
+        reader = self._make_reader(prices)
         reader.refresh()
         reader.restarts = self._reader.restarts
         self._reader, self._prices, self._priced_by = reader, prices, overrides
         self._rereading, self._changed = False, True
 
     def _models(self) -> set[str]:
-        return {model for _, model, _ in self._reader.totals.groups}
+        return self._reader.totals.models()
 
     def _take_prices(self) -> None:
         found = self._lookup.take()
@@ -168,7 +178,11 @@ class Observer:
 
     def _compose(self, trouble: str | None) -> View:
         old = self._view
-        snapshot = old.snapshot if old and not self._changed else self._snapshot()
+        now = self._clock()
+        if old is not None and old.snapshot.stale_at is not None:
+            # It is stale too if the clock was put back.
+            self._changed |= now >= old.snapshot.stale_at or now < self._taken_at
+        snapshot = old.snapshot if old and not self._changed else self._snapshot(now)
         self._changed = False
         view = View(
             snapshot=snapshot,
@@ -181,11 +195,13 @@ class Observer:
         unchanged = old is not None and old.snapshot is snapshot and old == view
         return old if old is not None and unchanged else view
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, now: float) -> Snapshot:
+        self._taken_at = now
         return take_snapshot(
             self._reader.totals,
             self.loaded.config,
             self._prices,
+            now=now,
             budget_is_default=self.loaded.budget_is_default,
             ledger=str(self._reader.path),
             problems=ledger_problems(self._reader),

@@ -8,19 +8,16 @@ with the table's version. An unknown price stays unknown: it is never 0.
 from __future__ import annotations
 
 import os
-import stat
 import sys
-from binascii import crc32
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from budgauge.cache import read_cache, write_cache
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
 from budgauge.modelprice import ModelPrice, overridden
-from budgauge.totals import Bucket
 
 
 class PriceBook:
@@ -38,10 +35,10 @@ class PriceBook:
         """A model's price; None if it is unknown or not resolved yet."""
         return self._overrides.get(model) or self._resolved.get(model)
 
-    def bucket_of(self, model: str) -> Callable[[int, float], Bucket] | None:
-        """How this model's calls are told apart by price; None if all cost the same."""
+    def pricing_of(self, model: str) -> ModelPrice | None:
+        """How this model's calls are told apart by price; None if all cost the same, as far as is known."""
         price = self.price(model)
-        return None if price is None or price.plain else price.bucket
+        return None if price is None or price.plain else price
 
     def missing(self, models: Iterable[str]) -> set[str]:
         """Those whose price has not been looked up yet."""
@@ -55,15 +52,8 @@ class PriceBook:
         """Take over and keep what was looked up; True if a fold with the old buckets is no longer right."""
         self._resolved.update(found)
         if found and self._path is not None:
-            _write_cache(self._path, {**_read_cache(self._path), **self._resolved})
+            write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
         return any(price is not None and not price.plain for price in found.values())
-
-
-def cache_folder() -> Path:
-    """Where what can be rebuilt is kept."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("budgauge", appauthor=False)
 
 
 def table_version() -> str:
@@ -84,46 +74,11 @@ _cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])
 
 def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
     """What was resolved before; nothing if there is no such file or it is damaged: it is only a cache."""
-    if path is None:
+    content = read_cache(path) if path else None
+    try:
+        return _cache_decoder.decode(content) if content else {}
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return {}
-    try:
-        checksum, _, content = _read_file(path).partition(b"\n")
-        return _cache_decoder.decode(content) if checksum == _checksum(content) else {}
-    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return {}
-
-
-def _read_file(path: Path) -> bytes:
-    """A regular file's content; OSError for anything else, which might never end or never begin."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(f"{path} is not a regular file")
-        return file.read()
-
-
-def _checksum(content: bytes) -> bytes:
-    """So that a damaged cache cannot pass for other prices."""
-    return b"%08x" % crc32(content)
-
-
-def _write_cache(path: Path, prices: dict[str, ModelPrice | None]) -> None:
-    """Keep what was resolved. A cache that cannot be written only makes the next start slower."""
-    import tempfile
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    except OSError:
-        return
-    try:
-        with os.fdopen(fd, "wb") as file:
-            content = msgspec.json.encode(prices)
-            file.write(_checksum(content) + b"\n" + content)
-        os.replace(temporary, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
 
 
 def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:

@@ -12,7 +12,7 @@ from budgauge.budget import Severity, Spending, own_limit, percentage, severity,
 from budgauge.config import BudgetConfig
 from budgauge.pricing import PriceBook
 from budgauge.text import plural
-from budgauge.totals import GroupKey, Sums, Totals, sum_of
+from budgauge.totals import FOREVER, GroupKey, Groups, Sums, Totals, sum_of
 
 if TYPE_CHECKING:
     from budgauge.ledger.reader import LedgerReader
@@ -110,7 +110,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelRow, ...]
     cost: Cost
     since: float | None
-    """Unix seconds of the last reset of everyone; None if there was none."""
+    """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
     reset_id: str | None
     ledger: str
     """Path of the ledger; empty for one in memory."""
@@ -121,6 +121,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    stale_at: float | None
+    """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
     @property
     def agent_totals(self) -> dict[str, int]:
@@ -133,37 +135,56 @@ def take_snapshot(
     config: BudgetConfig,
     prices: PriceBook,
     *,
+    now: float,
     budget_is_default: bool = False,
     ledger: str = "",
     problems: Iterable[Problem] = (),
 ) -> Snapshot:
-    """The view of a fold under a config, at the prices known."""
-    used = Spending(config, totals).by_all()
+    """The view of a fold under a config, at the prices known and a moment in unix seconds."""
+    spending = Spending(config, totals, now)
+    groups = totals.at(now).groups
+    used = spending.by_all()
     budget = config.total_budget or None
-    agents = _agent_rows(totals, config, prices, used)
-    families = _family_rows(totals, config)
+    agents = _agent_rows(groups, spending, config, prices)
+    families = _family_rows(spending, config)
     return Snapshot(
         total_budget=config.total_budget,
         budget_is_default=budget_is_default,
         total_used=used,
         remaining_budget=None if budget is None else max(0, budget - used),
-        reserved=0,
+        reserved=sum(spending.reserved.values()),
         usage_percentage=percentage(used, budget),
         warning_threshold=config.warning_threshold,
         untracked_buffer=config.untracked_buffer,
         state=severity(used, budget, config.warning_threshold),
         agents=agents,
         families=families,
-        models=_model_rows(totals, config, prices),
-        cost=_cost(totals, config, prices, used),
-        since=totals.since,
+        models=_model_rows(groups, config, prices),
+        cost=_cost(groups, config, prices, used),
+        since=since(totals, now),
         reset_id=totals.reset_id,
         ledger=ledger,
         problems=(*problems, *fold_problems(totals)),
         minutes=tuple(sorted((minute, config.counted(*spent)) for minute, spent in totals.minutes.items())),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
+        stale_at=_stale_at(totals, now),
     )
+
+
+def since(totals: Totals, now: float) -> float | None:
+    """Unix seconds since when the counters run: the last reset of everyone or the cycle's beginning, if any."""
+    begin = totals.cycle(now)[0] or None
+    reset = totals.last_reset()
+    if reset is None or (begin is not None and reset.timestamp < begin):
+        return begin
+    return reset.timestamp
+
+
+def _stale_at(totals: Totals, now: float) -> float | None:
+    moments = [hold.expires for hold in totals.holds.values() if hold.expires > now]
+    end = totals.cycle(now)[1]
+    return min(moments if end == FOREVER else [*moments, end], default=None)
 
 
 def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> tuple[str, ...]:
@@ -176,31 +197,33 @@ def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> 
 _Part = tuple[GroupKey, Sums]
 
 
-def _grouped(totals: Totals, name_of: Callable[[GroupKey], str]) -> dict[str, list[_Part]]:
+def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, list[_Part]]:
     """The fold's groups by a part of their keys."""
     groups: dict[str, list[_Part]] = {}
-    for key, sums in totals.groups.items():
+    for key, sums in parts.items():
         groups.setdefault(name_of(key), []).append((key, sums))
     return groups
 
 
-def _agent_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> tuple[AgentRow, ...]:
-    groups = _grouped(totals, lambda key: key[0])
-    for agent_id in config.per_agent_limits:
-        if not agent_id.endswith("/*"):
-            groups.setdefault(agent_id, [])
-    rows = [_agent_row(agent_id, parts, config, prices, used) for agent_id, parts in groups.items()]
+def _agent_rows(groups: Groups, spending: Spending, config: BudgetConfig, prices: PriceBook) -> tuple[AgentRow, ...]:
+    parts = _grouped(groups, lambda key: key[0])
+    for agent_id in (*config.per_agent_limits, *spending.reserved):
+        if agent_id in spending.reserved or not agent_id.endswith("/*"):
+            parts.setdefault(agent_id, [])
+    rows = [_agent_row(agent_id, part, spending, config, prices) for agent_id, part in parts.items()]
     return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
 
 
-def _agent_row(agent_id: str, parts: list[_Part], config: BudgetConfig, prices: PriceBook, total_used: int) -> AgentRow:
+def _agent_row(
+    agent_id: str, parts: list[_Part], spending: Spending, config: BudgetConfig, prices: PriceBook
+) -> AgentRow:
     sums = sum_of(part for _, part in parts)
-    used = config.counted(sums.total, sums.cached)
+    used, total_used = config.counted(sums.total, sums.cached), spending.by_all()
     limit = own_limit(config, agent_id)
     return AgentRow(
         agent_id=agent_id,
         used=used,
-        reserved=0,
+        reserved=spending.reserved.get(agent_id, 0),
         limit=limit,
         remaining=None if limit is None else max(0, limit - used),
         usage_percentage=percentage(used, limit),
@@ -215,9 +238,9 @@ def _agent_row(agent_id: str, parts: list[_Part], config: BudgetConfig, prices: 
     )
 
 
-def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
+def _family_rows(spending: Spending, config: BudgetConfig) -> tuple[FamilyRow, ...]:
     limits = {key: limit for key, limit in config.per_agent_limits.items() if key.endswith("/*")}
-    spent = Spending(config, totals).by_families() if limits else {}
+    spent = spending.by_families() if limits else {}
     rows = []
     for family, limit in limits.items():
         used = spent.get(family, 0)
@@ -226,9 +249,9 @@ def _family_rows(totals: Totals, config: BudgetConfig) -> tuple[FamilyRow, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
 
 
-def _model_rows(totals: Totals, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
+def _model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
     rows = []
-    for model, parts in _grouped(totals, lambda key: key[1]).items():
+    for model, parts in _grouped(groups, lambda key: key[1]).items():
         sums = sum_of(part for _, part in parts)
         rows.append(
             ModelRow(
@@ -255,12 +278,10 @@ def _priced(parts: Iterable[_Part], prices: PriceBook) -> Decimal | None:
     return cost if cost is not None or unknown else Decimal(0)
 
 
-def _cost(totals: Totals, config: BudgetConfig, prices: PriceBook, used: int) -> Cost:
-    total = _priced(totals.groups.items(), prices)
+def _cost(groups: Groups, config: BudgetConfig, prices: PriceBook, used: int) -> Cost:
+    total = _priced(groups.items(), prices)
     unpriced = sum(
-        config.counted(sums.total, sums.cached)
-        for (_, model, _), sums in totals.groups.items()
-        if prices.price(model) is None
+        config.counted(sums.total, sums.cached) for (_, model, _), sums in groups.items() if prices.price(model) is None
     )
     buffer = Decimal(str(config.untracked_buffer))
     whole = None
@@ -279,7 +300,7 @@ _ODDITIES: Mapping[str, str] = {
     "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
     "id_conflict": "with a known id but other content; set aside",
     "undo_without_reset": "with an undo of no reset that could be undone; set aside",
-    "reservation": "with a reservation, which this version does not count",
+    "second_end": "that settle or release a reservation which had ended; set aside",
 }
 
 

@@ -5,20 +5,43 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from budgauge.budget import Spending, refusal, warning_due, warning_message
-from budgauge.config import BudgetConfig
-from budgauge.errors import DuplicateIdError, LedgerError, RefusedError, ResetError
-from budgauge.pricing import PriceBook, cache_folder
-from budgauge.records import Record, Reset, UndoReset, Usage, check_count, check_name, check_record, make_usage
-from budgauge.snapshot import Problem, Snapshot, ledger_problems, take_snapshot
+from budgauge.cache import cache_folder
+from budgauge.config import BudgetConfig, Cycle
+from budgauge.cycle import Calendar
+from budgauge.errors import BudgaugeError, DuplicateIdError, LedgerError, RefusedError, ReservationError, ResetError
+from budgauge.pricing import PriceBook
+from budgauge.records import (
+    Record,
+    Release,
+    Reserve,
+    Reset,
+    Settle,
+    UndoReset,
+    Usage,
+    check_count,
+    check_name,
+    check_record,
+    check_text,
+    check_ttl,
+    make_usage,
+    same_content,
+)
+from budgauge.snapshot import Problem, Snapshot, ledger_problems, since, take_snapshot
 from budgauge.text import safe
-from budgauge.totals import Bucket, BucketOf, Totals
+from budgauge.totals import Pricing, PricingOf, Totals, uncut
 
+if TYPE_CHECKING:
+    from budgauge.ledger.append import LedgerWriter, Written
+
+_Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
 
 
@@ -27,83 +50,172 @@ class _Memory:
 
     path: Path | None = None
     exists = True
+    problems: tuple[Problem, ...] = ()
 
-    def __init__(self, bucket_of: BucketOf) -> None:
-        self.totals = Totals(bucket_of)
-        self.problems: tuple[Problem, ...] = ()
-        self._bucket_of = bucket_of
+    def __init__(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
+        self._pricing_of = pricing_of
         self._records: list[Record] = []
+        self.set_cycle(cycle)
+
+    def set_cycle(self, cycle: Cycle | None) -> None:
+        """Fold afresh, with other cycles."""
+        self._cycle_of = Calendar(cycle).span if cycle else uncut
+        self.refold()
 
     def refresh(self) -> None:
         """Nothing can be new."""
 
     def refold(self) -> None:
-        """Fold afresh, with other price buckets."""
-        self.totals = Totals(self._bucket_of)
+        """Fold afresh, with other price tiers."""
+        self.totals = Totals(self._pricing_of, self._cycle_of)
         self.totals.add(self._records)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Callable[[Record], None]]:
+    def __enter__(self) -> Totals:
+        return self.totals
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def append(self, record: Record) -> None:
         """Append to the fold itself."""
+        self._records.append(record)
+        self.totals.add([record])
 
-        def append(record: Record) -> None:
-            self._records.append(record)
-            self.totals.add([record])
+    def written(self) -> None:
+        """Nothing is to be brought to a disk."""
 
-        yield append
+    @property
+    def known(self) -> Totals:
+        """What knows ids."""
+        return self.totals
 
 
 class _Shared:
     """Records in a ledger file, shared by all processes."""
 
-    def __init__(self, path: Path, bucket_of: BucketOf, *, sync: bool) -> None:
+    def __init__(self, path: Path, pricing_of: PricingOf, cycle: Cycle | None, *, sync: bool) -> None:
+        self.path = path
+        self._pricing_of = pricing_of
+        self._sync = sync
+        self._writer: LedgerWriter | None = None
+        self.set_cycle(cycle)
+
+    def set_cycle(self, cycle: Cycle | None) -> None:
+        """Fold afresh, with other cycles."""
         from budgauge.ledger.reader import LedgerReader
 
-        self.path = path
-        self.sync = sync
-        self._reader = LedgerReader(path, bucket_of)
+        self.known = LedgerReader(self.path, self._pricing_of, cycle=cycle, checkpoints=cache_folder())
+        self._writer = None
+
+    def set_sync(self, sync: bool) -> None:
+        """From now on."""
+        self._sync, self._writer = sync, None
 
     @property
     def totals(self) -> Totals:
         """The fold of what was read."""
-        return self._reader.totals
+        return self.known.totals
 
     @property
     def exists(self) -> bool:
         """Was there a file at the last refresh?"""
-        return self._reader.exists
+        return self.known.exists
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What of the file was set aside."""
-        return ledger_problems(self._reader)
+        return ledger_problems(self.known)
 
     def refresh(self) -> None:
         """Fold in what others added."""
-        self._reader.refresh()
+        self.known.refresh()
 
     def refold(self) -> None:
-        """Fold afresh, with other price buckets."""
-        self._reader.refold()
+        """Fold afresh, with other price tiers."""
+        self.known.refold()
 
-    @contextmanager
-    def transaction(self) -> Iterator[Callable[[Record], None]]:
+    def __enter__(self) -> Totals:
         """Hold the lock, with everything that others wrote folded in."""
-        from budgauge.ledger.append import locked
+        writer = self._writer
+        if writer is None:
+            writer = self._writer = self._make_writer()
+        writer.__enter__()
+        return self.totals
 
-        if not self._reader.exists:
+    def _make_writer(self) -> LedgerWriter:
+        from budgauge.ledger.append import LedgerWriter
+
+        if not self.known.exists:
             # The long first reading is not for the time when others wait; what is wrong shows under the lock.
             with suppress(LedgerError):
-                self._reader.refresh()
-        with locked(self.path, sync=self.sync) as ledger:
-            ledger.seal()
-            self._reader.refresh(ledger.fd)
+                self.known.refresh()
+        return LedgerWriter(self.known, sync=self._sync)
 
-            def append(record: Record) -> None:
-                ledger.append(record)
-                self._reader.refresh(ledger.fd)
+    def __exit__(self, *error: Any) -> None:
+        assert self._writer is not None
+        self._writer.__exit__(*error)
 
-            yield append
+    def append(self, record: Record) -> None:
+        """Write a record; only while entered."""
+        assert self._writer is not None
+        self._writer.append(record)
+
+    def written(self) -> Written | None:
+        """What must still be brought to the disk."""
+        return self._writer.written() if self._writer else None
+
+
+class Hold:
+    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+
+    def __init__(self, tracker: TokenBudgetTracker, reserve: Reserve) -> None:
+        self._tracker = tracker
+        self._reserve = reserve
+        self._is_over = False
+
+    @property
+    def id(self) -> str:
+        """The reservation's id."""
+        return self._reserve.id
+
+    @property
+    def agent_id(self) -> str:
+        """Who will spend it."""
+        return self._reserve.agent_id
+
+    @property
+    def tokens(self) -> int:
+        """Counted tokens held."""
+        return self._reserve.tokens
+
+    @property
+    def expires(self) -> float:
+        """Unix seconds from which on it holds nothing any more."""
+        return self._reserve.expires
+
+    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> bool:
+        """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
+        added = self._tracker.settle(self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields)
+        self._is_over = True
+        return added
+
+    def release(self) -> None:
+        """Give the tokens back; as `TokenBudgetTracker.release`."""
+        self._tracker.release(self.id)
+        self._is_over = True
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._is_over:
+            return
+        try:
+            self.release()
+        except BudgaugeError:
+            # What went wrong first is what matters; the hold ends by itself.
+            if kind is None:
+                raise
 
 
 class TokenBudgetTracker:
@@ -119,8 +231,13 @@ class TokenBudgetTracker:
         self._config = config or BudgetConfig()
         self._prices: PriceBook | None = None
         self._budget_is_default = False
-        sync = self._config.sync
-        self._store = _Memory(self._bucket_of) if ledger is None else _Shared(Path(ledger), self._bucket_of, sync=sync)
+        cycle = self._config.cycle
+        self._store_is_memory = ledger is None
+        self._store = (
+            _Memory(self._pricing_of, cycle)
+            if ledger is None
+            else _Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync)
+        )
         self._now = now
         self._mutex = threading.RLock()
         self._warned = False
@@ -171,34 +288,128 @@ class TokenBudgetTracker:
         """
         moment = int(self._now()) if timestamp is None else timestamp
         usage = make_usage(agent_id, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
-        return self.report(usage, spent=spent)
+        return self._report(usage, spent)
 
     def report(self, usage: Usage, *, spent: bool = False) -> bool:
         """`report_usage` for a record that is made already."""
         check_record(usage)
+        return self._report(usage, spent)
+
+    def _report(self, usage: Usage, spent: bool) -> bool:
+        def decide() -> bool:
+            known = self._store.known.known(usage)
+            if known is not None:
+                _check_same(known, usage.id)
+                return False
+            if not spent:
+                self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
+            self._store.append(usage)
+            return True
+
+        return self._decided(decide)
+
+    def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold:
+        """Hold counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
+
+        Use it as a context manager: left without having been settled, it is released. With an
+        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`.
+        """
+        check_name("agent_id", agent_id)
+        check_count("tokens", tokens)
+        check_text("id", id)
+        now = self._now()
+        expires = check_ttl(now, ttl)
+        reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
+
+        def decide() -> Hold:
+            known = self._store.known.known_hold(reserve)
+            if known is not None:
+                _check_same(known, id)
+                return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
+            self._admit(agent_id, tokens)
+            self._store.append(reserve)
+            return Hold(self, reserve)
+
+        return self._decided(decide)
+
+    def settle(
+        self,
+        reserve: str,
+        model: str,
+        prompt_tokens: int,
+        completion_tokens: int,
+        *,
+        agent_id: str | None = None,
+        timestamp: float | None = None,
+        **fields: Any,  # the optional fields of make_usage, checked there
+    ) -> bool:
+        """End a reservation, by its id, with what was really spent, even if it is late or more; it counts from now on.
+
+        True if a line was added; False if the same was settled before. `agent_id` is needed only
+        for a reservation that the ledger does not hold any more. Raises ReservationError if it
+        ended otherwise, RecordError, LedgerError.
+        """
+        moment = int(self._now()) if timestamp is None else timestamp
+
+        def decide() -> bool:
+            hold = self._store.totals.holds.get(reserve)
+            who = hold.agent_id if hold else agent_id
+            ended = self._store.known.ending(reserve)
+            if who is None:
+                who = ended.agent_id if isinstance(ended, Settle) else None
+            if who is None:
+                raise _no_hold(reserve) if ended is None else _ended(reserve, ended)
+            usage = make_usage(who, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
+            settle = Settle(*msgspec.structs.astuple(usage), reserve=reserve)
+            if ended is not None:
+                if same_content(ended, settle):
+                    return False
+                raise _ended(reserve, ended)
+            known = self._store.known.known(settle)
+            if known is not None:
+                raise _duplicate(usage.id)
+            self._store.append(settle)
+            return True
+
+        check_text("reserve", reserve)
+        return self._decided(decide)
+
+    def release(self, reserve: str) -> None:
+        """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it was settled."""
+        check_text("reserve", reserve)
+
+        def decide() -> None:
+            ended = self._store.known.ending(reserve)
+            if ended is not None:
+                raise _ended(reserve, ended)
+            if reserve not in self._store.totals.holds:
+                raise _no_hold(reserve)
+            self._store.append(Release(int(self._now()), reserve))
+
+        self._decided(decide)
+
+    def _decided(self, decide: Callable[[], _Outcome]) -> _Outcome:
+        """What is decided under the lock, once it is on the disk if that is wanted; then the warning, if it is due."""
         with self._mutex:
             try:
-                added = self._record(usage, spent)
+                with self._store:
+                    self._rearm()
+                    outcome = decide()
             except RefusedError:
                 self._warn()
                 raise
+            written = self._store.written()
+        if written is not None:
+            self._bring_to_disk(written)
+        with self._mutex:
             self._warn()
-            return added
+        return outcome
 
-    def _record(self, usage: Usage, spent: bool) -> bool:
-        with self._store.transaction() as append:
-            self._rearm()
-            known = self._store.totals.known(usage)
-            if known is False:
-                raise DuplicateIdError(
-                    f"id {usage.id!r} is in the ledger already, with other content",
-                    hint="Use one id a call; retries must repeat the same call.",
-                )
-            if known is None:
-                if not spent:
-                    self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
-                append(usage)
-            return known is None
+    def _bring_to_disk(self, written: Written) -> None:
+        error = written.bring_to_disk()
+        if error is not None:
+            with self._mutex:
+                raise written.take_back(error) from error
 
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
         """Would `tokens` counted tokens more be refused? The error that reporting them would raise, or None."""
@@ -224,7 +435,8 @@ class TokenBudgetTracker:
         """Counted tokens of every agent used since the last reset."""
         with self._mutex:
             self._store.refresh()
-            return {agent_id: self._spending.by_agent(agent_id) for agent_id in self._store.totals.spent}
+            spending = self._spending
+            return {agent_id: spending.by_agent(agent_id) for agent_id in spending.agents}
 
     def get_remaining_budget(self) -> int | None:
         """Counted tokens left, never negative; None if the budget is unlimited."""
@@ -233,10 +445,10 @@ class TokenBudgetTracker:
         return max(0, self._config.total_budget - self.get_total_used())
 
     def get_since(self) -> float | None:
-        """Unix seconds of the last reset of everyone; None if there was none."""
+        """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
         with self._mutex:
             self._store.refresh()
-            return self._store.totals.since
+            return since(self._store.totals, self._now())
 
     def get_status(self) -> Snapshot:
         """Everything at once. Models whose price was not looked up yet are looked up here."""
@@ -247,6 +459,7 @@ class TokenBudgetTracker:
                 self._store.totals,
                 self._config,
                 prices,
+                now=self._now(),
                 budget_is_default=self._budget_is_default,
                 ledger=str(self._store.path or ""),
                 problems=self._store.problems,
@@ -255,11 +468,13 @@ class TokenBudgetTracker:
     def update_config(self, config: BudgetConfig) -> None:
         """Go on with other rules; what was used stays."""
         with self._mutex:
-            if config.prices != self._config.prices:
+            before, self._config, self._budget_is_default = self._config, config, False
+            if config.prices != before.prices:
                 self._prices = None
-            self._config, self._budget_is_default = config, False
-            if isinstance(self._store, _Shared):
-                self._store.sync = config.sync
+            if isinstance(self._store, _Shared) and config.sync != before.sync:
+                self._store.set_sync(config.sync)
+            if config.cycle != before.cycle:
+                self._store.set_cycle(config.cycle)
             self._store.refresh()
             self._rearm()
 
@@ -267,12 +482,14 @@ class TokenBudgetTracker:
         """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`."""
         if agent_id is not None:
             check_name("agent_id", agent_id)
-        with self._mutex, self._store.transaction() as append:
-            used = self._spending.by_all()
-            reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, used)
-            append(reset)
+
+        def decide() -> str:
+            reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, self._spending.by_all())
+            self._store.append(reset)
             self._rearm()
             return reset.id
+
+        return self._decided(decide)
 
     def undo_reset(self) -> str:
         """Take the latest reset back, keeping what was used since; its id. ResetError if there is none."""
@@ -281,31 +498,41 @@ class TokenBudgetTracker:
             if not self._store.exists:
                 # Taking the lock would make the file.
                 raise _no_reset()
-            with self._store.transaction() as append:
-                reset_id = self._store.totals.reset_id
-                if reset_id is None:
-                    raise _no_reset()
-                append(UndoReset(int(self._now()), reset_id))
-                return reset_id
+
+        def decide() -> str:
+            reset_id = self._store.totals.reset_id
+            if reset_id is None:
+                raise _no_reset()
+            self._store.append(UndoReset(int(self._now()), reset_id))
+            return reset_id
+
+        return self._decided(decide)
 
     @property
     def _spending(self) -> Spending:
-        return Spending(self._config, self._store.totals)
+        return Spending(self._config, self._store.totals, self._now())
 
     def _admit(self, agent_id: str, requested: int) -> None:
         error = refusal(self._config, self._spending, agent_id, requested)
         if error is not None:
             raise error
 
-    def _bucket_of(self, model: str) -> Callable[[int, float], Bucket] | None:
-        return self._prices.bucket_of(model) if self._prices else None
+    def _pricing_of(self, model: str) -> Pricing | None:
+        if self._prices is None and self._store_is_memory:
+            # Few programs ask what their calls cost; until one does, prices need not be looked up.
+            return None
+        return self._book().pricing_of(model)
+
+    def _book(self) -> PriceBook:
+        if self._prices is None:
+            self._prices = PriceBook(self._config.prices, folder=cache_folder())
+        return self._prices
 
     def _resolved_prices(self) -> PriceBook:
-        """Prices of all models used, with the fold's buckets made for them."""
-        first = self._prices is None
-        prices = self._prices = self._prices or PriceBook(self._config.prices, folder=cache_folder())
-        changed = prices.resolve({model for _, model, _ in self._store.totals.groups})
-        if first or changed:
+        """Prices of all models used, with the fold made for them."""
+        first = self._prices is None and self._store_is_memory
+        prices = self._book()
+        if prices.resolve(self._store.totals.models()) or first:
             self._store.refold()
         return prices
 
@@ -321,6 +548,32 @@ class TokenBudgetTracker:
         if due and not self._warned:
             _log(warning_message(self._config, used))
         self._warned = due
+
+
+def _check_same(known: bool, id: str | None) -> None:
+    if not known:
+        raise _duplicate(id)
+
+
+def _duplicate(id: str | None) -> DuplicateIdError:
+    return DuplicateIdError(
+        f"id {id!r} is in the ledger already, with other content",
+        hint="Use one id a call; retries must repeat the same call.",
+    )
+
+
+def _no_hold(reserve: str) -> ReservationError:
+    return ReservationError(
+        f"there is no reservation {reserve!r}",
+        hint="Its id may be misspelt, or be that of another ledger. What was spent: report it with spent=True.",
+    )
+
+
+def _ended(reserve: str, ended: Settle | Release) -> ReservationError:
+    how = "settled" if isinstance(ended, Settle) else "released"
+    return ReservationError(
+        f"reservation {reserve!r} was {how} already", hint="What was spent beyond that: report it with spent=True."
+    )
 
 
 def _no_reset() -> ResetError:

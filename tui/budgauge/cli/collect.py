@@ -14,13 +14,14 @@ from typing import Any
 import click
 import msgspec
 
+from budgauge.cache import cache_folder
 from budgauge.cli.fields import status_fields
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.find import codex_home
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
 from budgauge.ledger.reader import LedgerReader
-from budgauge.pricing import PriceBook, cache_folder
+from budgauge.pricing import PriceBook
 from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot
 from budgauge.sources import CodexSource, Collector, Report, lock_name
@@ -115,7 +116,7 @@ class Recording:
         self._ledger = loaded.ledger.path
         self._tracker = tracker
         self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
-        self._totals = Totals(self._prices.bucket_of)
+        self._totals = Totals(self._prices.pricing_of)
         self._models: set[str] = set()
         self._before = LedgerReader(self._ledger)
         if tracker is None:
@@ -129,7 +130,7 @@ class Recording:
         if self._tracker is not None:
             if not self._tracker.report(usage, spent=True):
                 return False
-        elif self._before.totals.known(usage) is not None or self._totals.known(usage) is not None:
+        elif self._before.known(usage) is not None or self._totals.known(usage) is not None:
             return False
         self._totals.add([usage])
         return True
@@ -137,7 +138,7 @@ class Recording:
     def to_json(self, report: Report) -> str:
         """The public fields of `collect --json`."""
         snapshot = self._snapshot()
-        sums = sum_of(self._totals.groups.values())
+        sums = sum_of(self._totals.at(time.time()).groups.values())
         fields: dict[str, Any] = {
             "records": report.records,
             "total_tokens": sums.total,
@@ -174,7 +175,7 @@ class Recording:
 
     def _snapshot(self) -> Snapshot:
         config = msgspec.structs.replace(self._config, per_agent_limits={})
-        return take_snapshot(self._totals, config, self._prices, ledger=str(self._ledger))
+        return take_snapshot(self._totals, config, self._prices, now=time.time(), ledger=str(self._ledger))
 
 
 def _follow(collector: Collector, on_report: Callable[[Report], None]) -> None:

@@ -152,9 +152,6 @@ def _without_effect(values: dict[Keys, Any], origins: dict[Keys, str]) -> Iterat
     for keys, value in values.items():
         if value not in _EFFECTIVE.get(keys, (value,)):
             yield f"{origins[keys]}: {dotted((TABLE, *keys))} = {show(value)} has no effect in this version"
-    cycle = next((keys for keys in values if keys[0] == "cycle"), None)
-    if cycle is not None:
-        yield f"{origins[cycle]}: {TABLE}.cycle has no effect in this version"
 
 
 _PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")

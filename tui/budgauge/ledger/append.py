@@ -5,71 +5,116 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 
-from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
-from budgauge.ledger.reader import kind_of, open_ledger
-from budgauge.ledger.tail import MAX_LINE_BYTES
-from budgauge.records import Record, decode, encode
+from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
+from budgauge.ledger.foreign import check_is_ledger
+from budgauge.ledger.lock import release_lock, take_lock
+from budgauge.ledger.network import check_is_local
+from budgauge.ledger.reader import LedgerReader, kind_of, open_ledger
+from budgauge.records import Record, encode
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
 
-class Transaction:
-    """The ledger while its lock is held: append what was decided."""
+class LedgerWriter:
+    """A ledger that is kept open for writing. Used by one thread at a time; while it is entered, the lock is held.
 
-    def __init__(self, path: Path, fd: int, *, sync: bool) -> None:
-        self.fd = fd
-        self._path = path
-        self._sync = sync
+    Entering makes the file (0600) and its folder if they are missing, and folds in everything
+    that others wrote. Raises LockTimeoutError after `timeout` seconds, LedgerRefusedError if
+    what stands at the path is not ours to write, LedgerWriteError if it cannot be opened.
+    """
 
-    def seal(self) -> None:
-        """End a torn last line, left by a writer that died, so that what it holds is read before anything is decided.
+    def __init__(self, reader: LedgerReader, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+        self.sync = sync
+        self._reader = reader
+        self._path = reader.path
+        self._timeout = timeout
+        self._file: _File | None = None
+        self._written: Written | None = None
 
-        Raises LedgerWriteError.
-        """
-        try:
-            size, torn = self._end()
-            if torn:
-                self._write(b"\n", size)
-        except OSError as error:
-            raise self._failure(error) from error
+    def __enter__(self) -> LedgerWriter:
+        self._written = None
+        with _typed(self._path):
+            file, status = self._open_locked()
+            try:
+                restarts = self._reader.restarts
+                self._reader.refresh(file.fd, status)
+                if not file.is_ledger or restarts != self._reader.restarts:
+                    check_is_ledger(self._path, file.fd)
+                    file.is_ledger = bool(self._reader.offset)
+                if not self._reader.has_read(status.st_size):
+                    # What a torn last line holds is read before anything is decided.
+                    _seal(file.fd)
+                    self._reader.refresh(file.fd)
+            except BaseException:
+                release_lock(file.fd)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            release_lock(self._file.fd)
+        self._reader.keep()
 
     def append(self, record: Record) -> None:
-        """Write one record; when this returns, the line stands in the file (with `sync`, on the disk).
+        """Write one record and fold it in; when this returns, the line stands in the file.
 
         Raises LedgerWriteError if any system call fails; what was written of the record is then
         taken back, unless that fails too.
         """
+        assert self._file is not None
+        fd, line, start = self._file.fd, encode(record), self._reader.offset
         try:
-            size, torn = self._end()
-            self._write((b"\n" if torn else b"") + encode(record), size)
+            end = self._write(fd, line, start)
+            if end == start + len(line):
+                self._reader.add_own(record, line)
+            else:
+                # Someone without the lock wrote in between. Behind a torn line ours is no line of its own.
+                if os.pread(fd, 1, end - len(line) - 1) != b"\n":
+                    end = self._write(fd, b"\n" + line, end)
+                self._reader.refresh(fd)
         except OSError as error:
             raise self._failure(error) from error
+        if self.sync:
+            self._written = Written(self, end - len(line), end)
 
-    def _end(self) -> tuple[int, bool]:
-        """The file's size, and whether its last line has no end."""
-        size = os.fstat(self.fd).st_size
-        return size, size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
+    def written(self) -> Written | None:
+        """What must still be brought to the disk, once: with `sync`, the last record is not acknowledged before."""
+        written, self._written = self._written, None
+        return written
 
-    def _write(self, data: bytes, size: int) -> None:
-        written = os.write(self.fd, data)
+    def _write(self, fd: int, data: bytes, start: int) -> int:
+        """Write at the end; where that is then."""
+        written = os.write(fd, data)
+        if written != len(data):
+            self._take_back(fd, start, start + written)
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
+        return os.lseek(fd, 0, os.SEEK_CUR)
+
+    def _take_back(self, fd: int, start: int, end: int) -> bool:
+        """Cut off what was written last; not if someone without the lock has added to it meanwhile."""
+        with suppress(OSError):
+            if os.fstat(fd).st_size == end:
+                os.ftruncate(fd, start)
+                return True
+        return False
+
+    def take_back(self, start: int, end: int) -> bool:
+        """Take back a record that did not reach the disk, if it is still the last; was it?"""
         try:
-            if written != len(data):
-                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
-            if self._sync:
-                os.fsync(self.fd)
-                if size == 0:
-                    _sync_folder(self._path.parent)
-        except OSError:
-            # Not if someone without the lock has added to it meanwhile.
-            if os.fstat(self.fd).st_size == size + written:
-                os.ftruncate(self.fd, size)
-            raise
+            with self:
+                assert self._file is not None
+                return self._take_back(self._file.fd, start, end)
+        except (LedgerWriteError, LedgerRefusedError, LedgerReadError):
+            return False
 
     def _failure(self, error: OSError) -> LedgerWriteError:
         return LedgerWriteError(
@@ -77,26 +122,86 @@ class Transaction:
             hint="Free some space or mend the disk, then try again; the ledger itself is sound.",
         )
 
+    def _open_locked(self) -> tuple[_File, os.stat_result]:
+        """The file that stands at the path now, locked."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            file = self._file
+            if file is None or file.pid != os.getpid():
+                # A descriptor from before a fork shares its lock with the parent: it would exclude nobody.
+                file = self._file = _File(_open_for_append(self._path, self.sync))
+                check_is_local(self._path, file.fd)
+            take_lock(self._path, file.fd, max(0.0, deadline - time.monotonic()))
+            try:
+                status = os.lstat(self._path)
+                if (status.st_dev, status.st_ino) == file.identity:
+                    return file, status
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                release_lock(file.fd)
+                raise
+            release_lock(file.fd)
+            self._file = None
 
-@contextmanager
-def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[Transaction]:
-    """Hold the ledger's lock. Makes the file (0600) and its folder if they are missing.
 
-    Raises LockTimeoutError after `timeout` seconds, LedgerRefusedError if what stands at the
-    path is not ours to write, LedgerWriteError if it cannot be opened.
-    """
-    deadline = time.monotonic() + timeout
-    with _typed(path):
-        fd = _open_locked(path, deadline, sync)
-    try:
-        with _typed(path):
-            _check_is_ledger(path, fd)
-        yield Transaction(path, fd, sync=sync)
-    finally:
-        # A process forked meanwhile holds the same open file: closing ours would not free the lock.
+class _File:
+    """An open ledger, closed when nobody refers to it any more."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.pid = os.getpid()
+        self.is_ledger = False
+        """Is it known to hold a ledger line?"""
+        weakref.finalize(self, os.close, fd)
+        status = os.fstat(fd)
+        self.identity = (status.st_dev, status.st_ino)
+
+
+class Written:
+    """A record that stands in the file, and is not on the disk yet."""
+
+    def __init__(self, writer: LedgerWriter, start: int, end: int) -> None:
+        assert writer._file is not None
+        self._writer = writer
+        self._file = writer._file
+        self.start = start
+        self.end = end
+
+    def bring_to_disk(self) -> OSError | None:
+        """Return once it is on the disk; why it is not, if that fails. Unlocked: all who wait share a sync."""
+        try:
+            _sync_file(self._file.fd)
+            if self.start == 0:
+                _sync_folder(self._writer._path.parent)
+        except OSError as error:
+            return error
+        return None
+
+    def take_back(self, error: OSError) -> LedgerWriteError:
+        """Take it back if nothing was written after it; the error to raise."""
+        path = self._writer._path
+        if self._writer.take_back(self.start, self.end):
+            return self._writer._failure(error)
+        return LedgerWriteError(
+            f"{path}: the record stands in the ledger, but may not have reached the disk: {error.strerror}",
+            hint="Mend the disk. Trying again with the same id counts the call once.",
+        )
+
+
+def _sync_file(fd: int) -> None:
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync leaves it in the drive's cache
         with suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_UN)
-        os.close(fd)
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def _seal(fd: int) -> None:
+    """End a torn last line, left by a writer that died."""
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        os.write(fd, b"\n")
 
 
 @contextmanager
@@ -108,20 +213,6 @@ def _typed(path: Path) -> Iterator[None]:
         raise LedgerWriteError(
             f"{path}: cannot be used: {error.strerror}", hint="Check the disk; nothing was recorded."
         ) from error
-
-
-def _open_locked(path: Path, deadline: float, sync: bool) -> int:
-    """A descriptor that holds the lock of the file that stands at `path` now."""
-    while True:
-        fd = _open_for_append(path, sync)
-        try:
-            fd = _lock(path, fd, deadline)
-            if _names(path, fd):
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
 
 
 def _open_for_append(path: Path, sync: bool) -> int:
@@ -160,136 +251,3 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(fd)
-
-
-def _names(path: Path, fd: int) -> bool:
-    """Does the path still name the open file?"""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
-
-
-def _lock(path: Path, fd: int, deadline: float) -> int:
-    """Lock the open file, waiting in the kernel's queue, so that waiting is fair and costs nothing."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return fd
-    except BlockingIOError:
-        pass
-    except OSError as error:
-        raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
-    waiter = _Waiter(fd)
-    if waiter.wait(deadline - time.monotonic()):
-        return fd
-    raise LockTimeoutError(
-        f"{path}: {_holder(fd)} has held the ledger's lock for too long",
-        hint="Find it with `fuser` or `lsof` on that file; nothing was recorded.",
-    )
-
-
-def _holder(fd: int) -> str:
-    """Who holds a file's lock, where Linux tells."""
-    status = os.fstat(fd)
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    with suppress(OSError, UnicodeDecodeError):
-        for line in Path("/proc/locks").read_text().splitlines():
-            fields = line.split()
-            if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == place and fields[4].isdigit():
-                return f"process {fields[4]}"
-    return "another process"
-
-
-class _Waiter:
-    """A thread that waits for a lock, because flock itself knows no timeout.
-
-    It waits on a duplicate of the descriptor: the same open file, so its lock is ours. Given
-    up, it drops the lock as soon as it gets it.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self._fd = os.dup(fd)
-        self._mutex = threading.Lock()
-        self._given_up = False
-        self._done = threading.Event()
-        self._failed: OSError | None = None
-        threading.Thread(target=self._run, name="budgauge-lock", daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for the lock; False if it did not come in time."""
-        got = self._done.wait(max(0.0, seconds))
-        with self._mutex:
-            if not got and not self._done.is_set():
-                self._given_up = True
-                return False
-        if self._failed is not None:
-            raise self._failed
-        return True
-
-    def _run(self) -> None:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except OSError as error:
-            self._failed = error
-        with self._mutex:
-            if self._given_up:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
-            self._done.set()
-        os.close(self._fd)
-
-
-def _check_is_ledger(path: Path, fd: int) -> None:
-    """LedgerRefusedError if the file holds something, but no readable ledger line in its first 64 KiB.
-
-    Blank lines and NULs before that are nothing. Nor are lines foreign that begin like our own
-    and break off: a writer died in the very first one. Both are written after; the torn line is
-    sealed first.
-    """
-    head = _head(fd)
-    if not head or _readable(head) or all(map(_is_torn, filter(None, _lines(head)))):
-        return
-    raise LedgerRefusedError(
-        f"{path}: holds no ledger line in its first 64 KiB; budgauge does not write into files of another kind",
-        hint="Name another ledger, or move this file away.",
-    )
-
-
-_BLANK = b" \t\r\n\0"
-
-
-def _head(fd: int) -> bytes:
-    """The file's first 64 KiB from the first byte on that is not blank; nothing if there is none."""
-    block = os.pread(fd, MAX_LINE_BYTES, 0)
-    end, held = len(block), block.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
-    while block and not held:
-        block = os.pread(fd, MAX_LINE_BYTES, end)
-        end, held = end + len(block), block.lstrip(_BLANK)
-    return held if len(held) == len(block) else os.pread(fd, MAX_LINE_BYTES, end - len(held))
-
-
-def _lines(head: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(head):
-        end = head.find(b"\n", start)
-        end = len(head) if end < 0 else end
-        yield head[start:end].strip(_BLANK)
-        start = end + 1
-
-
-def _readable(head: bytes) -> bool:
-    # Line by line, and no further than the first that is readable: this is asked at every record.
-    return any(decode(line + b"\n").records for line in _lines(head))
-
-
-_OWN_STARTS = (
-    b'{"agent_id":',
-    *(b'{"type":"%s"' % kind for kind in (b"settle", b"reset", b"undo_reset", b"reserve", b"release")),
-)
-_LEAST_START = len(b'{"type":')
-
-
-def _is_torn(line: bytes) -> bool:
-    """Does it begin as our own lines do, and break off?"""
-    if len(line) < _LEAST_START or line.endswith(b"}"):
-        return False
-    return any(line[: len(start)] == start[: len(line)] for start in _OWN_STARTS)

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
+
+from budgauge.config import Cycle
+from budgauge.cycle import Calendar
 from budgauge.errors import LedgerReadError
-from budgauge.ledger.tail import Tail
-from budgauge.records import Fault
-from budgauge.totals import BucketOf, Totals
+from budgauge.ledger.checkpoint import DUE_BYTES, Checkpoint, CheckpointStore, DamagedIdsError
+from budgauge.ledger.tail import MAX_LINE_BYTES, Tail
+from budgauge.records import Fault, Record, Release, Reserve, Settle, Usage, decode
+from budgauge.totals import PricingOf, Totals, uncut, unpriced
 
 KEPT_FAULTS = 100
 """How many of the first lines set aside are kept in memory; all are counted."""
+_USUAL_LINE_BYTES = 1024
+_Answer = TypeVar("_Answer")
 
 
 class LedgerReader:
     """The ledger at a path, folded. Used by one thread at a time."""
 
-    def __init__(self, path: Path, bucket_of: BucketOf = lambda _model: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        pricing_of: PricingOf = unpriced,
+        *,
+        cycle: Cycle | None = None,
+        checkpoints: Path | None = None,
+    ) -> None:
+        """`checkpoints` is the folder where the fold of a long ledger is kept; None keeps none."""
         self.path = path
-        self.totals = Totals(bucket_of)
         self.faults: list[Fault] = []
         """The first lines set aside."""
         self.fault_count = 0
@@ -28,17 +45,27 @@ class LedgerReader:
         """Was there a file at the last refresh?"""
         self.restarts = 0
         """How often the file turned out to be another than before and was read afresh."""
-        self._bucket_of = bucket_of
+        self._pricing_of = pricing_of
+        self._cycle_of = Calendar(cycle).span if cycle else uncut
+        self._store = CheckpointStore(checkpoints, path, _name(cycle)) if checkpoints else None
+        self._kept_offset = 0
+        self._fd = -1
         self._tail = Tail()
+        self._forget()
 
-    def refresh(self, fd: int | None = None) -> bool:
-        """Read what is new, of `fd` if given, else of the path; was there anything?
+    @property
+    def offset(self) -> int:
+        """How many bytes of the file are folded."""
+        return self._tail.offset
+
+    def refresh(self, fd: int | None = None, status: os.stat_result | None = None) -> bool:
+        """Read what is new, of `fd` (which has this `status`) if given, else of the path; was there anything?
 
         A missing file is an empty ledger. Raises LedgerReadError where something stands in
         its place that cannot be read.
         """
         if fd is not None:
-            return self._read(fd)
+            return self._read(fd, status)
         try:
             opened = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -48,43 +75,144 @@ class LedgerReader:
                 self._tail = Tail()
             return gone
         try:
-            return self._read(opened)
+            changed = self._read(opened, None)
         finally:
             os.close(opened)
+        self.keep()
+        return changed
 
     def refold(self) -> None:
-        """Forget the fold and read the file from its start, for instance with other price buckets."""
+        """Forget the fold and make it again, for instance because prices tell calls apart by other tiers."""
         self._tail = Tail()
         self._forget()
         self.refresh()
 
-    def _read(self, fd: int) -> bool:
+    def add_own(self, record: Record, line: bytes) -> None:
+        """Fold in a line that stands right behind what was read."""
+        place = self._tail.offset
+        self._tail.skip(line)
+        self.totals.add([record], lambda: [place])
+
+    def has_read(self, size: int) -> bool:
+        """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
+        return self._tail.has_read(size)
+
+    def known(self, usage: Usage) -> bool | None:
+        """As Totals.known."""
+        return self._asked(lambda: self.totals.known(usage))
+
+    def known_hold(self, reserve: Reserve) -> bool | None:
+        """As Totals.known_hold."""
+        return self._asked(lambda: self.totals.known_hold(reserve))
+
+    def ending(self, reserve_id: str) -> Settle | Release | None:
+        """As Totals.ending."""
+        return self._asked(lambda: self.totals.ending(reserve_id))
+
+    def keep(self) -> None:
+        """Keep the fold as a checkpoint if much was read since the last one."""
+        if self._store is None or self._tail.offset - self._kept_offset < DUE_BYTES:
+            return
+        self._kept_offset = self._tail.offset
+        if not self._store.is_fresh():
+            shapes = {model: self._shape(model) for model in self.totals.models()}
+            with suppress(DamagedIdsError):
+                self._store.write(self._tail.mark, self.totals, shapes, self.faults, self.fault_count)
+
+    def _asked(self, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except DamagedIdsError:
+            self._store = None
+            self.refold()
+            return question()
+
+    def _read(self, fd: int, status: os.stat_result | None) -> bool:
         changed = not self.exists
         self.exists = True
+        self._fd = fd
         try:
-            if not self._tail.resumes(fd):
+            if self._tail.is_new:
+                self._restore(fd)
+            if not self._tail.resumes(fd, status):
                 self._start_afresh()
                 changed = True
-            for batch in self._tail.read(fd):
-                self.totals.add(batch.records)
-                self.fault_count += len(batch.faults)
-                self.faults += batch.faults[: KEPT_FAULTS - len(self.faults)]
-                changed = True
+            return self._fold(fd) or changed
         except OSError as error:
             raise LedgerReadError(
                 f"{self.path}: cannot be read: {error.strerror}",
                 hint="Check the disk and the file's permissions; budgauge tries again every second.",
             ) from error
+        except DamagedIdsError:
+            # It was not known to be damaged before it was needed.
+            self._store = None
+            self._tail = Tail()
+            self._forget()
+            self._tail.resumes(fd)
+            return self._fold(fd) or True
+        finally:
+            self._fd = -1
+
+    def _fold(self, fd: int) -> bool:
+        changed = False
+        for batch in self._tail.read(fd):
+            self.totals.add(batch.records, batch.offsets)
+            self.fault_count += len(batch.faults)
+            self.faults += batch.faults[: KEPT_FAULTS - len(self.faults)]
+            changed = True
         return changed
+
+    def _restore(self, fd: int) -> None:
+        """Go on from the last checkpoint, if it is of this very file."""
+        status = os.fstat(fd)
+        if self._store is None or status.st_size < DUE_BYTES:
+            return
+
+        def fits(checkpoint: Checkpoint) -> bool:
+            return (
+                checkpoint.mark.inode == status.st_ino
+                and all(self._shape(model) == shape for model, shape in checkpoint.shapes.items())
+                and Tail.at(checkpoint.mark, status).resumes(fd, status)
+            )
+
+        checkpoint = self._store.restore(self.totals, fits)
+        if checkpoint is None:
+            self._forget()
+            return
+        self._tail = Tail.at(checkpoint.mark, status)
+        self._kept_offset = self._tail.offset
+        self.faults, self.fault_count = checkpoint.faults, checkpoint.fault_count
+
+    def _shape(self, model: str) -> str:
+        pricing = self._pricing_of(model)
+        return pricing.shape if pricing else ""
+
+    def _recall(self, place: int) -> Record | None:
+        """The record whose line begins at an offset."""
+        fd = self._fd if self._fd >= 0 else open_ledger(self.path, os.O_RDONLY)
+        try:
+            line = os.pread(fd, _USUAL_LINE_BYTES, place)
+            if b"\n" not in line:
+                line = os.pread(fd, MAX_LINE_BYTES + 1, place)
+        finally:
+            if fd != self._fd:
+                os.close(fd)
+        records = decode(line[: line.find(b"\n") + 1]).records
+        return records[0] if records else None
 
     def _start_afresh(self) -> None:
         self.restarts += 1
         self._forget()
 
     def _forget(self) -> None:
-        self.totals = Totals(self._bucket_of)
-        self.faults.clear()
-        self.fault_count = 0
+        self.totals = Totals(self._pricing_of, self._cycle_of, self._recall)
+        self.faults = []
+        self.fault_count = self._kept_offset = 0
+
+
+def _name(cycle: Cycle | None) -> str:
+    """A cycle setting as a text that tells it from others."""
+    return repr(msgspec.structs.astuple(cycle)) if cycle else ""
 
 
 def open_ledger(path: Path, flags: int) -> int:

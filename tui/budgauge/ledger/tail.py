@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from budgauge.records import Batch, Fault, decode
+import msgspec
+
+from budgauge.records import Batch, Fault, decode, join
 
 BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 16
 """A longer line is no record; it is skipped in bounded memory."""
 _HEAD_BYTES = 256
 _BEFORE_BYTES = 64
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Where a file was read to, and what is to be found there if it is still that file."""
+
+    inode: int
+    offset: int
+    head: bytes
+    before: bytes
+    overlong_from: int | None
 
 
 class Tail:
@@ -29,21 +41,51 @@ class Tail:
         self._before = b""
         self._overlong_from: int | None = None
 
-    def resumes(self, fd: int) -> bool:
+    @classmethod
+    def at(cls, mark: Mark, status: os.stat_result) -> Tail:
+        """One that goes on from where another stood, in the open file that has this status."""
+        tail = cls()
+        tail.offset, tail._head, tail._before, tail._overlong_from = msgspec.structs.astuple(mark)[1:]
+        tail._identity = (status.st_dev, mark.inode)
+        return tail
+
+    @property
+    def is_new(self) -> bool:
+        """Has nothing been read yet?"""
+        return self._identity is None
+
+    @property
+    def mark(self) -> Mark:
+        """Where it stands, to go on from there later."""
+        inode = self._identity[1] if self._identity else 0
+        return Mark(inode, self.offset, self._head, self._before, self._overlong_from)
+
+    def resumes(self, fd: int, status: os.stat_result | None = None) -> bool:
         """Is the open file the one read so far? If not, the tail starts again at its first byte."""
-        status = os.fstat(fd)
+        status = status or os.fstat(fd)
         identity = (status.st_dev, status.st_ino)
         known = self._identity
         same = (
             identity == known
             and status.st_size >= self.offset
-            and os.pread(fd, len(self._head), 0) == self._head
             and os.pread(fd, len(self._before), self.offset - len(self._before)) == self._before
+            and os.pread(fd, len(self._head), 0) == self._head
         )
         if not same:
             self.__init__()  # type: ignore[misc]  # a new start is exactly a new tail
             self._identity = identity
         return same or known is None
+
+    def has_read(self, size: int) -> bool:
+        """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
+        return self.offset == size and self._overlong_from is None
+
+    def skip(self, data: bytes) -> None:
+        """Whole lines that stand right behind what was read are known already."""
+        if len(self._head) < _HEAD_BYTES:
+            self._head = (self._head + data)[:_HEAD_BYTES]
+        self.offset += len(data)
+        self._before = (data if len(data) >= _BEFORE_BYTES else self._before + data)[-_BEFORE_BYTES:]
 
     def read(self, fd: int) -> Iterator[Batch]:
         """Batches of what whole lines are new. An unterminated last line waits for its end."""
@@ -67,9 +109,7 @@ class Tail:
             cut = data.index(b"\n") + 1
             fault = Fault(self._overlong_from, start + cut - self._overlong_from, _OVERLONG)
             self._overlong_from = None
-            batch = _decode(data[cut:], start + cut)
-            batch.faults.insert(0, fault)
-            return batch
+            return join([Batch([], [fault]), _decode(data[cut:], start + cut)])
         return _decode(data, start)
 
     def _mark(self, fd: int) -> None:
@@ -94,14 +134,9 @@ def _decode(data: bytes, offset: int) -> Batch:
 
 
 def _decode_around_overlong(data: bytes, offset: int) -> Batch:
-    whole = Batch(records=[], faults=[])
+    parts = []
     for line in (part + b"\n" for part in data.split(b"\n")[:-1]):
-        if len(line) > MAX_LINE_BYTES + 1:
-            whole.faults.append(Fault(offset, len(line), _OVERLONG))
-        else:
-            batch = decode(line, offset)
-            whole.records += batch.records
-            whole.faults += batch.faults
-            whole.blank += batch.blank
+        overlong = len(line) > MAX_LINE_BYTES + 1
+        parts.append(Batch([], [Fault(offset, len(line), _OVERLONG)]) if overlong else decode(line, offset))
         offset += len(line)
-    return whole
+    return join(parts)

@@ -1,0 +1,97 @@
+"""Which ids the latest records carried: fixed memory, exact, and quick to keep and to load."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+
+_MASK = (1 << 17) - 1
+
+
+class KnownIds:
+    """A hash table in four flat arrays: the latest ids by their hashes, and the place of the record that has each.
+
+    Only the place is kept; whether a record there really has the id is for the asker to see. An
+    id is forgotten when `size` later ones have come: its slot is taken, and every chain ends
+    where its numbers become too old.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._count = 0
+        self._source: Callable[[], bytes] | None = None
+        self._heads = array("I")
+        """bucket → number of the latest id in it; numbers start at 1."""
+        self._before = array("I")
+        """slot → number of the id before it in the same bucket."""
+        self._hashes = array("I")
+        self._places = array("Q")
+
+    def places(self, digest: int) -> Iterator[int]:
+        """Where ids with this 32-bit hash stand, the latest first."""
+        if self._source is not None:
+            self._need()
+        number = self._heads[digest & _MASK] if self._count else 0
+        oldest = max(0, self._count - self._size)
+        while number > oldest:
+            slot = number % self._size
+            if self._hashes[slot] == digest:
+                yield self._places[slot]
+            number = self._before[slot]
+
+    def add(self, digest: int, place: int) -> None:
+        """Note an id by its 32-bit hash."""
+        if self._source is not None:
+            self._need()
+        if not self._count:
+            self._allocate()
+        self._count += 1
+        slot, bucket = self._count % self._size, digest & _MASK
+        self._before[slot] = self._heads[bucket]
+        self._heads[bucket] = self._count
+        self._hashes[slot] = digest
+        self._places[slot] = place
+
+    def _allocate(self) -> None:
+        self._heads = array("I", bytes(4 * (_MASK + 1)))
+        self._before, self._hashes = (array("I", bytes(4 * self._size)) for _ in range(2))
+        self._places = array("Q", bytes(8 * self._size))
+
+    @property
+    def count(self) -> int:
+        """How many ids were ever added."""
+        return self._count
+
+    def dump(self) -> bytes:
+        """Everything, for `load_later` on a machine of the same kind; empty if there is nothing."""
+        self._need()
+        return b"".join(part.tobytes() for part in self._arrays()) if self._count else b""
+
+    def load_later(self, count: int, source: Callable[[], bytes]) -> None:
+        """Take over what `dump` gave when `count` ids had been added; `source` is asked when it is first needed.
+
+        Whoever needs it then gets what `source` raises.
+        """
+        self._count = count
+        self._source = source if count else None
+
+    def _need(self) -> None:
+        if self._source is None:
+            return
+        data = self._source()
+        self._source = None
+        self._allocate()
+        start = 0
+        for part in self._arrays():
+            end = start + len(part) * part.itemsize
+            del part[:]
+            part.frombytes(data[start:end])
+            start = end
+
+    def _arrays(self) -> tuple[array[int], ...]:
+        return self._heads, self._before, self._hashes, self._places
+
+
+def dump_bytes(size: int) -> int:
+    """How long a dump is that is not empty."""
+    return 4 * (_MASK + 1) + 16 * size

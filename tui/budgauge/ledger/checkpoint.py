@@ -1,0 +1,197 @@
+"""The fold at an offset, kept in the cache folder: so that a long ledger is not read from its start again.
+
+What is kept can be rebuilt from the ledger at any time: if it is missing, damaged or made for
+another file, another cycle or other price tiers, it is not used, and reading only takes longer.
+Ids take most of the room and are seldom needed, so they lie in a file of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from budgauge.cache import read_cache, verified, write_cache
+from budgauge.known import dump_bytes
+from budgauge.ledger.tail import Mark
+from budgauge.records import Fault, Reserve
+from budgauge.totals import KNOWN_IDS, Bucket, Counters, Groups, PastReset, Sums, Totals
+
+VERSION = 1
+"""Of what a checkpoint means. Others are not used."""
+DUE_BYTES = 1 << 20
+"""So much of the ledger is read anew at most; a shorter ledger needs no checkpoint."""
+PAUSE_SECONDS = 2.0
+"""Between two checkpoints of one ledger, whoever makes them."""
+_TAG_BYTES = 16
+_CHECKSUM_BYTES = 9
+
+_Rows = list[tuple[str, str, Bucket, Sums]]
+
+
+class _Reset(msgspec.Struct):
+    id: str
+    agent_id: str | None
+    timestamp: float
+    groups: list[tuple[float, _Rows]]
+
+
+class Checkpoint(msgspec.Struct, kw_only=True):
+    """A fold, and what it was made of."""
+
+    version: int = VERSION
+    tag: bytes
+    """Common to it and the file with its ids."""
+    mark: Mark
+    cycle: str
+    shapes: dict[str, str]
+    """model → how its calls are told apart by price; empty where they are not."""
+    faults: list[Fault]
+    fault_count: int
+    cycles: list[tuple[float, _Rows]]
+    minutes: list[tuple[int, int, int]]
+    resets: list[_Reset]
+    holds: list[Reserve]
+    flagged: dict[str, int]
+    set_aside: dict[str, int]
+    ids: int
+    hold_ids: int
+
+    def restore(self, totals: Totals, ids: IdFile | None, hold_ids: IdFile | None) -> None:
+        """Bring fresh totals to where these stood. Raises DamagedIdsError if the ids are not its own."""
+        for known, count, file in ((totals.ids, self.ids, ids), (totals.hold_ids, self.hold_ids, hold_ids)):
+            if not count:
+                continue
+            if file is None or file.tag != self.tag:
+                raise DamagedIdsError
+            known.load_later(count, file.read)
+        for begin, rows in self.cycles:
+            totals.cycles[begin] = counters = Counters()
+            counters.bring_back(_groups(rows))
+        totals.minutes = {minute: (total, cached) for minute, total, cached in self.minutes}
+        for past in self.resets:
+            groups = {begin: _groups(rows) for begin, rows in past.groups}
+            totals.resets.append(PastReset(past.id, past.agent_id, past.timestamp, groups))
+            totals.reset_ids.add(past.id)
+        totals.holds = {hold.id: hold for hold in self.holds}
+        totals.flagged, totals.set_aside = self.flagged, self.set_aside
+
+    def knows_more(self, shapes: dict[str, str]) -> bool:
+        """Were calls told apart by price that are not in another fold?"""
+        return any(shape and not shapes.get(model) for model, shape in self.shapes.items())
+
+
+class DamagedIdsError(Exception):
+    """The ids of a checkpoint cannot be read: the ledger must be read from its start."""
+
+
+class IdFile:
+    """Ids of a checkpoint, held open: it stays what it was when another takes its place."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._fd)
+        self.tag = os.pread(self._fd, _TAG_BYTES, _CHECKSUM_BYTES)
+
+    def read(self) -> bytes:
+        """What KnownIds.dump gave. Raises DamagedIdsError."""
+        size = _CHECKSUM_BYTES + _TAG_BYTES + dump_bytes(KNOWN_IDS)
+        try:
+            content = verified(os.pread(self._fd, size, 0))
+        except OSError:
+            content = None
+        if content is None or len(content) != size - _CHECKSUM_BYTES:
+            raise DamagedIdsError
+        return content[_TAG_BYTES:]
+
+
+def _rows(groups: Groups) -> _Rows:
+    return [(agent_id, model, bucket, sums) for (agent_id, model, bucket), sums in groups.items()]
+
+
+def _groups(rows: _Rows) -> Groups:
+    return {(agent_id, model, bucket): sums for agent_id, model, bucket, sums in rows}
+
+
+_decoder = msgspec.msgpack.Decoder(Checkpoint)
+
+
+class CheckpointStore:
+    """Where the checkpoints of one ledger and cycle setting are kept."""
+
+    def __init__(self, folder: Path, ledger: Path, cycle: str) -> None:
+        place = hashlib.sha256(f"{os.path.abspath(ledger)}\n{cycle}".encode(errors="surrogatepass")).hexdigest()[:24]
+        self.path = folder / f"ledger-{place}.fold"
+        self._id_paths = self.path.with_suffix(".ids"), self.path.with_suffix(".holds")
+        self._cycle = cycle
+
+    def read(self) -> Checkpoint | None:
+        """The latest checkpoint; None if there is none that can be used."""
+        content = read_cache(self.path)
+        try:
+            checkpoint = None if content is None else _decoder.decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        fits = checkpoint and checkpoint.version == VERSION and checkpoint.cycle == self._cycle
+        return checkpoint if fits else None
+
+    def restore(self, totals: Totals, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
+        """Bring fresh totals to the latest checkpoint if it `fits`; None if there is none to go on from."""
+        checkpoint = self.read()
+        if checkpoint is None or not fits(checkpoint):
+            return None
+        try:
+            checkpoint.restore(totals, *(_opened(path) for path in self._id_paths))
+        except DamagedIdsError:
+            return None
+        return checkpoint
+
+    def is_fresh(self) -> bool:
+        """Has somebody just made one?"""
+        with suppress(OSError):
+            return abs(time.time() - os.stat(self.path).st_mtime) < PAUSE_SECONDS
+        return False
+
+    def write(self, mark: Mark, totals: Totals, shapes: dict[str, str], faults: list[Fault], fault_count: int) -> bool:
+        """Keep a fold; False if it cannot be written, or would replace one that knows more of prices."""
+        before = self.read()
+        if before is not None and before.mark.inode == mark.inode and before.knows_more(shapes):
+            return False
+        tag = os.urandom(_TAG_BYTES)
+        checkpoint = Checkpoint(
+            tag=tag,
+            mark=mark,
+            cycle=self._cycle,
+            shapes=shapes,
+            faults=faults,
+            fault_count=fault_count,
+            cycles=[(begin, _rows(counters.groups)) for begin, counters in totals.cycles.items()],
+            minutes=[(minute, *spent) for minute, spent in totals.minutes.items()],
+            resets=[
+                _Reset(r.id, r.agent_id, r.timestamp, [(begin, _rows(groups)) for begin, groups in r.groups.items()])
+                for r in totals.resets
+            ],
+            holds=list(totals.holds.values()),
+            flagged=totals.flagged,
+            set_aside=totals.set_aside,
+            ids=totals.ids.count,
+            hold_ids=totals.hold_ids.count,
+        )
+        for path, known in zip(self._id_paths, (totals.ids, totals.hold_ids), strict=True):
+            if known.count and not write_cache(path, tag + known.dump()):
+                return False
+        return write_cache(self.path, msgspec.msgpack.encode(checkpoint))
+
+
+def _opened(path: Path) -> IdFile | None:
+    try:
+        return IdFile(path)
+    except OSError:
+        return None
