@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Context, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Literal
 
 from budgauge.config import BudgetConfig
@@ -25,7 +25,7 @@ class Spending:
         self._counters = totals.at(now)
         self.reserved: dict[str, int] = {}
         """Tokens held, by agent."""
-        for hold in totals.holds.values():
+        for hold in totals.holds.values() if totals.holds else ():
             if hold.expires > now:
                 self.reserved[hold.agent_id] = self.reserved.get(hold.agent_id, 0) + hold.tokens
 
@@ -92,11 +92,12 @@ def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: 
     In this order: the agent's own limit, each family's above it, the total. Exactly at a
     limit is admitted.
     """
+    limits = config.per_agent_limits
     limit = own_limit(config, agent_id)
     if limit is not None and (current := spending.taken_by_agent(agent_id)) + requested > limit:
         return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
-    for family in families_of(agent_id):
-        limit = config.per_agent_limits.get(family)
+    for family in families_of(agent_id) if limits else ():
+        limit = limits.get(family)
         if limit is not None and (current := spending.taken_by_family(family)) + requested > limit:
             return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
     if config.total_budget and (current := spending.taken_by_all()) + requested > config.total_budget:
@@ -127,7 +128,15 @@ def _reached(used: int, limit: int, threshold: float) -> bool:
 
 def warning_due(config: BudgetConfig, used: int) -> bool:
     """Does usage stand at or over the warning threshold of the total?"""
-    return bool(config.total_budget) and _reached(used, config.total_budget, config.warning_threshold)
+    return bool(config.total_budget) and used >= warning_at(config)
+
+
+def warning_at(config: BudgetConfig) -> float:
+    """The least number of used tokens that reaches the warning threshold of the total; infinite without a total."""
+    if not config.total_budget:
+        return float("inf")
+    product = _EXACT.multiply(config.total_budget, Decimal(str(config.warning_threshold)))
+    return int(_EXACT.divide(product, 100).to_integral_value(ROUND_CEILING))
 
 
 def warning_message(config: BudgetConfig, used: int) -> str:

@@ -306,6 +306,8 @@ def check_name(field: str, value: object) -> str:
     Control characters are refused here though a foreign line that has them counts: what
     we write ourselves must be safe in every reader's terminal.
     """
+    if type(value) is str and 0 < len(value) <= MAX_NAME_BYTES // 4 and value.isprintable():
+        return value
     if not isinstance(value, str) or not value:
         raise RecordError(f"{field} must be a text of 1 to {MAX_NAME_BYTES} bytes, not {value!r}")
     try:
@@ -321,6 +323,8 @@ def check_name(field: str, value: object) -> str:
 
 def check_count(field: str, value: object) -> int:
     """`value` if it is a count of tokens from 0 to 2^53-1, else RecordError."""
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise RecordError(f"{field} must be an integer from 0 to {MAX_COUNT}, not {value!r}")
     return value
@@ -386,11 +390,14 @@ def make_usage(
     check_count("prompt_tokens", prompt_tokens)
     check_count("completion_tokens", completion_tokens)
     total = check_count("prompt_tokens + completion_tokens", prompt_tokens + completion_tokens)
-    _check_parts(prompt_tokens, cached_tokens=cached_tokens, cache_write_tokens=cache_write_tokens)
-    _check_parts(cache_write_tokens, cache_write_1h_tokens=cache_write_1h_tokens)
-    _check_parts(completion_tokens, reasoning_tokens=reasoning_tokens)
-    for name, text in (("id", id), ("session", session), ("project", project), ("source", source)):
-        check_text(name, text)
+    if (cached_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens) != (0, 0, 0, 0):
+        _check_parts(prompt_tokens, cached_tokens=cached_tokens, cache_write_tokens=cache_write_tokens)
+        _check_parts(cache_write_tokens, cache_write_1h_tokens=cache_write_1h_tokens)
+        _check_parts(completion_tokens, reasoning_tokens=reasoning_tokens)
+    check_text("id", id)
+    check_text("session", session)
+    check_text("project", project)
+    check_text("source", source)
     return Usage(
         agent_id,
         model,

@@ -72,20 +72,57 @@ def uncut(_timestamp: float) -> tuple[float, float]:
     return 0.0, FOREVER
 
 
-class Sums(msgspec.Struct):
-    """Sums of calls; all but `calls` and `last_used` are tokens."""
+class Sums:
+    """Sums of calls; all but `calls` and `last_used` (unix seconds of the latest call) are tokens."""
 
-    calls: int = 0
-    prompt: int = 0
-    completion: int = 0
-    total: int = 0
-    cached: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    last_used: float = 0.0
-    """Unix seconds of the latest call."""
+    __slots__ = FIELDS = (
+        "calls",
+        "prompt",
+        "completion",
+        "total",
+        "cached",
+        "cache_write",
+        "cache_write_1h",
+        "last_used",
+    )
 
-    def add(self, other: Sums | _Cell) -> None:
+    def __init__(
+        self,
+        calls: int = 0,
+        prompt: int = 0,
+        completion: int = 0,
+        total: int = 0,
+        cached: int = 0,
+        cache_write: int = 0,
+        cache_write_1h: int = 0,
+        last_used: float = 0.0,
+    ) -> None:
+        self.calls = calls
+        self.prompt = prompt
+        self.completion = completion
+        self.total = total
+        self.cached = cached
+        self.cache_write = cache_write
+        self.cache_write_1h = cache_write_1h
+        self.last_used = last_used
+
+    @property
+    def values(self) -> tuple[int, int, int, int, int, int, int, float]:
+        """All of them, in the order in which they are given to make one."""
+        return (
+            *(self.calls, self.prompt, self.completion, self.total),
+            *(self.cached, self.cache_write, self.cache_write_1h, self.last_used),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sums) and self.values == other.values
+
+    __hash__ = None  # type: ignore[assignment]  # they change
+
+    def __repr__(self) -> str:
+        return f"Sums{self.values}"
+
+    def add(self, other: Sums) -> None:
         """Add what another counted."""
         self.calls += other.calls
         self.prompt += other.prompt
@@ -94,8 +131,7 @@ class Sums(msgspec.Struct):
         self.cached += other.cached
         self.cache_write += other.cache_write
         self.cache_write_1h += other.cache_write_1h
-        if other.last_used > self.last_used:
-            self.last_used = other.last_used
+        self.last_used = max(self.last_used, other.last_used)
 
 
 def sum_of(parts: Iterable[Sums]) -> Sums:
@@ -161,45 +197,37 @@ class PastReset(msgspec.Struct, frozen=True):
 
 
 class _Cell:
-    """Where calls of one agent and model are added up while a batch is folded: quicker than adding to Sums."""
+    """The sums to which the next call of an agent and a model is added, if it is like the one before it."""
 
-    __slots__ = (
-        *("counters", "key", "bounded", "begin", "end", "above", "upto"),
-        *("calls", "prompt", "completion", "excess", "cached", "cache_write", "cache_write_1h", "last_used"),
-    )
+    __slots__ = ("above", "agent_id", "begin", "booked", "bounded", "counters", "end", "is_touched", "sums", "upto")
 
     def __init__(self, counters: Counters, key: GroupKey, extent: Extent, cycle: tuple[float, float]) -> None:
+        sums = counters.groups.get(key)
+        if sums is None:
+            sums = counters.groups[key] = Sums()
+        self.sums = sums
+        self.booked = (sums.total, sums.cached)
+        """How much of it the counters know."""
+        self.is_touched = False
         self.counters = counters
-        self.key = key
+        self.agent_id = key[0]
         self.begin = max(extent.begin, cycle[0])
         self.end = min(extent.end, cycle[1])
         self.above = extent.above
         self.upto = extent.upto
         self.bounded = (self.begin, self.end, self.above, self.upto) != (0, FOREVER, -1, FOREVER)
-        self.clear()
-
-    @property
-    def total(self) -> int:
-        """Tokens in total: an excess is what records state beyond the sum of their parts."""
-        return self.prompt + self.completion + self.excess
 
     def holds(self, prompt: int, timestamp: float) -> bool:
         """Does a call of this agent and model belong here?"""
         return self.begin <= timestamp < self.end and self.above < prompt <= self.upto
 
-    def clear(self) -> None:
-        self.calls = self.prompt = self.completion = self.excess = 0
-        self.cached = self.cache_write = self.cache_write_1h = 0
-        self.last_used = 0.0
-
     def book(self) -> None:
-        """Hand over to the counters what was added up."""
-        sums = self.counters.groups.get(self.key)
-        if sums is None:
-            sums = self.counters.groups[self.key] = Sums()
-        sums.add(self)
-        self.counters.spend(self.key[0], self.total, self.cached)
-        self.clear()
+        """Let the counters know what was added."""
+        total, cached = self.booked
+        sums = self.sums
+        self.counters.spend(self.agent_id, sums.total - total, sums.cached - cached)
+        self.booked = (sums.total, sums.cached)
+        self.is_touched = False
 
 
 class Totals:
@@ -272,6 +300,8 @@ class Totals:
 
     def add(self, records: Sequence[Record], places: Callable[[], Sequence[int]] | None = None) -> None:
         """Fold more records in. `places` tells where each stands; it is asked only where ids matter."""
+        if not records:
+            return
         calls_alone = set(map(type, records)) == {Usage}
         if calls_alone and [record.id for record in records].count(None) == len(records):  # type: ignore[union-attr]  # all are Usage
             self._add_calls(records)  # type: ignore[arg-type]  # as above
@@ -287,6 +317,13 @@ class Totals:
             run = []
             self._control(record, place)
         self._add_calls(run)
+
+    def add_one(self, record: Record, place: int) -> None:
+        """Fold one record in, which stands at `place`."""
+        if type(record) is Usage and record.id is None:
+            self._add_calls((record,))
+        else:
+            self.add([record], lambda: [place])
 
     def known(self, usage: Usage) -> bool | None:
         """Is this record's id known? True with the same content, False with other, None if it is new."""
@@ -345,25 +382,29 @@ class Totals:
             prompt, completion, timestamp = usage.prompt_tokens, usage.completion_tokens, usage.timestamp
             if cell is None or (cell.bounded and not cell.holds(prompt, timestamp)):
                 cell = self._cell(usage)
-            if not cell.calls:
+            if not cell.is_touched:
+                cell.is_touched = True
                 touched.append(cell)
-            cell.calls += 1
-            cell.prompt += prompt
-            cell.completion += completion
-            if usage.total_tokens != (total := prompt + completion):
+            sums = cell.sums
+            sums.calls += 1
+            sums.prompt += prompt
+            sums.completion += completion
+            if (total := usage.total_tokens) != prompt + completion:
                 self._flag("total_mismatch")
-                cell.excess += max(0, usage.total_tokens - total)
-                total = max(total, usage.total_tokens)
-            if timestamp > cell.last_used:
-                cell.last_used = timestamp
+                total = max(total, prompt + completion)
+            sums.total += total
+            if timestamp > sums.last_used:
+                sums.last_used = timestamp
             if not minute <= timestamp < minute_end:
-                self._tick(minute, minute_total, minute_cached)
+                if minute_total:
+                    self._tick(minute, minute_total, minute_cached)
                 minute = timestamp - timestamp % 60
                 minute_end, minute_total, minute_cached = minute + 60, 0, 0
             minute_total += total
             if usage.cached_tokens or usage.cache_write_tokens or usage.cache_write_1h_tokens or usage.reasoning_tokens:
-                minute_cached += self._add_parts(cell, usage)
-        self._tick(minute, minute_total, minute_cached)
+                minute_cached += self._add_parts(sums, usage)
+        if minute_total:
+            self._tick(minute, minute_total, minute_cached)
         for cell in touched:
             cell.book()
 
@@ -379,7 +420,7 @@ class Totals:
         self._cells[usage.agent_id, usage.model] = cell
         return cell
 
-    def _add_parts(self, cell: _Cell, usage: Usage) -> int:
+    def _add_parts(self, sums: Sums, usage: Usage) -> int:
         """Add a call's parts, none larger than what it is part of; the cached one."""
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
         write = min(usage.cache_write_tokens or 0, usage.prompt_tokens - cached)
@@ -387,14 +428,12 @@ class Totals:
         given = (usage.cached_tokens or 0, usage.cache_write_tokens or 0, usage.cache_write_1h_tokens or 0)
         if given != (cached, write, write_1h) or (usage.reasoning_tokens or 0) > usage.completion_tokens:
             self._flag("parts_clipped")
-        cell.cached += cached
-        cell.cache_write += write
-        cell.cache_write_1h += write_1h
+        sums.cached += cached
+        sums.cache_write += write
+        sums.cache_write_1h += write_1h
         return cached
 
     def _tick(self, second: float, total: int, cached: int) -> None:
-        if not total:
-            return
         minute = int(second) // 60
         before, before_cached = self.minutes.get(minute, (0, 0))
         self.minutes[minute] = (before + total, before_cached + cached)
@@ -457,6 +496,7 @@ class Totals:
         if undo.reset != self.reset_id:
             self._set_aside("undo_without_reset")
             return
+        self._cells.clear()
         undone = self.resets.pop()
         self.reset_ids.remove(undone.id)
         for begin, groups in undone.groups.items():

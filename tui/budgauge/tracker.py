@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from budgauge.budget import Spending, refusal, warning_due, warning_message
+from budgauge.budget import Spending, refusal, warning_at, warning_message
 from budgauge.cache import cache_folder
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.cycle import Calendar
@@ -70,8 +70,12 @@ class _Memory:
         self.totals = Totals(self._pricing_of, self._cycle_of)
         self.totals.add(self._records)
 
-    def __enter__(self) -> Totals:
-        return self.totals
+    def transaction(self) -> _Memory:
+        """Nobody else is there to be kept out."""
+        return self
+
+    def __enter__(self) -> _Memory:
+        return self
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -134,13 +138,11 @@ class _Shared:
         """Fold afresh, with other price tiers."""
         self.known.refold()
 
-    def __enter__(self) -> Totals:
-        """Hold the lock, with everything that others wrote folded in."""
-        writer = self._writer
-        if writer is None:
-            writer = self._writer = self._make_writer()
-        writer.__enter__()
-        return self.totals
+    def transaction(self) -> LedgerWriter:
+        """Entered, it holds the lock, with everything that others wrote folded in."""
+        if self._writer is None:
+            self._writer = self._make_writer()
+        return self._writer
 
     def _make_writer(self) -> LedgerWriter:
         from budgauge.ledger.append import LedgerWriter
@@ -150,19 +152,6 @@ class _Shared:
             with suppress(LedgerError):
                 self.known.refresh()
         return LedgerWriter(self.known, sync=self._sync)
-
-    def __exit__(self, *error: Any) -> None:
-        assert self._writer is not None
-        self._writer.__exit__(*error)
-
-    def append(self, record: Record) -> None:
-        """Write a record; only while entered."""
-        assert self._writer is not None
-        self._writer.append(record)
-
-    def written(self) -> Written | None:
-        """What must still be brought to the disk."""
-        return self._writer.written() if self._writer else None
 
 
 class Hold:
@@ -241,6 +230,7 @@ class TokenBudgetTracker:
         self._now = now
         self._mutex = threading.RLock()
         self._warned = False
+        self._warning_at = warning_at(self._config)
 
     @classmethod
     def with_defaults(cls) -> TokenBudgetTracker:
@@ -296,14 +286,15 @@ class TokenBudgetTracker:
         return self._report(usage, spent)
 
     def _report(self, usage: Usage, spent: bool) -> bool:
-        def decide() -> bool:
-            known = self._store.known.known(usage)
-            if known is not None:
+        def decide(ledger: _Memory | LedgerWriter) -> bool:
+            if usage.id is not None and (known := self._store.known.known(usage)) is not None:
                 _check_same(known, usage.id)
                 return False
             if not spent:
-                self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
-            self._store.append(usage)
+                config = self._config
+                tokens = usage.total_tokens if config.count == "all" else config.counted(*_spent(usage))
+                self._admit(usage.agent_id, tokens)
+            ledger.append(usage)
             return True
 
         return self._decided(decide)
@@ -321,13 +312,13 @@ class TokenBudgetTracker:
         expires = check_ttl(now, ttl)
         reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
 
-        def decide() -> Hold:
+        def decide(ledger: _Memory | LedgerWriter) -> Hold:
             known = self._store.known.known_hold(reserve)
             if known is not None:
                 _check_same(known, id)
                 return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
             self._admit(agent_id, tokens)
-            self._store.append(reserve)
+            ledger.append(reserve)
             return Hold(self, reserve)
 
         return self._decided(decide)
@@ -351,7 +342,7 @@ class TokenBudgetTracker:
         """
         moment = int(self._now()) if timestamp is None else timestamp
 
-        def decide() -> bool:
+        def decide(ledger: _Memory | LedgerWriter) -> bool:
             hold = self._store.totals.holds.get(reserve)
             who = hold.agent_id if hold else agent_id
             ended = self._store.known.ending(reserve)
@@ -368,7 +359,7 @@ class TokenBudgetTracker:
             known = self._store.known.known(settle)
             if known is not None:
                 raise _duplicate(usage.id)
-            self._store.append(settle)
+            ledger.append(settle)
             return True
 
         check_text("reserve", reserve)
@@ -378,29 +369,33 @@ class TokenBudgetTracker:
         """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it was settled."""
         check_text("reserve", reserve)
 
-        def decide() -> None:
+        def decide(ledger: _Memory | LedgerWriter) -> None:
             ended = self._store.known.ending(reserve)
             if ended is not None:
                 raise _ended(reserve, ended)
             if reserve not in self._store.totals.holds:
                 raise _no_hold(reserve)
-            self._store.append(Release(int(self._now()), reserve))
+            ledger.append(Release(int(self._now()), reserve))
 
         self._decided(decide)
 
-    def _decided(self, decide: Callable[[], _Outcome]) -> _Outcome:
+    def _decided(self, decide: Callable[[_Memory | LedgerWriter], _Outcome]) -> _Outcome:
         """What is decided under the lock, once it is on the disk if that is wanted; then the warning, if it is due."""
         with self._mutex:
+            transaction = self._store.transaction()
             try:
-                with self._store:
-                    self._rearm()
-                    outcome = decide()
+                with transaction:
+                    if self._warned:
+                        self._rearm()
+                    outcome = decide(transaction)
             except RefusedError:
                 self._warn()
                 raise
-            written = self._store.written()
-        if written is not None:
-            self._bring_to_disk(written)
+            written = transaction.written()
+            if written is None:
+                self._warn()
+                return outcome
+        self._bring_to_disk(written)
         with self._mutex:
             self._warn()
         return outcome
@@ -469,6 +464,7 @@ class TokenBudgetTracker:
         """Go on with other rules; what was used stays."""
         with self._mutex:
             before, self._config, self._budget_is_default = self._config, config, False
+            self._warning_at = warning_at(config)
             if config.prices != before.prices:
                 self._prices = None
             if isinstance(self._store, _Shared) and config.sync != before.sync:
@@ -483,9 +479,9 @@ class TokenBudgetTracker:
         if agent_id is not None:
             check_name("agent_id", agent_id)
 
-        def decide() -> str:
+        def decide(ledger: _Memory | LedgerWriter) -> str:
             reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, self._spending.by_all())
-            self._store.append(reset)
+            ledger.append(reset)
             self._rearm()
             return reset.id
 
@@ -499,11 +495,11 @@ class TokenBudgetTracker:
                 # Taking the lock would make the file.
                 raise _no_reset()
 
-        def decide() -> str:
+        def decide(ledger: _Memory | LedgerWriter) -> str:
             reset_id = self._store.totals.reset_id
             if reset_id is None:
                 raise _no_reset()
-            self._store.append(UndoReset(int(self._now()), reset_id))
+            ledger.append(UndoReset(int(self._now()), reset_id))
             return reset_id
 
         return self._decided(decide)
@@ -538,16 +534,23 @@ class TokenBudgetTracker:
 
     def _rearm(self) -> None:
         """Usage below the threshold: the next time it is reached is news again."""
-        if not warning_due(self._config, self._spending.by_all()):
-            self._warned = False
+        self._warned = self._warned and self._used() >= self._warning_at
 
     def _warn(self) -> None:
         """Log the warning once while usage stands at or over the threshold."""
-        used = self._spending.by_all()
-        due = warning_due(self._config, used)
+        used = self._used()
+        due = used >= self._warning_at
         if due and not self._warned:
             _log(warning_message(self._config, used))
         self._warned = due
+
+    def _used(self) -> int:
+        total, cached = self._store.totals.at(self._now()).spent_by_all
+        return self._config.counted(total, cached)
+
+
+def _spent(usage: Usage) -> tuple[int, int]:
+    return usage.total_tokens, usage.cached_tokens or 0
 
 
 def _check_same(known: bool, id: str | None) -> None:

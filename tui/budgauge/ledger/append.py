@@ -7,8 +7,7 @@ import fcntl
 import os
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -34,28 +33,39 @@ class LedgerWriter:
         self.sync = sync
         self._reader = reader
         self._path = reader.path
+        self._name = os.fspath(reader.path)
         self._timeout = timeout
         self._file: _File | None = None
         self._written: Written | None = None
 
     def __enter__(self) -> LedgerWriter:
         self._written = None
-        with _typed(self._path):
+        try:
             file, status = self._open_locked()
+            if file.is_ledger and self._reader.has_read(status.st_size):
+                return self
             try:
-                restarts = self._reader.restarts
-                self._reader.refresh(file.fd, status)
-                if not file.is_ledger or restarts != self._reader.restarts:
-                    check_is_ledger(self._path, file.fd)
-                    file.is_ledger = bool(self._reader.offset)
-                if not self._reader.has_read(status.st_size):
-                    # What a torn last line holds is read before anything is decided.
-                    _seal(file.fd)
-                    self._reader.refresh(file.fd)
+                self._catch_up(file, status)
             except BaseException:
                 release_lock(file.fd)
                 raise
+        except OSError as error:
+            raise LedgerWriteError(
+                f"{self._path}: cannot be used: {error.strerror}", hint="Check the disk; nothing was recorded."
+            ) from error
         return self
+
+    def _catch_up(self, file: _File, status: os.stat_result) -> None:
+        """Fold in what others wrote, and see that it is a ledger."""
+        restarts = self._reader.restarts
+        self._reader.refresh(file.fd, status)
+        if not file.is_ledger or restarts != self._reader.restarts:
+            check_is_ledger(self._path, file.fd)
+            file.is_ledger = bool(self._reader.offset)
+        if not self._reader.has_read(status.st_size):
+            # What a torn last line holds is read before anything is decided.
+            _seal(file.fd)
+            self._reader.refresh(file.fd)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -133,7 +143,7 @@ class LedgerWriter:
                 check_is_local(self._path, file.fd)
             take_lock(self._path, file.fd, max(0.0, deadline - time.monotonic()))
             try:
-                status = os.lstat(self._path)
+                status = os.lstat(self._name)
                 if (status.st_dev, status.st_ino) == file.identity:
                     return file, status
             except FileNotFoundError:
@@ -202,17 +212,6 @@ def _seal(fd: int) -> None:
     size = os.fstat(fd).st_size
     if size and os.pread(fd, 1, size - 1) != b"\n":
         os.write(fd, b"\n")
-
-
-@contextmanager
-def _typed(path: Path) -> Iterator[None]:
-    """Errors of the system as LedgerWriteError."""
-    try:
-        yield
-    except OSError as error:
-        raise LedgerWriteError(
-            f"{path}: cannot be used: {error.strerror}", hint="Check the disk; nothing was recorded."
-        ) from error
 
 
 def _open_for_append(path: Path, sync: bool) -> int:

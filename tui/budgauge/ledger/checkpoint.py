@@ -32,7 +32,8 @@ PAUSE_SECONDS = 2.0
 _TAG_BYTES = 16
 _CHECKSUM_BYTES = 9
 
-_Rows = list[tuple[str, str, Bucket, Sums]]
+_Values = tuple[int, int, int, int, int, int, int, float]
+_Rows = list[tuple[str, str, Bucket, _Values]]
 
 
 class _Reset(msgspec.Struct):
@@ -113,11 +114,11 @@ class IdFile:
 
 
 def _rows(groups: Groups) -> _Rows:
-    return [(agent_id, model, bucket, sums) for (agent_id, model, bucket), sums in groups.items()]
+    return [(*key, sums.values) for key, sums in groups.items()]
 
 
 def _groups(rows: _Rows) -> Groups:
-    return {(agent_id, model, bucket): sums for agent_id, model, bucket, sums in rows}
+    return {(agent_id, model, bucket): Sums(*values) for agent_id, model, bucket, values in rows}
 
 
 _decoder = msgspec.msgpack.Decoder(Checkpoint)

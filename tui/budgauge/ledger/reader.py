@@ -91,7 +91,7 @@ class LedgerReader:
         """Fold in a line that stands right behind what was read."""
         place = self._tail.offset
         self._tail.skip(line)
-        self.totals.add([record], lambda: [place])
+        self.totals.add_one(record, place)
 
     def has_read(self, size: int) -> bool:
         """Is there nothing in a file of this size that was not read, not even an unfinished line?"""

@@ -81,7 +81,7 @@ class Tail:
         return self.offset == size and self._overlong_from is None
 
     def skip(self, data: bytes) -> None:
-        """Whole lines that stand right behind what was read are known already."""
+        """Note that what stands right behind what was read is known."""
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + data)[:_HEAD_BYTES]
         self.offset += len(data)
@@ -89,34 +89,26 @@ class Tail:
 
     def read(self, fd: int) -> Iterator[Batch]:
         """Batches of what whole lines are new. An unterminated last line waits for its end."""
-        while (new := os.fstat(fd).st_size - self.offset) > 0:
-            block = os.pread(fd, min(new, BLOCK_BYTES), self.offset)
+        while True:
+            block = os.pread(fd, BLOCK_BYTES, self.offset)
             end = block.rfind(b"\n") + 1
             if end:
-                yield self._consume(block[:end])
-                self._mark(fd)
+                yield self._consume(block if end == len(block) else block[:end])
             elif len(block) > MAX_LINE_BYTES:
                 self._overlong_from = self.offset if self._overlong_from is None else self._overlong_from
-                self.offset += len(block)
-                self._mark(fd)
+                self.skip(block)
             if len(block) < BLOCK_BYTES:
                 return
 
     def _consume(self, data: bytes) -> Batch:
         start = self.offset
-        self.offset += len(data)
+        self.skip(data)
         if self._overlong_from is not None:
             cut = data.index(b"\n") + 1
             fault = Fault(self._overlong_from, start + cut - self._overlong_from, _OVERLONG)
             self._overlong_from = None
             return join([Batch([], [fault]), _decode(data[cut:], start + cut)])
         return _decode(data, start)
-
-    def _mark(self, fd: int) -> None:
-        if len(self._head) < _HEAD_BYTES:
-            self._head = os.pread(fd, min(_HEAD_BYTES, self.offset), 0)
-        length = min(_BEFORE_BYTES, self.offset)
-        self._before = os.pread(fd, length, self.offset - length)
 
 
 _OVERLONG = f"longer than {MAX_LINE_BYTES} bytes"
