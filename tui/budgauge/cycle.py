@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from budgauge.config import Cycle
+from budgauge.records import MAX_TIMESTAMP
 
 Span = tuple[float, float]
 """A cycle's first unix second, and the first after it."""
@@ -36,7 +37,7 @@ class Calendar:
 
     def _find(self, timestamp: float) -> Span:
         if not _EARLIEST <= timestamp < _LATEST:
-            return (0, _EARLIEST) if timestamp < _EARLIEST else (_LATEST, float("inf"))
+            return (0, _EARLIEST) if timestamp < _EARLIEST else (_LATEST, MAX_TIMESTAMP + 1)
         first = self._first_day((_EPOCH + timedelta(seconds=timestamp)).astimezone(self._zone).date())
         # Around a change of the clock the date alone may lead to a neighbour.
         while self._begin(first) > timestamp:

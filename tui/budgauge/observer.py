@@ -18,7 +18,7 @@ from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
 from budgauge.modelprice import ModelPrice
 from budgauge.pricing import PriceBook, lookup_in_child
-from budgauge.snapshot import Snapshot, ledger_problems, take_snapshot
+from budgauge.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
 from budgauge.tracker import TokenBudgetTracker
 
 SETTLE_SECONDS = 0.25
@@ -94,6 +94,11 @@ class Observer:
             self._lookup.begin(self._prices.missing(self._models()))
         self._view = self._compose(trouble)
         return self._view
+
+    def cycles(self) -> tuple[CycleRow, ...]:
+        """Every cycle that saw usage, as of the last look, the latest first; empty where no cycle is set."""
+        config = self.loaded.config
+        return cycle_rows(self._reader.totals, config, self._prices, self._clock()) if config.cycle else ()
 
     def ledger_size(self) -> int:
         """Bytes of the ledger as it stands on the disk; 0 where there is none."""

@@ -67,6 +67,23 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None
 
 
+class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was spent in one cycle, resets or not."""
+
+    begin: float
+    """Its first unix second."""
+    end: float
+    """The first one after it."""
+    current: bool
+    used: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    cost_usd: Decimal | None
+    """None where something was used and nothing can be priced."""
+
+
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What it cost, in US dollars, exactly."""
 
@@ -169,6 +186,33 @@ def take_snapshot(
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
         stale_at=_stale_at(totals, now),
+    )
+
+
+def cycle_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> tuple[CycleRow, ...]:
+    """Every cycle that saw usage, and the present one, the latest first."""
+    current = totals.cycle(now)[0]
+    whole = {current: {}, **totals.whole_cycles()}
+    return tuple(
+        _cycle_row(totals.cycle(begin), begin == current, whole[begin], config, prices)
+        for begin in sorted(whole, reverse=True)
+    )
+
+
+def _cycle_row(
+    cycle: tuple[float, float], current: bool, groups: Groups, config: BudgetConfig, prices: PriceBook
+) -> CycleRow:
+    sums = sum_of(groups.values())
+    return CycleRow(
+        begin=cycle[0],
+        end=cycle[1],
+        current=current,
+        used=config.counted(sums.total, sums.cached),
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        calls=sums.calls,
+        cost_usd=_priced(groups.items(), prices),
     )
 
 

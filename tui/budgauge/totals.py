@@ -320,10 +320,27 @@ class Totals:
 
     def add_one(self, record: Record, place: int) -> None:
         """Fold one record in, which stands at `place`."""
-        if type(record) is Usage and record.id is None:
-            self._add_calls((record,))
-        else:
+        if type(record) is not Usage or record.id is not None:
             self.add([record], lambda: [place])
+            return
+        # As _add_calls does it, without what pays only for many.
+        cell = self._cells.get((record.agent_id, record.model))
+        prompt, timestamp, total = record.prompt_tokens, record.timestamp, record.total_tokens
+        parts = record.cached_tokens or record.cache_write_tokens or record.cache_write_1h_tokens
+        if cell is None or parts or record.reasoning_tokens or total != prompt + record.completion_tokens:
+            self._add_calls((record,))
+            return
+        if cell.bounded and not cell.holds(prompt, timestamp):
+            cell = self._cell(record)
+        sums = cell.sums
+        sums.calls += 1
+        sums.prompt += prompt
+        sums.completion += record.completion_tokens
+        sums.total += total
+        if timestamp > sums.last_used:
+            sums.last_used = timestamp
+        cell.book()
+        self._tick(timestamp, total, 0)
 
     def known(self, usage: Usage) -> bool | None:
         """Is this record's id known? True with the same content, False with other, None if it is new."""

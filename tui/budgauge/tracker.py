@@ -291,9 +291,7 @@ class TokenBudgetTracker:
                 _check_same(known, usage.id)
                 return False
             if not spent:
-                config = self._config
-                tokens = usage.total_tokens if config.count == "all" else config.counted(*_spent(usage))
-                self._admit(usage.agent_id, tokens)
+                self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
             ledger.append(usage)
             return True
 
@@ -547,10 +545,6 @@ class TokenBudgetTracker:
     def _used(self) -> int:
         total, cached = self._store.totals.at(self._now()).spent_by_all
         return self._config.counted(total, cached)
-
-
-def _spent(usage: Usage) -> tuple[int, int]:
-    return usage.total_tokens, usage.cached_tokens or 0
 
 
 def _check_same(known: bool, id: str | None) -> None:

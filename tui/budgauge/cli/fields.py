@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from budgauge.snapshot import Snapshot
+from budgauge.snapshot import CycleRow, Snapshot
 
 
-def to_json(snapshot: Snapshot) -> str:
-    """The snapshot with the public field names; money as unrounded decimal text, everything ASCII."""
+def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None) -> str:
+    """The snapshot with the public field names; money as unrounded decimal text, everything ASCII.
+
+    With `cycles`, they are a field more.
+    """
     import json
 
-    return json.dumps(status_fields(snapshot), indent=2)
+    more = {} if cycles is None else {"cycles": _pick(cycles, _CYCLE)}
+    return json.dumps({**status_fields(snapshot), **more}, indent=2)
 
 
 def status_fields(snapshot: Snapshot) -> dict[str, Any]:
@@ -47,6 +51,10 @@ def status_fields(snapshot: Snapshot) -> dict[str, Any]:
 _AGENT = (
     *("agent_id", "used", "reserved", "limit", "remaining", "usage_percentage", "state"),
     *("prompt_tokens", "completion_tokens", "cached_tokens", "calls", "last_used", "cost_usd"),
+)
+_CYCLE = (
+    *("begin", "end", "current", "used"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "calls", "cost_usd"),
 )
 _MODEL = ("model", "used", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
 

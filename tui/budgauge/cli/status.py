@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
 
 import click
 
 from budgauge.cli.fields import to_json
 from budgauge.cli.options import Failure, common, note
+from budgauge.config import BudgetConfig
 from budgauge.config.load import Options
+from budgauge.cycle import zone
 from budgauge.observer import Observer
-from budgauge.snapshot import Snapshot
+from budgauge.snapshot import AgentRow, CycleRow, Snapshot
 from budgauge.text import count, money, percent, safe, width
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
@@ -21,8 +24,9 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes fro
 @click.option(
     "--exit-code", is_flag=True, help="Exit with 4 when the warning threshold is reached, 3 when nothing is left."
 )
+@click.option("--cycles", "with_cycles", is_flag=True, help="Also every cycle's totals and cost, resets or not.")
 @common
-def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
+def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
     """Show what was used, by whom, and what is left."""
     observer = Observer(options, lookup=False)
     observer.resolve_prices()
@@ -32,10 +36,14 @@ def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
     for notice in view.notices:
         note(notice)
     snapshot = view.snapshot
+    if with_cycles and view.config.cycle is None:
+        note('no cycle is set; one is, for instance, with [token_budget.cycle] and period = "monthly"')
+    cycles = observer.cycles() if with_cycles else None
     if as_json:
-        click.echo(to_json(snapshot))
+        click.echo(to_json(snapshot, cycles))
     else:
-        click.echo("\n".join(_lines(snapshot, exists=view.ledger_exists)))
+        lines = _lines(snapshot, exists=view.ledger_exists)
+        click.echo("\n".join([*lines, *(_cycle_lines(cycles, view.config) if cycles else [])]))
     if exit_code:
         code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
         click.get_current_context().exit(code)
@@ -44,7 +52,9 @@ def status_command(options: Options, as_json: bool, exit_code: bool) -> None:
 def _lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
     lines = [*_total_lines(snapshot, exists=exists)]
     if snapshot.agents:
-        lines += ["", *_table(_HEADS, [_agent_cells(row) for row in snapshot.agents])]
+        held = any(row.reserved for row in snapshot.agents)
+        heads = [head for head in _HEADS if held or head != _RESERVED]
+        lines += ["", *_table(heads, [_agent_cells(row, held=held) for row in snapshot.agents])]
     if snapshot.families:
         cells = [[row.family, count(row.used), count(row.limit), row.state] for row in snapshot.families]
         lines += ["", *_table(["Family", "Used", "Limit", "State"], cells)]
@@ -62,6 +72,8 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
             f"Total   {count(snapshot.total_used)} / {count(snapshot.total_budget)} tokens{origin}  "
             f"{percent(snapshot.usage_percentage)}  {count(snapshot.remaining_budget)} left  {snapshot.state}"
         )
+    if snapshot.reserved:
+        first += f"  {count(snapshot.reserved)} reserved"
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
         from budgauge.monitor.when import stamp
@@ -83,17 +95,35 @@ def _cost_lines(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-_HEADS = ["Agent", "Used", "Limit", "Left", "State", "Calls", "Cost"]
+def _cycle_lines(cycles: Sequence[CycleRow], config: BudgetConfig) -> list[str]:
+    """Every cycle by its first day, in the time zone that it begins in."""
+    zone_of_days = zone(config.cycle.timezone) if config.cycle else None
+    cells = [
+        [
+            datetime.fromtimestamp(row.begin, zone_of_days).strftime("%Y-%m-%d")
+            + (" (present)" if row.current else ""),
+            count(row.used),
+            count(row.calls),
+            money(row.cost_usd),
+        ]
+        for row in cycles
+    ]
+    return ["", *_table(["Cycle from", "Used", "Calls", "Cost"], cells)]
 
 
-def _agent_cells(row: Any) -> list[str]:
+_RESERVED = "Reserved"
+_HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "State", "Calls", "Cost"]
+
+
+def _agent_cells(row: AgentRow, *, held: bool) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
     state = row.state if row.limit is not None else f"{percent(row.share)} of used"
-    return [safe(row.agent_id), count(row.used), limit, left, state, count(row.calls), money(row.cost_usd)]
+    reserved = [count(row.reserved)] if held else []
+    return [safe(row.agent_id), count(row.used), *reserved, limit, left, state, count(row.calls), money(row.cost_usd)]
 
 
-_LEFT_ALIGNED = {"Agent", "Family", "State"}
+_LEFT_ALIGNED = {"Agent", "Cycle from", "Family", "State"}
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:

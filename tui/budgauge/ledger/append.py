@@ -134,17 +134,17 @@ class LedgerWriter:
 
     def _open_locked(self) -> tuple[_File, os.stat_result]:
         """The file that stands at the path now, locked."""
-        deadline = time.monotonic() + self._timeout
+        begin = time.monotonic()
         while True:
             file = self._file
-            if file is None or file.pid != os.getpid():
+            if file is None or file.forks != _forks:
                 # A descriptor from before a fork shares its lock with the parent: it would exclude nobody.
                 file = self._file = _File(_open_for_append(self._path, self.sync))
                 check_is_local(self._path, file.fd)
-            take_lock(self._path, file.fd, max(0.0, deadline - time.monotonic()))
+            take_lock(self._path, file.fd, begin + self._timeout)
             try:
                 status = os.lstat(self._name)
-                if (status.st_dev, status.st_ino) == file.identity:
+                if status.st_ino == file.inode and status.st_dev == file.device:
                     return file, status
             except FileNotFoundError:
                 pass
@@ -155,17 +155,29 @@ class LedgerWriter:
             self._file = None
 
 
+_forks = 0
+"""How often this process is the child of a fork."""
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
 class _File:
     """An open ledger, closed when nobody refers to it any more."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.pid = os.getpid()
+        self.forks = _forks
         self.is_ledger = False
         """Is it known to hold a ledger line?"""
         weakref.finalize(self, os.close, fd)
         status = os.fstat(fd)
-        self.identity = (status.st_dev, status.st_ino)
+        self.device, self.inode = status.st_dev, status.st_ino
 
 
 class Written:

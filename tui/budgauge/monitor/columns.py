@@ -9,7 +9,7 @@ import msgspec
 
 from budgauge.text import count, width
 
-ColumnName = Literal["agent", "used", "gauge", "percent", "of", "state", "cost", "calls", "last"]
+ColumnName = Literal["agent", "used", "held", "gauge", "percent", "of", "state", "cost", "calls", "last"]
 GAP = 2
 """Cells between two columns."""
 SIGN_CELLS = 2
@@ -33,9 +33,12 @@ class Extent(msgspec.Struct, frozen=True):
     """Cells of the longest name."""
     used: int
     """Cells of the largest count, in full."""
+    held: bool = False
+    """Is anything reserved?"""
 
 
 _OPTIONAL: tuple[Column, ...] = (
+    Column("held", "held", 6),
     Column("percent", "", 6),
     Column("gauge", "", 12, right=False),
     Column("of", "", 8, right=False),
@@ -46,7 +49,7 @@ _OPTIONAL: tuple[Column, ...] = (
 )
 """In the order in which they are given room."""
 
-_ORDER: tuple[ColumnName, ...] = ("agent", "used", "gauge", "percent", "of", "state", "calls", "cost", "last")
+_ORDER: tuple[ColumnName, ...] = ("agent", "used", "held", "gauge", "percent", "of", "state", "calls", "cost", "last")
 _NAME_CELLS = 14
 """A name gets so many before other columns get any."""
 _GAUGE_CELLS = 56
@@ -55,9 +58,9 @@ _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
 
 
-def extent(names: Iterable[str], largest: int) -> Extent:
-    """The room that names and counts need."""
-    return Extent(max(map(width, names), default=0), max(4, width(count(largest))))
+def extent(names: Iterable[str], largest: int, *, held: bool = False) -> Extent:
+    """The room that names and counts need; with `held`, reserved tokens have a column."""
+    return Extent(max(map(width, names), default=0), max(4, width(count(largest))), held)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
@@ -67,6 +70,8 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     name = min(agent, max(_NAME_CELLS, cells // 4))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
+        if column.name == "held" and not need.held:
+            continue
         if column.name == "gauge":
             column = msgspec.structs.replace(column, cells=max(8, min(12, cells - _ROOMY_CELLS)))
         if name + column.cells + GAP > room:

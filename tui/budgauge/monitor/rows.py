@@ -21,6 +21,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The same, safe to show."""
     is_family: bool
     used: int
+    reserved: int
+    """Held for calls to come; 0 for a family: its agents' rows have them."""
     limit: int | None
     part: float
     """Percent: of the limit, or of everyone's total where there is none."""
@@ -57,6 +59,7 @@ def _family(row: FamilyRow) -> Row:
         name=safe(row.family),
         is_family=True,
         used=row.used,
+        reserved=0,
         limit=row.limit,
         part=percentage(row.used, row.limit) or 0.0,
         state=row.state,
@@ -72,6 +75,7 @@ def _agent(row: AgentRow) -> Row:
         name=safe(row.agent_id),
         is_family=False,
         used=row.used,
+        reserved=row.reserved,
         limit=row.limit,
         part=row.share if row.usage_percentage is None else row.usage_percentage,
         state=row.state,

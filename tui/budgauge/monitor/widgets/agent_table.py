@@ -98,7 +98,8 @@ class AgentTable(ScrollView, can_focus=True):
         places = (i for i, row in enumerate(new) if (row.key, row.is_family) == key)
         self.set_reactive(AgentTable.cursor, next(places, max(0, min(self.cursor, len(new) - 1))))
         self.virtual_size = Size(self._cells, len(new) + HEAD_LINES)
-        need = extent((row.name for row in new), max((row.used for row in new), default=0))
+        largest, held = max((row.used for row in new), default=0), any(row.reserved for row in new)
+        need = extent((row.name for row in new), largest, held=held)
         if need != self._need or len(old) != len(new):
             self._need = need
             self.refresh()
@@ -248,6 +249,8 @@ class AgentTable(ScrollView, can_focus=True):
     def _text(self, row: Row, column: Column) -> str:
         if column.name == "used":
             return count(row.used)
+        if column.name == "held":
+            return short(row.reserved) if row.reserved else ""
         if column.name == "percent":
             return _percent(row.part)
         if column.name == "of":
