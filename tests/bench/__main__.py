@@ -1,6 +1,6 @@
 """Speed, each figure as a ratio against a named rival measured in the same run.
 
-    python tests/bench [live] [paint] [status]
+    python tests/bench [ledger] [live] [paint] [status]
 
 Run it on an otherwise quiet machine. Modules are compiled first, as an installed package's are.
 """
@@ -21,7 +21,9 @@ import live
 import paint
 import status
 
-BENCHES = {"live": live.run, "paint": paint.run, "status": status.run}
+import ledger
+
+BENCHES = {"ledger": ledger.run, "live": live.run, "paint": paint.run, "status": status.run}
 
 if __name__ == "__main__":
     import budgauge

@@ -21,3 +21,9 @@ def report(what: str, value: float, bound: float, detail: str) -> None:
     """One line: the figure, what it should be at most, and what it comes from."""
     verdict = "meets" if value <= bound else "MISSES"
     print(f"{what:44} {value:8.2f}  {verdict} at most {bound:g}   ({detail})", flush=True)
+
+
+def report_least(what: str, value: float, bound: float, detail: str) -> None:
+    """The same for a figure that should be at least so much."""
+    verdict = "meets" if value >= bound else "MISSES"
+    print(f"{what:44} {value:8.2f}  {verdict} at least {bound:g}   ({detail})", flush=True)

@@ -302,10 +302,15 @@ class Totals:
         """Fold more records in. `places` tells where each stands; it is asked only where ids matter."""
         if not records:
             return
-        calls_alone = set(map(type, records)) == {Usage}
-        if calls_alone and [record.id for record in records].count(None) == len(records):  # type: ignore[union-attr]  # all are Usage
-            self._add_calls(records)  # type: ignore[arg-type]  # as above
-            return
+        if set(map(type, records)) == {Usage}:
+            calls: Sequence[Usage] = records  # type: ignore[assignment]  # as was just seen
+            without_id = [usage.id for usage in calls].count(None)
+            if without_id == len(calls):
+                self._add_calls(calls)
+                return
+            if not without_id:
+                self._add_calls(self._new_of(calls, self._number(calls) if places is None else places()))
+                return
         where = self._number(records) if places is None else places()
         run: list[Usage] = []
         for record, place in zip(records, where, strict=True):
@@ -377,6 +382,21 @@ class Totals:
             self._kept[place] = record
             self._kept.pop(place - 3 * KNOWN_IDS, None)
         return range(first, self._next_place)
+
+    def _new_of(self, calls: Sequence[Usage], places: Sequence[int]) -> Sequence[Usage]:
+        """Those of calls that all have ids whose ids are new; they are noted."""
+        digests = [crc32(usage.id.encode()) for usage in calls]  # type: ignore[union-attr]  # all have one
+        index = self.ids.add_new(digests, places, 0)
+        if index == len(calls):
+            return calls
+        new = list(calls[:index])
+        while index < len(calls):
+            if self._remember(calls[index], places[index]):
+                new.append(calls[index])
+            begin = index + 1
+            index = self.ids.add_new(digests, places, begin)
+            new += calls[begin:index]
+        return new
 
     def _remember(self, usage: Usage, place: int) -> bool:
         """Note a call's id; False if it must not count because the id is known."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 import weakref
@@ -16,6 +15,7 @@ from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import release_lock, take_lock
 from budgauge.ledger.network import check_is_local
 from budgauge.ledger.reader import LedgerReader, kind_of, open_ledger
+from budgauge.ledger.sync import Disk, sync_folder
 from budgauge.records import Record, encode
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -178,6 +178,13 @@ class _File:
         weakref.finalize(self, os.close, fd)
         status = os.fstat(fd)
         self.device, self.inode = status.st_dev, status.st_ino
+        self._disk: Disk | None = None
+
+    def disk(self, path: Path) -> Disk:
+        """Its way to the disk."""
+        if self._disk is None:
+            self._disk = Disk(path, self.fd)
+        return self._disk
 
 
 class Written:
@@ -193,9 +200,9 @@ class Written:
     def bring_to_disk(self) -> OSError | None:
         """Return once it is on the disk; why it is not, if that fails. Unlocked: all who wait share a sync."""
         try:
-            _sync_file(self._file.fd)
+            self._file.disk(self._writer._path).bring(self.end)
             if self.start == 0:
-                _sync_folder(self._writer._path.parent)
+                sync_folder(self._writer._path.parent)
         except OSError as error:
             return error
         return None
@@ -209,14 +216,6 @@ class Written:
             f"{path}: the record stands in the ledger, but may not have reached the disk: {error.strerror}",
             hint="Mend the disk. Trying again with the same id counts the call once.",
         )
-
-
-def _sync_file(fd: int) -> None:
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync leaves it in the drive's cache
-        with suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-            return
-    getattr(os, "fdatasync", os.fsync)(fd)
 
 
 def _seal(fd: int) -> None:
@@ -248,17 +247,4 @@ def _make_folder(folder: Path, sync: bool) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sync:
         for place in reversed(missing):
-            _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk: a synced file is lost all the same if its name is."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some file systems have no such thing.
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(fd)
+            sync_folder(place.parent)

@@ -9,7 +9,7 @@ import msgspec
 
 from budgauge.records import Batch, Fault, decode, join
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 16
 """A longer line is no record; it is skipped in bounded memory."""
 _HEAD_BYTES = 256
