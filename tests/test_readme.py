@@ -58,13 +58,12 @@ def test_every_console_block_shows_what_its_commands_print(home: Path) -> None:
         assert run(command, home) == shown, command
 
 
-def test_the_python_example_prints_what_is_shown() -> None:
-    (source,) = blocks("python")
-    (shown,) = blocks("text")
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(source, "README.md", "exec"), {})
-    assert out.getvalue() == shown
+def test_the_python_examples_print_what_is_shown() -> None:
+    for source, shown in zip(blocks("python"), blocks("text"), strict=True):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(source, "README.md", "exec"), {})
+        assert out.getvalue() == shown
 
 
 def test_the_config_example_is_in_force_without_a_warning(home: Path) -> None:

@@ -48,6 +48,7 @@ class LedgerReader:
         self._pricing_of = pricing_of
         self._cycle_of = Calendar(cycle).span if cycle else uncut
         self._store = CheckpointStore(checkpoints, path, _name(cycle)) if checkpoints else None
+        self._trusts_checkpoint = True
         self._kept_offset = 0
         self._fd = -1
         self._tail = Tail()
@@ -123,7 +124,7 @@ class LedgerReader:
         try:
             return question()
         except DamagedIdsError:
-            self._store = None
+            self._trusts_checkpoint = False
             self.refold()
             return question()
 
@@ -144,8 +145,8 @@ class LedgerReader:
                 hint="Check the disk and the file's permissions; budgauge tries again every second.",
             ) from error
         except DamagedIdsError:
-            # It was not known to be damaged before it was needed.
-            self._store = None
+            # It was not known to be damaged before it was needed; the next one takes its place.
+            self._trusts_checkpoint = False
             self._tail = Tail()
             self._forget()
             self._tail.resumes(fd)
@@ -165,7 +166,7 @@ class LedgerReader:
     def _restore(self, fd: int) -> None:
         """Go on from the last checkpoint, if it is of this very file."""
         status = os.fstat(fd)
-        if self._store is None or status.st_size < DUE_BYTES:
+        if self._store is None or not self._trusts_checkpoint or status.st_size < DUE_BYTES:
             return
 
         def fits(checkpoint: Checkpoint) -> bool:
