@@ -332,3 +332,60 @@ def test_a_ledger_left_at_the_other_default_place_is_told(own_place: Path) -> No
     (notice,) = view.notices
     assert "another ledger, " in notice
     assert str(own_place / ".local/share/budgauge/token_usage.jsonl") in notice
+
+
+def test_a_hold_that_ends_shows_though_no_line_is_added(config: Path, ledger: Path, clock: Clock) -> None:
+    observer = Observer(monotonic=clock, clock=clock, lookup=False)
+    TokenBudgetTracker(ledger=ledger, now=clock).reserve("a", 30, 60)
+    assert observer.look().snapshot.reserved == 30
+    clock.now += 59
+    assert observer.look().snapshot.reserved == 30
+    clock.now += 1
+    view = observer.look()
+    assert view.snapshot.reserved == 0
+    assert observer.look() is view
+    clock.now -= 10
+    assert observer.look().snapshot.reserved == 30, "the clock was put back"
+
+
+def test_a_cycle_begins_though_no_line_is_added(config: Path, ledger: Path, clock: Clock) -> None:
+    config.write_text(BUDGET.format(100) + "cycle.period = 'daily'\n")
+    observer = Observer(monotonic=clock, clock=clock, lookup=False)
+    midnight = clock.now
+    ledger.write_bytes(line("a", 40, 0, timestamp=midnight) + line("a", 7, 0, timestamp=midnight - 1))
+    snapshot = observer.look().snapshot
+    assert (snapshot.total_used, snapshot.since) == (40, midnight)
+    assert [(row.begin, row.used, row.current) for row in observer.cycles()] == [
+        (midnight, 40, True),
+        (midnight - 86_400, 7, False),
+    ]
+    clock.now += 86_399
+    assert observer.look().snapshot.total_used == 40
+    clock.now += 1
+    snapshot = observer.look().snapshot
+    assert (snapshot.total_used, snapshot.since) == (0, midnight + 86_400)
+    assert [(row.used, row.current) for row in observer.cycles()] == [(0, True), (40, False), (7, False)]
+
+
+def test_another_cycle_counts_anew(config: Path, ledger: Path, clock: Clock) -> None:
+    config.write_text(BUDGET.format(100) + "cycle.period = 'daily'\n")
+    observer = Observer(monotonic=clock, clock=clock, lookup=False)
+    ledger.write_bytes(line("a", 40, 0, timestamp=clock.now) + line("a", 7, 0, timestamp=clock.now - 1))
+    assert observer.look().snapshot.total_used == 40
+    config.write_text(BUDGET.format(100))
+    assert settled(observer, clock).snapshot.total_used == 47
+    assert observer.cycles() == ()
+
+
+def test_past_cycles_hold_what_was_reset(config: Path, ledger: Path, clock: Clock) -> None:
+    config.write_text(BUDGET.format(100) + "cycle.period = 'daily'\n")
+    observer = Observer(monotonic=clock, clock=clock, lookup=False)
+    tracker = TokenBudgetTracker(observer.loaded.config, ledger=ledger, now=clock)
+    tracker.report_usage("a", "gpt-4", 1000, 0, spent=True)
+    tracker.reset()
+    tracker.report_usage("a", "gpt-4", 5, 0)
+    clock.now += 86_400
+    assert observer.look().snapshot.total_used == 0
+    observer.resolve_prices()
+    observer.look()
+    assert [(row.used, row.cost_usd) for row in observer.cycles()] == [(0, Decimal(0)), (1005, Decimal("0.03015"))]

@@ -184,9 +184,10 @@ class Observer:
     def _compose(self, trouble: str | None) -> View:
         old = self._view
         now = self._clock()
-        if old is not None and old.snapshot.stale_at is not None:
-            # It is stale too if the clock was put back.
-            self._changed |= now >= old.snapshot.stale_at or now < self._taken_at
+        if old is not None:
+            over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
+            # A clock that was put back brings the past back, too.
+            self._changed |= over or now < self._taken_at
         snapshot = old.snapshot if old and not self._changed else self._snapshot(now)
         self._changed = False
         view = View(
