@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,42 @@ from clock import Clock
 
 settings.register_profile("small", max_examples=100, derandomize=True, deadline=None, database=None)
 settings.register_profile("full", max_examples=5000, deadline=None)
-settings.load_profile("small")  # `pytest --hypothesis-profile full` takes the other
+settings.load_profile("small")  # `pytest --full` takes the other
+
+_FIGURES = pytest.StashKey[list[str]]()
 
 _FOREIGN = ("CODEX_", "CLAUDE_", "XDG_", "TEXTUAL")
 _FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the tests of faults at their full size: many minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_FIGURES] = []
+    if config.getoption("--full"):
+        settings.load_profile("full")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[_FIGURES]:
+        terminalreporter.section("figures")
+        for figure in config.stash[_FIGURES]:
+            terminalreporter.write_line(figure)
+
+
+@pytest.fixture
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a line that says what a test measured; all of them are shown at the end."""
+    return pytestconfig.stash[_FIGURES].append
+
+
+@pytest.fixture
+def sized(pytestconfig: pytest.Config) -> Callable[[int, int], int]:
+    """`sized(small, full)` is the one that was asked for."""
+    is_full = pytestconfig.getoption("--full")
+    return lambda small, full: full if is_full else small
 
 
 @pytest.fixture(autouse=True)

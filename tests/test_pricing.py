@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from budgauge.cache import cache_folder
 from budgauge.config import PriceOverride
+from budgauge.counters import Sums
 from budgauge.errors import PriceError
 from budgauge.modelprice import ModelPrice, Period, Rates, Tier, overridden
 from budgauge.pricing import PriceBook, lookup, lookup_in_child, table_version
-from budgauge.totals import Sums, Totals
+from budgauge.totals import Totals
 from usage import usage
 
 

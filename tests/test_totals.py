@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge import totals as totals_module
+from budgauge.counters import Sums
 from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.snapshot import since
-from budgauge.totals import FOREVER, Extent, Sums, Totals
+from budgauge.totals import FOREVER, Extent, Totals
 from usage import usage
 
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from budgauge.errors import RefusedError as RefusedError
     from budgauge.errors import ReservationError as ReservationError
     from budgauge.errors import ResetError as ResetError
+    from budgauge.hold import Hold as Hold
     from budgauge.snapshot import Snapshot as Snapshot
-    from budgauge.tracker import Hold as Hold
     from budgauge.tracker import TokenBudgetTracker as TokenBudgetTracker
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "TokenBudgetTracker": "budgauge.tracker",
-    "Hold": "budgauge.tracker",
+    "Hold": "budgauge.hold",
     "BudgetConfig": "budgauge.config",
     "Snapshot": "budgauge.snapshot",
     **dict.fromkeys(

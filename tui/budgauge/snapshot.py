@@ -10,9 +10,10 @@ import msgspec
 
 from budgauge.budget import Severity, Spending, own_limit, percentage, severity, warning_due, warning_message
 from budgauge.config import BudgetConfig
+from budgauge.counters import GroupKey, Groups, Sums, sum_of
 from budgauge.pricing import PriceBook
 from budgauge.text import plural
-from budgauge.totals import FOREVER, GroupKey, Groups, Sums, Totals, sum_of
+from budgauge.totals import FOREVER, Totals
 
 if TYPE_CHECKING:
     from budgauge.ledger.reader import LedgerReader

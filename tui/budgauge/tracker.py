@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,12 +13,11 @@ import msgspec
 
 from budgauge.budget import Spending, refusal, warning_at, warning_message
 from budgauge.cache import cache_folder
-from budgauge.config import BudgetConfig, Cycle
-from budgauge.cycle import Calendar
-from budgauge.errors import BudgaugeError, DuplicateIdError, LedgerError, RefusedError, ReservationError, ResetError
+from budgauge.config import BudgetConfig
+from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, ResetError
+from budgauge.hold import Hold
 from budgauge.pricing import PriceBook
 from budgauge.records import (
-    Record,
     Release,
     Reserve,
     Reset,
@@ -34,177 +32,16 @@ from budgauge.records import (
     make_usage,
     same_content,
 )
-from budgauge.snapshot import Problem, Snapshot, ledger_problems, since, take_snapshot
+from budgauge.snapshot import Snapshot, since, take_snapshot
+from budgauge.store import Memory, Shared
 from budgauge.text import safe
-from budgauge.totals import Pricing, PricingOf, Totals, uncut
+from budgauge.totals import Pricing
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
-
-
-class _Memory:
-    """Records kept in this process alone."""
-
-    path: Path | None = None
-    exists = True
-    problems: tuple[Problem, ...] = ()
-
-    def __init__(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
-        self._pricing_of = pricing_of
-        self._records: list[Record] = []
-        self.set_cycle(cycle)
-
-    def set_cycle(self, cycle: Cycle | None) -> None:
-        """Fold afresh, with other cycles."""
-        self._cycle_of = Calendar(cycle).span if cycle else uncut
-        self.refold()
-
-    def refresh(self) -> None:
-        """Nothing can be new."""
-
-    def refold(self) -> None:
-        """Fold afresh, with other price tiers."""
-        self.totals = Totals(self._pricing_of, self._cycle_of)
-        self.totals.add(self._records)
-
-    def transaction(self) -> _Memory:
-        """Nobody else is there to be kept out."""
-        return self
-
-    def __enter__(self) -> _Memory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def append(self, record: Record) -> None:
-        """Append to the fold itself."""
-        self._records.append(record)
-        self.totals.add([record])
-
-    def written(self) -> None:
-        """Nothing is to be brought to a disk."""
-
-    @property
-    def known(self) -> Totals:
-        """What knows ids."""
-        return self.totals
-
-
-class _Shared:
-    """Records in a ledger file, shared by all processes."""
-
-    def __init__(self, path: Path, pricing_of: PricingOf, cycle: Cycle | None, *, sync: bool) -> None:
-        self.path = path
-        self._pricing_of = pricing_of
-        self._sync = sync
-        self._writer: LedgerWriter | None = None
-        self.set_cycle(cycle)
-
-    def set_cycle(self, cycle: Cycle | None) -> None:
-        """Fold afresh, with other cycles."""
-        from budgauge.ledger.reader import LedgerReader
-
-        self.known = LedgerReader(self.path, self._pricing_of, cycle=cycle, checkpoints=cache_folder())
-        self._writer = None
-
-    def set_sync(self, sync: bool) -> None:
-        """From now on."""
-        self._sync, self._writer = sync, None
-
-    @property
-    def totals(self) -> Totals:
-        """The fold of what was read."""
-        return self.known.totals
-
-    @property
-    def exists(self) -> bool:
-        """Was there a file at the last refresh?"""
-        return self.known.exists
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What of the file was set aside."""
-        return ledger_problems(self.known)
-
-    def refresh(self) -> None:
-        """Fold in what others added."""
-        self.known.refresh()
-
-    def refold(self) -> None:
-        """Fold afresh, with other price tiers."""
-        self.known.refold()
-
-    def transaction(self) -> LedgerWriter:
-        """Entered, it holds the lock, with everything that others wrote folded in."""
-        if self._writer is None:
-            self._writer = self._make_writer()
-        return self._writer
-
-    def _make_writer(self) -> LedgerWriter:
-        from budgauge.ledger.append import LedgerWriter
-
-        if not self.known.exists:
-            # The long first reading is not for the time when others wait; what is wrong shows under the lock.
-            with suppress(LedgerError):
-                self.known.refresh()
-        return LedgerWriter(self.known, sync=self._sync)
-
-
-class Hold:
-    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
-
-    def __init__(self, tracker: TokenBudgetTracker, reserve: Reserve) -> None:
-        self._tracker = tracker
-        self._reserve = reserve
-        self._is_over = False
-
-    @property
-    def id(self) -> str:
-        """The reservation's id."""
-        return self._reserve.id
-
-    @property
-    def agent_id(self) -> str:
-        """Who will spend it."""
-        return self._reserve.agent_id
-
-    @property
-    def tokens(self) -> int:
-        """Counted tokens held."""
-        return self._reserve.tokens
-
-    @property
-    def expires(self) -> float:
-        """Unix seconds from which on it holds nothing any more."""
-        return self._reserve.expires
-
-    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> bool:
-        """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
-        added = self._tracker.settle(self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields)
-        self._is_over = True
-        return added
-
-    def release(self) -> None:
-        """Give the tokens back; as `TokenBudgetTracker.release`."""
-        self._tracker.release(self.id)
-        self._is_over = True
-
-    def __enter__(self) -> Hold:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._is_over:
-            return
-        try:
-            self.release()
-        except BudgaugeError:
-            # What went wrong first is what matters; the hold ends by itself.
-            if kind is None:
-                raise
 
 
 class TokenBudgetTracker:
@@ -223,9 +60,9 @@ class TokenBudgetTracker:
         cycle = self._config.cycle
         self._store_is_memory = ledger is None
         self._store = (
-            _Memory(self._pricing_of, cycle)
+            Memory(self._pricing_of, cycle)
             if ledger is None
-            else _Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync)
+            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync)
         )
         self._now = now
         self._mutex = threading.RLock()
@@ -286,7 +123,7 @@ class TokenBudgetTracker:
         return self._report(usage, spent)
 
     def _report(self, usage: Usage, spent: bool) -> bool:
-        def decide(ledger: _Memory | LedgerWriter) -> bool:
+        def decide(ledger: Memory | LedgerWriter) -> bool:
             if usage.id is not None and (known := self._store.known.known(usage)) is not None:
                 _check_same(known, usage.id)
                 return False
@@ -310,7 +147,7 @@ class TokenBudgetTracker:
         expires = check_ttl(now, ttl)
         reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
 
-        def decide(ledger: _Memory | LedgerWriter) -> Hold:
+        def decide(ledger: Memory | LedgerWriter) -> Hold:
             known = self._store.known.known_hold(reserve)
             if known is not None:
                 _check_same(known, id)
@@ -340,7 +177,7 @@ class TokenBudgetTracker:
         """
         moment = int(self._now()) if timestamp is None else timestamp
 
-        def decide(ledger: _Memory | LedgerWriter) -> bool:
+        def decide(ledger: Memory | LedgerWriter) -> bool:
             hold = self._store.totals.holds.get(reserve)
             who = hold.agent_id if hold else agent_id
             ended = self._store.known.ending(reserve)
@@ -367,7 +204,7 @@ class TokenBudgetTracker:
         """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it was settled."""
         check_text("reserve", reserve)
 
-        def decide(ledger: _Memory | LedgerWriter) -> None:
+        def decide(ledger: Memory | LedgerWriter) -> None:
             ended = self._store.known.ending(reserve)
             if ended is not None:
                 raise _ended(reserve, ended)
@@ -377,7 +214,7 @@ class TokenBudgetTracker:
 
         self._decided(decide)
 
-    def _decided(self, decide: Callable[[_Memory | LedgerWriter], _Outcome]) -> _Outcome:
+    def _decided(self, decide: Callable[[Memory | LedgerWriter], _Outcome]) -> _Outcome:
         """What is decided under the lock, once it is on the disk if that is wanted; then the warning, if it is due."""
         with self._mutex:
             transaction = self._store.transaction()
@@ -465,7 +302,7 @@ class TokenBudgetTracker:
             self._warning_at = warning_at(config)
             if config.prices != before.prices:
                 self._prices = None
-            if isinstance(self._store, _Shared) and config.sync != before.sync:
+            if isinstance(self._store, Shared) and config.sync != before.sync:
                 self._store.set_sync(config.sync)
             if config.cycle != before.cycle:
                 self._store.set_cycle(config.cycle)
@@ -477,7 +314,7 @@ class TokenBudgetTracker:
         if agent_id is not None:
             check_name("agent_id", agent_id)
 
-        def decide(ledger: _Memory | LedgerWriter) -> str:
+        def decide(ledger: Memory | LedgerWriter) -> str:
             reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, self._spending.by_all())
             ledger.append(reset)
             self._rearm()
@@ -493,7 +330,7 @@ class TokenBudgetTracker:
                 # Taking the lock would make the file.
                 raise _no_reset()
 
-        def decide(ledger: _Memory | LedgerWriter) -> str:
+        def decide(ledger: Memory | LedgerWriter) -> str:
             reset_id = self._store.totals.reset_id
             if reset_id is None:
                 raise _no_reset()

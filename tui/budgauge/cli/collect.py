@@ -19,6 +19,7 @@ from budgauge.cli.fields import status_fields
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.find import codex_home
 from budgauge.config.load import Loaded, Options
+from budgauge.counters import sum_of
 from budgauge.errors import ConfigError
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing import PriceBook
@@ -26,7 +27,7 @@ from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot
 from budgauge.sources import CodexSource, Collector, Report, lock_name
 from budgauge.text import count, money, plural, safe
-from budgauge.totals import Totals, sum_of
+from budgauge.totals import Totals
 from budgauge.tracker import TokenBudgetTracker
 
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import msgspec
 
 from budgauge.cache import read_cache, verified, write_cache
+from budgauge.counters import Bucket, Counters, Groups, Sums
 from budgauge.known import dump_bytes
 from budgauge.ledger.tail import Mark
 from budgauge.records import Fault, Reserve
-from budgauge.totals import KNOWN_IDS, Bucket, Counters, Groups, PastReset, Sums, Totals
+from budgauge.totals import KNOWN_IDS, PastReset, Totals
 
 VERSION = 1
 """Of what a checkpoint means. Others are not used."""

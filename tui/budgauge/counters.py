@@ -1,0 +1,123 @@
+"""Sums of calls, and what one cycle's calls add up to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Bucket = tuple[int, int]
+"""Which price a call has: (price period, long-prompt tier) of its model."""
+PLAIN: Bucket = (0, 0)
+
+
+class Sums:
+    """Sums of calls; all but `calls` and `last_used` (unix seconds of the latest call) are tokens."""
+
+    __slots__ = FIELDS = (
+        "calls",
+        "prompt",
+        "completion",
+        "total",
+        "cached",
+        "cache_write",
+        "cache_write_1h",
+        "last_used",
+    )
+
+    def __init__(
+        self,
+        calls: int = 0,
+        prompt: int = 0,
+        completion: int = 0,
+        total: int = 0,
+        cached: int = 0,
+        cache_write: int = 0,
+        cache_write_1h: int = 0,
+        last_used: float = 0.0,
+    ) -> None:
+        self.calls = calls
+        self.prompt = prompt
+        self.completion = completion
+        self.total = total
+        self.cached = cached
+        self.cache_write = cache_write
+        self.cache_write_1h = cache_write_1h
+        self.last_used = last_used
+
+    @property
+    def values(self) -> tuple[int, int, int, int, int, int, int, float]:
+        """All of them, in the order in which they are given to make one."""
+        return (
+            *(self.calls, self.prompt, self.completion, self.total),
+            *(self.cached, self.cache_write, self.cache_write_1h, self.last_used),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sums) and self.values == other.values
+
+    __hash__ = None  # type: ignore[assignment]  # they change
+
+    def __repr__(self) -> str:
+        return f"Sums{self.values}"
+
+    def add(self, other: Sums) -> None:
+        """Add what another counted."""
+        self.calls += other.calls
+        self.prompt += other.prompt
+        self.completion += other.completion
+        self.total += other.total
+        self.cached += other.cached
+        self.cache_write += other.cache_write
+        self.cache_write_1h += other.cache_write_1h
+        self.last_used = max(self.last_used, other.last_used)
+
+
+def sum_of(parts: Iterable[Sums]) -> Sums:
+    """All that several sums counted."""
+    whole = Sums()
+    for part in parts:
+        whole.add(part)
+    return whole
+
+
+GroupKey = tuple[str, str, Bucket]
+"""(agent id, model, price bucket)."""
+Groups = dict[GroupKey, Sums]
+
+
+class Counters:
+    """What one cycle's calls add up to since the last reset."""
+
+    def __init__(self) -> None:
+        self.groups: Groups = {}
+        self.spent: dict[str, tuple[int, int]] = {}
+        """(total, cached) tokens of each agent."""
+        self.spent_by_all: tuple[int, int] = (0, 0)
+        """(total, cached) tokens of everyone."""
+
+    def spend(self, agent_id: str, total: int, cached: int) -> None:
+        """Note tokens of one agent that were added to its groups."""
+        spent, spent_cached = self.spent.get(agent_id, (0, 0))
+        self.spent[agent_id] = (spent + total, spent_cached + cached)
+        spent, spent_cached = self.spent_by_all
+        self.spent_by_all = (spent + total, spent_cached + cached)
+
+    def bring_back(self, groups: Groups) -> None:
+        """Add groups that were taken away."""
+        for key, sums in groups.items():
+            self.groups.setdefault(key, Sums()).add(sums)
+            self.spend(key[0], sums.total, sums.cached)
+
+    def take(self, agent_id: str | None) -> Groups:
+        """Take away one agent's groups, or everyone's."""
+        if agent_id is None:
+            gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
+            return gone
+        spent = self.spent.pop(agent_id, None)
+        if spent is None:
+            return {}
+        gone = {key: sums for key, sums in self.groups.items() if key[0] == agent_id}
+        for key in gone:
+            del self.groups[key]
+        total, cached = self.spent_by_all
+        self.spent_by_all = (total - spent[0], cached - spent[1])
+        return gone

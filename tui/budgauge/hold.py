@@ -1,0 +1,75 @@
+"""Tokens held for a call to come, as whoever asked for them has them in hand."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from budgauge.errors import BudgaugeError
+from budgauge.records import Reserve
+
+
+class Ending(Protocol):
+    """What ends reservations: a tracker."""
+
+    def settle(
+        self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, *, agent_id: str, **fields: Any
+    ) -> bool:
+        """Record what was spent."""
+        ...
+
+    def release(self, reserve: str) -> None:
+        """Give it back."""
+        ...
+
+
+class Hold:
+    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+
+    def __init__(self, tracker: Ending, reserve: Reserve) -> None:
+        self._tracker = tracker
+        self._reserve = reserve
+        self._is_over = False
+
+    @property
+    def id(self) -> str:
+        """The reservation's id."""
+        return self._reserve.id
+
+    @property
+    def agent_id(self) -> str:
+        """Who will spend it."""
+        return self._reserve.agent_id
+
+    @property
+    def tokens(self) -> int:
+        """Counted tokens held."""
+        return self._reserve.tokens
+
+    @property
+    def expires(self) -> float:
+        """Unix seconds from which on it holds nothing any more."""
+        return self._reserve.expires
+
+    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> bool:
+        """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
+        added = self._tracker.settle(self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields)
+        self._is_over = True
+        return added
+
+    def release(self) -> None:
+        """Give the tokens back; as `TokenBudgetTracker.release`."""
+        self._tracker.release(self.id)
+        self._is_over = True
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._is_over:
+            return
+        try:
+            self.release()
+        except BudgaugeError:
+            # What went wrong first is what matters; the hold ends by itself.
+            if kind is None:
+                raise
