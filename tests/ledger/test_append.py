@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 from budgauge.config import BudgetConfig
 from budgauge.errors import LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
+from budgauge.ledger import network
 from budgauge.ledger.reader import LedgerReader
 from budgauge.records import decode
 from budgauge.tracker import TokenBudgetTracker
@@ -125,6 +127,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from budgauge.ledger.append import LedgerWriter
+from budgauge.ledger import network
 from budgauge.ledger.reader import LedgerReader
 with LedgerWriter(LedgerReader(Path(sys.argv[1]))):
     print("held", flush=True)
@@ -345,3 +348,118 @@ def test_a_record_that_was_taken_back_is_taken_back_for_readers_too(
     assert reader.totals.at(0).spent_by_all == (30, 0)
     reader.refresh()
     assert reader.totals.at(0).spent_by_all == (15, 0)
+
+
+@pytest.mark.parametrize("foreign", [b'\n{"agent_id":"torn', b"\n" + line("b"), b"\n \0", line("b") + b"{"])
+def test_who_writes_without_the_lock_in_between_costs_no_record(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch, foreign: bytes
+) -> None:
+    """Between the look at the file's end and our write; what it left torn must not swallow ours."""
+    ledger.write_bytes(line())
+    tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), ledger=ledger)
+    tracker.report_usage("a", "gpt-4", 1, 0)
+    write = os.write
+
+    def write_after_another(fd: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        with ledger.open("ab") as file:
+            file.write(foreign)
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", write_after_another)
+    assert tracker.report_usage("a", "gpt-4", 2, 0, id="ours") is True
+    assert tracker.report_usage("a", "gpt-4", 2, 0, id="ours") is False
+    fresh = LedgerReader(ledger)
+    fresh.refresh()
+    assert fresh.totals.at(0).spent["a"] == (15 + 1 + 2, 0)
+    assert tracker.get_total_used() == fresh.totals.at(0).spent_by_all[0]
+
+
+def test_a_child_does_not_share_its_parents_lock(ledger: Path) -> None:
+    """A descriptor that came through a fork would let both in."""
+    tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), ledger=ledger)
+    tracker.report_usage("a", "m", 1, 0)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for _ in range(200):
+                tracker.report_usage("b", "m", 1, 0)
+            code = 0
+        finally:
+            os._exit(code)
+    for _ in range(200):
+        tracker.report_usage("a", "m", 1, 0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert tracker.get_all_agent_totals() == {"a": 201, "b": 200}
+    assert total(ledger) == plain_total(ledger) == 401
+
+
+def test_a_network_file_system_is_named_and_refused_unless_it_is_forced(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /home rw,noatime shared:1 - nfs4 host:/home rw\n")
+    monkeypatch.setattr(network, "_MOUNTS", mounts)
+    for _ in range(2):
+        with pytest.raises(LedgerRefusedError, match=r"lies on a network file system \(nfs4\)"):
+            append(ledger)
+    assert total(ledger) == 0
+    monkeypatch.setenv("CODEX_TOKEN_NETWORK_LEDGER", "1")
+    append(ledger)
+    assert total(ledger) == 15
+
+
+def test_one_sync_serves_all_who_wait(ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one syncs, others write; the next sync covers them all."""
+    (own_place / "run").mkdir(mode=0o700)
+    synced: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fdatasync(fd: int) -> None:
+        size = os.fstat(fd).st_size
+        begun.set()
+        assert go_on.wait(10)
+        synced.append(size)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    threads = [threading.Thread(target=append, args=(ledger,), kwargs={"sync": True}) for _ in range(6)]
+    threads[0].start()
+    assert begun.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 10
+    while plain_total(ledger) < 6 * 15:
+        assert time.monotonic() < deadline
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert synced[0] == len(line())
+    assert synced[1:] == [6 * len(line())]
+
+
+@pytest.mark.parametrize("note", [b"", b"junk", b"\0" * 300])
+def test_a_note_that_says_nothing_costs_a_sync_and_no_more(
+    ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch, note: bytes
+) -> None:
+    synced: list[int] = []
+    (own_place / "run").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    append(ledger, sync=True)
+    (path,) = (own_place / "run" / "budgauge").glob("*.synced")
+    path.write_bytes(note)
+    append(ledger, sync=True)
+    assert len(synced) == 2
+    assert total(ledger) == 30
+
+
+def test_what_was_cut_off_and_written_again_is_synced_again(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    for _ in range(3):
+        append(ledger, sync=True)
+    ledger.write_bytes(line("b"))
+    append(ledger, sync=True)
+    assert len(synced) == 4

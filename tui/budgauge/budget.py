@@ -48,7 +48,7 @@ class Spending:
 
     def taken_by_all(self) -> int:
         """Used and reserved by everyone."""
-        return self.by_all() + sum(self.reserved.values())
+        return self.by_all() + (sum(self.reserved.values()) if self.reserved else 0)
 
     def taken_by_agent(self, agent_id: str) -> int:
         """Used and reserved by this agent alone."""
