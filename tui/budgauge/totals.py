@@ -173,6 +173,12 @@ class Totals:
         for reset in self.resets:
             yield from reset.groups.items()
 
+    def state(self) -> object:
+        """Everything that is counted, to be compared with another fold's."""
+        cycles = {begin: (c.groups, c.spent, c.spent_by_all) for begin, c in self.cycles.items() if c.groups}
+        resets = [(reset.id, reset.agent_id, reset.groups) for reset in self.resets]
+        return cycles, resets, self.minutes, self.holds, self.flagged, self.set_aside
+
     def last_reset(self) -> PastReset | None:
         """The last reset of everyone, if any."""
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
@@ -190,10 +196,10 @@ class Totals:
             calls: Sequence[Usage] = records  # type: ignore[assignment]  # as was just seen
             without_id = [usage.id for usage in calls].count(None)
             if without_id == len(calls):
-                self._add_calls(calls)
+                self.count_calls(calls)
                 return
             if not without_id:
-                self._add_calls(self._new_of(calls, self._number(calls) if places is None else places()))
+                self.count_calls(self._new_of(calls, self._number(calls) if places is None else places()))
                 return
         where = self._number(records) if places is None else places()
         run: list[Usage] = []
@@ -202,22 +208,22 @@ class Totals:
                 if record.id is None or self._remember(record, place):
                     run.append(record)
                 continue
-            self._add_calls(run)
+            self.count_calls(run)
             run = []
             self._control(record, place)
-        self._add_calls(run)
+        self.count_calls(run)
 
     def add_one(self, record: Record, place: int) -> None:
         """Fold one record in, which stands at `place`."""
         if type(record) is not Usage or record.id is not None:
             self.add([record], lambda: [place])
             return
-        # As _add_calls does it, without what pays only for many.
+        # As count_calls does it, without what pays only for many.
         cell = self._cells.get((record.agent_id, record.model))
         prompt, timestamp, total = record.prompt_tokens, record.timestamp, record.total_tokens
         parts = record.cached_tokens or record.cache_write_tokens or record.cache_write_1h_tokens
         if cell is None or parts or record.reasoning_tokens or total != prompt + record.completion_tokens:
-            self._add_calls((record,))
+            self.count_calls((record,))
             return
         if cell.bounded and not cell.holds(prompt, timestamp):
             cell = self._cell(record)
@@ -293,8 +299,11 @@ class Totals:
         self.ids.add(crc32(usage.id.encode()), place)
         return True
 
-    def _add_calls(self, calls: Sequence[Usage]) -> None:
-        """Fold calls in that all count. The one loop whose speed is felt: a million lines go through it."""
+    def count_calls(self, calls: Sequence[Usage]) -> None:
+        """Fold calls in that all count. The one loop whose speed is felt: a million lines go through it.
+
+        Who wants the calls themselves, and no sums, overrides it.
+        """
         cells, touched = self._cells, list[_Cell]()
         minute, minute_end = 0.0, 0.0
         minute_total = minute_cached = 0
@@ -393,7 +402,7 @@ class Totals:
             return
         self.holds.pop(settle.reserve, None)
         if settle.id is None or self._remember(settle, place):
-            self._add_calls([settle])
+            self.count_calls([settle])
 
     def _end(self, record: Settle | Release, place: int) -> bool:
         """Note that a reservation ends; False if it had ended before."""

@@ -19,6 +19,8 @@ _COMMANDS = {
     "collect": "collect",
     "config": "config",
     "demo": "demo",
+    "doctor": "doctor",
+    "export": "export",
     "record": "record",
     "reset": "reset",
     "status": "status",

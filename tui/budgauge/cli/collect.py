@@ -86,12 +86,18 @@ def parse_since(since: str | None, follow: bool, tracker: TokenBudgetTracker) ->
         if since == "cycle":
             raise ConfigError("--since cycle: nothing was reset yet", hint="Name a date, or all.")
         return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    moment = parse_date(since)
+    if moment is None:
+        raise ConfigError(f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30")
+    return moment
+
+
+def parse_date(text: str) -> float | None:
+    """Unix seconds of a date, or a date and time, local where it names no zone; None if it is none."""
     try:
-        return datetime.fromisoformat(since).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise ConfigError(
-            f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30"
-        ) from None
+        return None
 
 
 def make_collector(

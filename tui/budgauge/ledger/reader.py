@@ -47,7 +47,7 @@ class LedgerReader:
         """How often the file turned out to be another than before and was read afresh."""
         self._pricing_of = pricing_of
         self._cycle_of = Calendar(cycle).span if cycle else uncut
-        self._store = CheckpointStore(checkpoints, path, _name(cycle)) if checkpoints else None
+        self._store = CheckpointStore(checkpoints, path, cycle_name(cycle)) if checkpoints else None
         self._trusts_checkpoint = True
         self._kept_offset = 0
         self._fd = -1
@@ -188,7 +188,7 @@ class LedgerReader:
         pricing = self._pricing_of(model)
         return pricing.shape if pricing else ""
 
-    def _recall(self, place: int) -> Record | None:
+    def recall(self, place: int) -> Record | None:
         """The record whose line begins at an offset."""
         fd = self._fd if self._fd >= 0 else open_ledger(self.path, os.O_RDONLY)
         try:
@@ -206,12 +206,12 @@ class LedgerReader:
         self._forget()
 
     def _forget(self) -> None:
-        self.totals = Totals(self._pricing_of, self._cycle_of, self._recall)
+        self.totals = Totals(self._pricing_of, self._cycle_of, self.recall)
         self.faults = []
         self.fault_count = self._kept_offset = 0
 
 
-def _name(cycle: Cycle | None) -> str:
+def cycle_name(cycle: Cycle | None) -> str:
     """A cycle setting as a text that tells it from others."""
     return repr(msgspec.structs.astuple(cycle)) if cycle else ""
 

@@ -1,0 +1,47 @@
+"""`budgauge doctor`: is everything as it must be, and what to do where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from budgauge.cli.options import common
+from budgauge.config.load import Options
+from budgauge.doctor import Finding, State, examine
+from budgauge.text import count, safe
+
+SHOWN = 20
+"""How many details of a finding are shown; JSON has all."""
+_SIGNS: dict[State, str] = {"ok": "●", "warning": "▲", "error": "■"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
+@common
+def doctor_command(options: Options, as_json: bool) -> None:
+    """Check config, ledger, lock, disk, checkpoint, watching and prices; nothing is changed.
+
+    Exit code 1 if something is an error.
+    """
+    findings: list[Finding] = []
+    for finding in examine(options):
+        findings.append(finding)
+        if not as_json:
+            click.echo("\n".join(_lines(finding)))
+    if as_json:
+        click.echo(json.dumps({"checks": msgspec.to_builtins(findings)}, indent=2))
+    if any(finding.state == "error" for finding in findings):
+        click.get_current_context().exit(1)
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield safe(f"{_SIGNS[finding.state]} {finding.state:8} {finding.name:12} {finding.message}")
+    for detail in finding.details[:SHOWN]:
+        yield f"    {safe(detail)}"
+    if len(finding.details) > SHOWN:
+        yield f"    and {count(len(finding.details) - SHOWN)} more; all of them: budgauge doctor --json"
+    if finding.mend:
+        yield f"    → {safe(finding.mend)}"

@@ -1,0 +1,142 @@
+"""`budgauge export`: every call that counts, streamed in constant memory, as CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+import click
+
+from budgauge.cli.collect import parse_date
+from budgauge.cli.options import common, load_config, note
+from budgauge.config.load import Options
+from budgauge.errors import ConfigError
+from budgauge.ledger.reader import LedgerReader, open_ledger
+from budgauge.ledger.tail import Tail
+from budgauge.records import Usage
+from budgauge.text import plural, safe
+from budgauge.totals import Totals
+
+_Writer = Callable[[Usage], None]
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PARTS = ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens")
+_TEXTS = ("id", "session", "project", "source")
+COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS)
+
+
+@click.command()
+@click.option("--format", "form", required=True, type=click.Choice(["csv", "jsonl"]), help="CSV, or JSON lines.")
+@click.option("--since", metavar="DATE", help="Only calls from then on, such as 2026-11-01.")
+@common
+def export_command(options: Options, form: str, since: str | None) -> None:
+    """Print every call that counts, resets or not, in the order of the ledger.
+
+    JSON lines lose nothing. In CSV, texts are made safe for terminals and spreadsheets.
+    """
+    begin = _begin(since)
+    path = load_config(options).ledger.path
+    calls = Calls(path)
+    # One stream for all: what is printed stays in order, and a reader that has enough ends us quietly.
+    write = _csv_writer(sys.stdout) if form == "csv" else _json_writer(sys.stdout)
+    for call in calls:
+        if begin is None or call.timestamp >= begin:
+            write(call)
+    if not calls.exists:
+        note(f"{path}: no file yet; nothing was recorded")
+    if calls.set_aside:
+        note(f"{plural(calls.set_aside, 'line')} set aside, which are not in it; which, tells: budgauge doctor")
+
+
+def _begin(since: str | None) -> float | None:
+    moment = None if since is None else parse_date(since)
+    if since is not None and moment is None:
+        raise ConfigError(f"--since {since}: must be a date such as 2026-11-01 or 2026-11-01T09:30")
+    return moment
+
+
+class Calls:
+    """The calls of a ledger that count, read block by block: every id once, whatever was reset."""
+
+    def __init__(self, path: Path) -> None:
+        self.exists = False
+        self.set_aside = 0
+        """Lines that are no record, or whose record does not count, read so far."""
+        self._path = path
+
+    def __iter__(self) -> Iterator[Usage]:
+        """Raises LedgerReadError."""
+        fold = _Counted(self._path)
+        try:
+            fd = open_ledger(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        self.exists = True
+        faults = 0
+        with closing(os.fdopen(fd, "rb")):
+            for batch in Tail().read(fd):
+                fold.add(batch.records, batch.offsets)
+                faults += len(batch.faults)
+                self.set_aside = faults + sum(fold.set_aside.values())
+                yield from fold.take()
+
+
+class _Counted(Totals):
+    """A fold that keeps the calls instead of their sums."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(recall=LedgerReader(path).recall)
+        self._calls: list[Usage] = []
+
+    def count_calls(self, calls: Sequence[Usage]) -> None:
+        """Keep them until they are taken."""
+        self._calls += calls
+
+    def take(self) -> list[Usage]:
+        """Those that came since the last time."""
+        calls, self._calls = self._calls, []
+        return calls
+
+
+def _json_writer(out: IO[str]) -> _Writer:
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+
+    def write(call: Usage) -> None:
+        values = {field: getattr(call, field) for field in call.__struct_fields__}
+        out.write(encode({key: value for key, value in values.items() if value is not None}) + "\n")
+
+    return write
+
+
+def _csv_writer(out: IO[str]) -> _Writer:
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(COLUMNS)
+
+    def write(call: Usage) -> None:
+        texts = [_cell(getattr(call, field)) for field in _TEXTS]
+        names = (_cell(call.agent_id), _cell(call.model))
+        total = max(call.total_tokens, call.prompt_tokens + call.completion_tokens)
+        parts = [getattr(call, field) or 0 for field in _PARTS]
+        moment = (call.timestamp, _time(call.timestamp))
+        rows.writerow([*moment, *names, call.prompt_tokens, call.completion_tokens, total, *parts, *texts])
+
+    return write
+
+
+def _time(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, timezone.utc).isoformat()
+
+
+def _cell(text: str | None) -> str:
+    """Safe for terminals, and no formula for a spreadsheet."""
+    if text is None:
+        return ""
+    clean = safe(text)
+    return "'" + clean if clean[:1] in ("=", "+", "-", "@") else clean
