@@ -1,0 +1,203 @@
+"""`budgauge doctor`: what is well, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from budgauge import doctor as doctor_module
+from budgauge.cli import cli
+from budgauge.ledger import checkpoint as checkpoint_module
+from budgauge.ledger import network
+from budgauge.ledger import reader as reader_module
+from budgauge.ledger.reader import LedgerReader
+from budgauge.records import Release, UndoReset, encode
+from usage import line
+
+Doctor = Callable[..., Result]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / "token_usage.jsonl"
+    path.write_bytes(line())
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def doctor(ledger: Path) -> Doctor:
+    return lambda *more: CliRunner().invoke(cli, ["doctor", "--ledger", str(ledger), *more])
+
+
+def found(result: Result, name: str) -> dict[str, Any]:
+    """One finding."""
+    (finding,) = [check for check in json.loads(result.stdout)["checks"] if check["name"] == name]
+    return dict(finding)
+
+
+def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
+    before = ledger.stat().st_mtime_ns, sorted(os.listdir(ledger.parent))
+    result = doctor("--json")
+    assert result.exit_code == 0, result.output
+    checks = json.loads(result.stdout)["checks"]
+    assert [check["name"] for check in checks] == [
+        *("config", "ledger", "lines", "lock", "space", "file system", "checkpoint", "watching", "prices"),
+    ]
+    assert {check["state"] for check in checks} == {"ok"}
+    assert {check["mend"] for check in checks} == {""}
+    assert (ledger.stat().st_mtime_ns, sorted(os.listdir(ledger.parent))) == before
+
+
+def test_no_ledger_is_no_fault_and_none_is_made(doctor: Doctor, ledger: Path) -> None:
+    ledger.unlink()
+    result = doctor("--json")
+    assert result.exit_code == 0, result.output
+    assert "no file yet" in found(result, "ledger")["message"]
+    assert not ledger.exists()
+
+
+def test_a_wrong_config_is_an_error_with_its_place(doctor: Doctor, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[token_budget]\ntotal_budget = -1\n")
+    result = doctor("--config", str(path), "--json")
+    assert result.exit_code == 1
+    assert "line 2: token_budget.total_budget = -1" in found(result, "config")["message"]
+    path.write_text("[token_budget]\ntotal_budgte = 1\n")
+    finding = found(doctor("--config", str(path), "--json"), "config")
+    assert (finding["state"], "did you mean total_budget?" in finding["details"][0]) == ("warning", True)
+
+
+def test_every_line_set_aside_is_told_with_its_number_and_reason(doctor: Doctor, ledger: Path) -> None:
+    lines = [line(id="x"), b"junk\n", b"\n", line(id="x", prompt=1), encode(UndoReset(1, "r")), line(), b"{}\n"]
+    release = encode(Release(1, "h"))
+    ledger.write_bytes(b"".join(lines) + release + encode(Release(2, "h")) + encode(Release(2, "i")) + b"torn")
+    finding = found(doctor("--json"), "lines")
+    assert finding["state"] == "warning"
+    starts = [len(b"".join(lines[:number])) for number in range(len(lines))]
+    first, *rest = finding["details"]
+    assert first.startswith(f"line 2 (byte {starts[1]}): not JSON")
+    assert rest == [
+        f"line 4 (byte {starts[3]}): its id is known, with other content",
+        f"line 5 (byte {starts[4]}): it undoes no reset that could be undone",
+        f"line 7 (byte {starts[6]}): Object missing required field `agent_id`",
+        "the last line has no end; the next writer ends it",
+    ]
+
+
+def test_people_are_shown_the_first_and_how_many_more(doctor: Doctor, ledger: Path) -> None:
+    ledger.write_bytes(line() + b"\x1b]0;pwn\x07[@click=x]\n" * 30)
+    result = doctor()
+    assert result.exit_code == 0
+    assert "and 10 more; all of them: budgauge doctor --json" in result.stdout
+    assert not any(sign in result.stdout for sign in "\x1b\x07")
+    assert len(found(doctor("--json"), "lines")["details"]) == 30
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"# Notes\n"), "holds no ledger line"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "is a FIFO"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
+        (lambda path: (path.unlink(), path.symlink_to("/dev/null")), "is a symbolic link"),
+    ],
+)
+def test_what_is_no_ledger_is_an_error(
+    doctor: Doctor, ledger: Path, make: Callable[[Path], object], message: str
+) -> None:
+    make(ledger)
+    result = doctor("--json")
+    assert result.exit_code == 1
+    assert message in found(result, "ledger")["message"]
+    assert found(result, "ledger")["mend"]
+
+
+def test_a_ledger_open_to_others_is_a_warning(doctor: Doctor, ledger: Path) -> None:
+    ledger.chmod(0o644)
+    finding = found(doctor("--json"), "ledger")
+    assert (finding["state"], finding["mend"]) == ("warning", f"chmod 600 {ledger}")
+
+
+def test_a_lock_that_is_held_is_an_error(doctor: Doctor, ledger: Path) -> None:
+    fd = os.open(ledger, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        result = doctor("--json")
+    finally:
+        os.close(fd)
+    assert result.exit_code == 1
+    assert "has held it for a second" in found(result, "lock")["message"]
+
+
+@pytest.mark.parametrize(("blocks", "inodes", "state"), [(10, 9, "error"), (20_000, 9, "warning"), (10**6, 0, "error")])
+def test_little_room_is_told(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, blocks: int, inodes: int, state: str
+) -> None:
+    class System:
+        f_bavail, f_frsize, f_files, f_favail = blocks, 4096, 100, inodes
+
+    monkeypatch.setattr(os, "statvfs", lambda _folder: System)
+    assert found(doctor("--json"), "space")["state"] == state
+
+
+def test_a_network_file_system_is_named(
+    doctor: Doctor, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, mounts = ledger.stat().st_dev, tmp_path / "mounts"
+    mounts.write_text(f"1 2 {os.major(device)}:{os.minor(device)} / / rw - cifs //host/x rw\n")
+    monkeypatch.setattr(network, "_MOUNTS", mounts)
+    finding = found(doctor("--json"), "file system")
+    assert (finding["state"], finding["message"].partition(":")[0]) == ("error", "cifs")
+
+
+def test_a_checkpoint_that_no_longer_agrees_is_found(
+    doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (checkpoint_module, reader_module):
+        monkeypatch.setattr(module, "DUE_BYTES", 1)
+    ledger.write_bytes(line("a") + line("b") * 20)
+    cache = own_place / ".cache" / "budgauge"
+    LedgerReader(ledger, checkpoints=cache).refresh()
+    assert found(doctor("--json"), "checkpoint")["message"].startswith("agrees")
+    data = ledger.read_bytes()
+    with ledger.open("r+b") as file:
+        file.seek(len(line("a")) * 8)
+        file.write(line("c"))
+    assert len(ledger.read_bytes()) == len(data)
+    result = doctor("--json")
+    assert result.exit_code == 1
+    (path,) = cache.glob("*.fold")
+    assert found(result, "checkpoint")["mend"] == f"Remove it: rm {path}"
+    path.unlink()
+    assert found(doctor("--json"), "checkpoint")["state"] == "ok"
+
+
+def test_events_that_do_not_arrive_are_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "EVENT_SECONDS", 0.05)
+    monkeypatch.setattr(doctor_module, "watch", lambda folders, stop: iter([frozenset()]))
+    finding = found(doctor("--json"), "watching")
+    assert (finding["state"], "once a second" in finding["mend"]) == ("warning", True)
+
+
+def test_models_without_a_price_are_named(doctor: Doctor, ledger: Path) -> None:
+    ledger.write_bytes(line(model="in-house") + line())
+    finding = found(doctor("--json"), "prices")
+    assert (finding["state"], finding["details"]) == ("warning", ["in-house"])
+
+
+def test_a_look_that_fails_is_an_error_found(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_folder: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", fail)
+    result = doctor()
+    assert result.exit_code == 1
+    assert "■ error    space        cannot be looked at" in result.stdout
