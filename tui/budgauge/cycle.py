@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import calendar
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
 
 from budgauge.config import Cycle
 from budgauge.records import MAX_TIMESTAMP
@@ -68,7 +66,8 @@ class Calendar:
         return self._day_of(following.year, following.month)
 
     def _day_of(self, year: int, month: int) -> date:
-        return date(year, month, min(self._cycle.day, calendar.monthrange(year, month)[1]))
+        after = date(year, month, 28) + timedelta(days=4)
+        return date(year, month, min(self._cycle.day, (after - timedelta(days=after.day)).day))
 
     def _begin(self, day: date) -> int:
         """Unix seconds of a day's local midnight."""
@@ -84,4 +83,9 @@ _LATEST = 253_370_764_800
 
 def zone(name: str) -> tzinfo:
     """A time zone by its IANA name. Raises what zoneinfo raises where there is none."""
-    return timezone.utc if name == "UTC" else ZoneInfo(name)
+    if name == "UTC":
+        return timezone.utc
+    # Loaded here, because most budgets have no cycle.
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)

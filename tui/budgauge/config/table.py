@@ -124,6 +124,8 @@ def _day(_key: str, value: Value) -> None:
 def _timezone(_key: str, value: Value) -> None:
     from zoneinfo import ZoneInfo
 
+    if value == "UTC":
+        return  # also where the machine has no time zone database
     try:
         ZoneInfo(value)
     except Exception:  # zoneinfo raises what its reading of the name happens to run into

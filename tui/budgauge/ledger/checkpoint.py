@@ -7,7 +7,6 @@ Ids take most of the room and are seldom needed, so they lie in a file of their 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 import weakref
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.cache import read_cache, verified, write_cache
+from budgauge.cache import read_cache, short_name, verified, write_cache
 from budgauge.counters import Bucket, Counters, Groups, Sums
 from budgauge.known import dump_bytes
 from budgauge.ledger.tail import Mark
@@ -129,8 +128,7 @@ class CheckpointStore:
     """Where the checkpoints of one ledger and cycle setting are kept."""
 
     def __init__(self, folder: Path, ledger: Path, cycle: str) -> None:
-        place = hashlib.sha256(f"{os.path.abspath(ledger)}\n{cycle}".encode(errors="surrogatepass")).hexdigest()[:24]
-        self.path = folder / f"ledger-{place}.fold"
+        self.path = folder / f"ledger-{short_name(f'{os.path.abspath(ledger)} {cycle}')}.fold"
         self._id_paths = self.path.with_suffix(".ids"), self.path.with_suffix(".holds")
         self._cycle = cycle
 

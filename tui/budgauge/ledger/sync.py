@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 import time
@@ -20,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from budgauge.cache import short_name
 
 _BEFORE_BYTES = 64
 _NOTE_BYTES = 256
@@ -111,7 +112,6 @@ def _open_note(path: Path) -> int | None:
 
     from platformdirs import user_runtime_path
 
-    name = hashlib.sha256(os.path.abspath(path).encode(errors="surrogatepass")).hexdigest()[:24]
     with warnings.catch_warnings():
         # That no such folder is set up is no news for those who record.
         warnings.simplefilter("ignore")
@@ -121,7 +121,11 @@ def _open_note(path: Path) -> int | None:
         status = os.lstat(folder)
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             return None
-        return os.open(folder / f"{name}.synced", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(
+            folder / f"{short_name(os.path.abspath(path))}.synced",
+            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o600,
+        )
     except OSError:
         return None
 
