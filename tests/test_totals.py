@@ -280,3 +280,22 @@ def test_a_reset_is_not_compared_with_all_before_it() -> None:
 def test_a_reset_undone_may_come_again() -> None:
     totals = folded(usage(), Reset(0, "r"), UndoReset(0, "r"), Reset(0, "r"))
     assert (totals.reset_id, totals.at(0).spent_by_all) == ("r", (0, 0))
+
+
+def test_cycles_that_alternate_in_one_batch_are_counted_once() -> None:
+    def daily(timestamp: float) -> tuple[float, float]:
+        begin = timestamp - timestamp % 100
+        return begin, begin + 100
+
+    calls = [usage("a", 10 + number, 0, timestamp=100 + 100 * (number % 2)) for number in range(6)]
+    totals = Totals(cycle_of=daily)
+    totals.add(calls)
+    for moment in (100, 200):
+        tokens = sum(call.prompt_tokens for call in calls if call.timestamp == moment)
+        assert totals.at(moment).spent == {"a": (tokens, 0)}
+        assert totals.at(moment).spent_by_all == (tokens, 0)
+        assert totals.at(moment).groups["a", "gpt-4", (0, 0)].total == tokens
+    pieces = Totals(cycle_of=daily)
+    for place, call in enumerate(calls):
+        pieces.add_one(call, place)
+    assert pieces.state() == totals.state()

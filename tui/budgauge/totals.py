@@ -336,10 +336,15 @@ class Totals:
         if minute_total:
             self._tick(minute, minute_total, minute_cached)
         for cell in touched:
-            cell.book()
+            if cell.is_touched:
+                cell.book()
 
     def _cell(self, usage: Usage) -> _Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
+        before = self._cells.get((usage.agent_id, usage.model))
+        if before is not None and before.is_touched:
+            # A later cell may be for the same sums, and must not book the same calls.
+            before.book()
         pricing = self._pricing_of(usage.model)
         extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else _ALWAYS
         cycle = self._cycle_of(usage.timestamp)

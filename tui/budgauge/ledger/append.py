@@ -87,14 +87,23 @@ class LedgerWriter:
             if end == start + len(line):
                 self._reader.add_own(record, line)
             else:
-                # Someone without the lock wrote in between. Behind a torn line ours is no line of its own.
-                if os.pread(fd, 1, end - len(line) - 1) != b"\n":
-                    end = self._write(fd, b"\n" + line, end)
-                self._reader.refresh(fd)
+                # Someone without the lock wrote in between: behind a torn line ours would be no line of its own.
+                end = self._after_another(fd, line, end)
         except OSError as error:
             raise self._failure(error) from error
         if self.sync:
             self._written = Written(self, end - len(line), end)
+
+    def _after_another(self, fd: int, line: bytes, end: int) -> int:
+        """See that a record that follows another's line is a line of its own; where it ends."""
+        try:
+            if os.pread(fd, 1, end - len(line) - 1) != b"\n":
+                end = self._write(fd, b"\n" + line, end)
+            self._reader.refresh(fd)
+        except (OSError, LedgerReadError):
+            self._take_back(fd, end - len(line), end)
+            raise
+        return end
 
     def written(self) -> Written | None:
         """What must still be brought to the disk, once: with `sync`, the last record is not acknowledged before."""
@@ -104,10 +113,13 @@ class LedgerWriter:
     def _write(self, fd: int, data: bytes, start: int) -> int:
         """Write at the end; where that is then."""
         written = os.write(fd, data)
-        if written != len(data):
+        try:
+            if written != len(data):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
+            return os.lseek(fd, 0, os.SEEK_CUR)
+        except OSError:
             self._take_back(fd, start, start + written)
-            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
-        return os.lseek(fd, 0, os.SEEK_CUR)
+            raise
 
     def _take_back(self, fd: int, start: int, end: int) -> bool:
         """Cut off what was written last; not if someone without the lock has added to it meanwhile."""

@@ -30,6 +30,8 @@ DUE_BYTES = 1 << 20
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
 _TAG_BYTES = 16
+_IDS, _HOLDS = b"c", b"r"
+"""What stands behind the tag: ids of calls, ids of reservations."""
 _CHECKSUM_BYTES = 9
 
 _Values = tuple[int, int, int, int, int, int, int, float]
@@ -66,10 +68,11 @@ class Checkpoint(msgspec.Struct, kw_only=True):
 
     def restore(self, totals: Totals, ids: IdFile | None, hold_ids: IdFile | None) -> None:
         """Bring fresh totals to where these stood. Raises DamagedIdsError if the ids are not its own."""
-        for known, count, file in ((totals.ids, self.ids, ids), (totals.hold_ids, self.hold_ids, hold_ids)):
+        parts = ((totals.ids, self.ids, ids, _IDS), (totals.hold_ids, self.hold_ids, hold_ids, _HOLDS))
+        for known, count, file, kind in parts:
             if not count:
                 continue
-            if file is None or file.tag != self.tag:
+            if file is None or file.tag != self.tag + kind:
                 raise DamagedIdsError
             known.load_later(count, file.read)
         for begin, rows in self.cycles:
@@ -99,18 +102,18 @@ class IdFile:
         """Raises OSError."""
         self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._fd)
-        self.tag = os.pread(self._fd, _TAG_BYTES, _CHECKSUM_BYTES)
+        self.tag = os.pread(self._fd, _TAG_BYTES + 1, _CHECKSUM_BYTES)
 
     def read(self) -> bytes:
         """What KnownIds.dump gave. Raises DamagedIdsError."""
-        size = _CHECKSUM_BYTES + _TAG_BYTES + dump_bytes(KNOWN_IDS)
+        size = _CHECKSUM_BYTES + _TAG_BYTES + 1 + dump_bytes(KNOWN_IDS)
         try:
             content = verified(os.pread(self._fd, size, 0))
         except OSError:
             content = None
         if content is None or len(content) != size - _CHECKSUM_BYTES:
             raise DamagedIdsError
-        return content[_TAG_BYTES:]
+        return content[_TAG_BYTES + 1 :]
 
 
 def _rows(groups: Groups) -> _Rows:
@@ -184,8 +187,9 @@ class CheckpointStore:
             ids=totals.ids.count,
             hold_ids=totals.hold_ids.count,
         )
-        for path, known in zip(self._id_paths, (totals.ids, totals.hold_ids), strict=True):
-            if known.count and not write_cache(path, tag + known.dump()):
+        parts = ((totals.ids, _IDS), (totals.hold_ids, _HOLDS))
+        for path, (known, kind) in zip(self._id_paths, parts, strict=True):
+            if known.count and not write_cache(path, tag + kind + known.dump()):
                 return False
         return write_cache(self.path, msgspec.msgpack.encode(checkpoint))
 
