@@ -10,6 +10,8 @@ from textual.message import Message
 from budgauge.monitor.port import ObserverPort
 from budgauge.observer import View
 
+TICK_SECONDS = 0.9
+"""Between two looks where no event tells: a config file is read at the second look after it changed, within 2 s."""
 RETRY_SECONDS = 1.0
 """Until the feed is begun again after it failed."""
 
@@ -50,7 +52,7 @@ def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Messa
     # Here and not above: the first view need not wait for the watcher to be loaded.
     from budgauge.watch import watch
 
-    for _ in watch(observer.folders, stop):
+    for _ in watch(observer.folders, stop, tick_seconds=TICK_SECONDS):
         newer = observer.look()
         if newer is not view:
             view = newer
