@@ -23,8 +23,8 @@ from budgauge import (
     ResetError,
     TokenBudgetTracker,
 )
-from budgauge.config import PriceOverride
-from budgauge.records import Reset, UndoReset, decode
+from budgauge.config import Cycle, PriceOverride
+from budgauge.records import Reset, UndoReset, Usage, decode
 from clock import Clock
 from usage import line, plain_total, usage
 
@@ -389,3 +389,93 @@ def test_undoing_without_a_ledger_makes_none(ledger: Path) -> None:
     with pytest.raises(ResetError, match="no reset to undo"):
         TokenBudgetTracker(ledger=path).undo_reset()
     assert not path.parent.exists()
+
+
+def test_a_ready_made_record_is_admitted_as_it_counts(make: Make) -> None:
+    tracker = make(BudgetConfig(total_budget=100))
+    with pytest.raises(BudgetExceededError, match="requested: 2000"):
+        tracker.report(Usage("a", "m", 1000, 1000, 0, 1))
+    uncached = make(BudgetConfig(total_budget=100, count="uncached"))
+    with pytest.raises(BudgetExceededError, match="requested: 900"):
+        uncached.report(Usage("a", "m", 100, 900, 1000, 1, cached_tokens=1000))
+    assert tracker.get_total_used() == 0
+
+
+def test_a_call_is_admitted_by_the_cycle_that_it_counts_in(make: Make, clock: Clock) -> None:
+    tracker = make(BudgetConfig(total_budget=100, cycle=Cycle(period="daily")))
+    tomorrow = clock.now + 86_400
+    tracker.report_usage("a", "m", 100, 0, timestamp=tomorrow)
+    with pytest.raises(BudgetExceededError):
+        tracker.report_usage("a", "m", 1, 0, timestamp=tomorrow)
+    tracker.report_usage("a", "m", 100, 0)
+    with pytest.raises(BudgetExceededError):
+        tracker.report_usage("a", "m", 1, 0)
+    clock.now = tomorrow
+    assert tracker.get_total_used() == 100
+
+
+def test_a_reset_is_accepted_by_every_reader_however_much_was_used(ledger: Path) -> None:
+    ledger.write_bytes(line("a", 2**53 - 1, 0) * 3)
+    tracker = TokenBudgetTracker(ledger=ledger)
+    tracker.reset()
+    assert tracker.get_total_used() == TokenBudgetTracker(ledger=ledger).get_total_used() == 0
+    for by in ("x" * 70_000, "\ud800"):
+        with pytest.raises(RecordError):
+            tracker.reset(by=by)
+
+
+def test_sums_that_no_checkpoint_can_hold_are_counted_all_the_same(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("budgauge.ledger.reader.DUE_BYTES", 1)
+    ledger.write_bytes(line("a", 2**53 - 1, 0) * 3000)
+    tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), ledger=ledger)
+    tracker.report_usage("a", "m", 1, 0)
+    assert tracker.get_total_used() == 3000 * (2**53 - 1) + 1
+
+
+def test_prices_with_other_tiers_take_effect_at_once(make: Make) -> None:
+    tracker = make(BudgetConfig(total_budget=0))
+    tracker.report_usage("a", "gemini-2.5-pro", 300_000, 0)
+    assert tracker.get_status().cost.total_usd == Decimal("0.75")
+    price = PriceOverride(prompt_per_1k=Decimal("0.001"), completion_per_1k=Decimal(0))
+    tracker.update_config(BudgetConfig(total_budget=0, prices={"gemini-2.5-pro": price}))
+    assert tracker.get_status().cost.total_usd == Decimal("0.3")
+    tracker.update_config(BudgetConfig(total_budget=0))
+    assert tracker.get_status().cost.total_usd == Decimal("0.75")
+
+
+def test_texts_and_numbers_of_other_kinds_are_taken_or_refused(make: Make) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    class Number(float):
+        __slots__ = ()
+
+    tracker = make(BudgetConfig())
+    tracker.report_usage(Text("a"), Text("m"), 1, 0, timestamp=Number(1.5))
+    assert tracker.get_all_agent_totals() == {"a": 1}
+
+
+def test_a_child_can_record_though_a_thread_held_the_tracker_when_it_was_forked(ledger: Path) -> None:
+    tracker = TokenBudgetTracker(ledger=ledger)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with tracker._mutex:
+            held.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    child = os.fork()
+    if child == 0:
+        try:
+            tracker.report_usage("child", "m", 1, 0)
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    done.set()
+    thread.join(10)
+    assert tracker.get_all_agent_totals() == {"child": 1}

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from budgauge.config import BudgetConfig
-from budgauge.errors import LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
-from budgauge.ledger import network
+from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
+from budgauge.ledger import network, sync
+from budgauge.ledger.append import LedgerWriter
 from budgauge.ledger.reader import LedgerReader
 from budgauge.records import decode
 from budgauge.tracker import TokenBudgetTracker
@@ -127,7 +128,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from budgauge.ledger.append import LedgerWriter
-from budgauge.ledger import network
+from budgauge.ledger import network, sync
+from budgauge.ledger.append import LedgerWriter
 from budgauge.ledger.reader import LedgerReader
 with LedgerWriter(LedgerReader(Path(sys.argv[1]))):
     print("held", flush=True)
@@ -463,3 +465,85 @@ def test_what_was_cut_off_and_written_again_is_synced_again(ledger: Path, monkey
     ledger.write_bytes(line("b"))
     append(ledger, sync=True)
     assert len(synced) == 4
+
+
+def test_who_gave_up_does_not_give_back_the_lock_of_the_next_try(ledger: Path) -> None:
+    """A wait that was given up still gets the lock later, and lets go of it."""
+    ledger.write_bytes(line())
+    writer = locked(ledger, timeout=0.1)
+    with Holder(ledger) as holder:
+        for _ in range(3):
+            with pytest.raises(LockTimeoutError), writer:
+                raise AssertionError("the lock is held by another")
+        threading.Timer(0.02, holder.process.kill).start()
+        waits = LedgerWriter(LedgerReader(ledger), timeout=10)
+        with waits:
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                fd = os.open(ledger, os.O_RDWR)
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.close(fd)
+        with writer:
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                fd = os.open(ledger, os.O_RDWR)
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.close(fd)
+
+
+def rotate_by_copy(path: Path) -> None:
+    """As logrotate's copytruncate does, with as many bytes written anew."""
+    path.write_bytes(line("b", 999, 0) * 2)
+
+
+def rotate_there_and_back(path: Path) -> None:
+    os.rename(path, path.with_suffix(".1"))
+    path.write_bytes(line("b", 1, 0) * 2)
+
+
+@pytest.mark.parametrize("rotate", [rotate_by_copy, rotate_there_and_back])
+def test_another_file_of_the_same_size_is_read_before_anything_is_admitted(
+    ledger: Path, rotate: Callable[[Path], None]
+) -> None:
+    tracker = TokenBudgetTracker(BudgetConfig(total_budget=2500), ledger=ledger)
+    for _ in range(2):
+        tracker.report_usage("b", "gpt-4", 100, 0, timestamp=1_767_225_600)
+    size = ledger.stat().st_size
+    rotate(ledger)
+    if ledger.with_suffix(".1").exists():
+        tracker.get_total_used()
+        os.rename(ledger.with_suffix(".1"), ledger)
+    assert ledger.stat().st_size == size
+    used = total(ledger)
+    with pytest.raises(BudgetExceededError):
+        tracker.report_usage("a", "gpt-4", 2501 - used, 0)
+    tracker.report_usage("a", "gpt-4", 2500 - used, 0)
+    assert total(ledger) == 2500
+
+
+def test_a_file_of_another_kind_in_the_ledgers_place_is_not_written_to(ledger: Path) -> None:
+    tracker = TokenBudgetTracker(BudgetConfig(), ledger=ledger)
+    tracker.report_usage("a", "gpt-4", 1, 0)
+    ledger.write_bytes(b"# Diary\n" * 100)
+    tracker.get_total_used()
+    with pytest.raises(LedgerRefusedError, match="holds no ledger line"):
+        tracker.report_usage("a", "gpt-4", 1, 0)
+    assert ledger.read_bytes() == b"# Diary\n" * 100
+
+
+def test_a_hung_sync_of_another_holds_nobody_up_for_long(
+    ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_place / "run").mkdir(mode=0o700)
+    monkeypatch.setattr(sync, "PATIENCE_SECONDS", 0.01)
+    append(ledger, sync=True)
+    (path,) = (own_place / "run" / "budgauge").glob("*.synced")
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        append(ledger, sync=True)
+    finally:
+        os.close(fd)
+    assert total(ledger) == 30

@@ -139,7 +139,10 @@ def _lines(loaded: Loaded) -> Finding:
     if torn:
         odd.append("the last line has no end; the next writer ends it")
     if details:
-        mend = "Correct or remove these lines while nothing writes; they stay in the file and are not counted."
+        mend = (
+            "They stay in the file and are not counted. Correct or remove them while nothing writes; "
+            "then look again: a checkpoint made before may have to go."
+        )
         return Finding(name="lines", state="warning", message=message, mend=mend, details=(*details, *odd))
     return Finding(name="lines", state="ok", message=message, details=tuple(odd))
 

@@ -318,7 +318,7 @@ def check_name(field: str, value: object) -> str:
         raise RecordError(f"{field} {value[:20]!r}... has {size} bytes; at most {MAX_NAME_BYTES} are allowed")
     if not value.isprintable() and any(unicodedata.category(char) == "Cc" for char in value):
         raise RecordError(f"{field} {value!r} holds a control character; use printable text")
-    return value
+    return str(value)
 
 
 def check_count(field: str, value: object) -> int:
@@ -334,7 +334,7 @@ def check_timestamp(value: object) -> float:
     """`value` if it is a moment in unix seconds, to the end of the year 9999, else RecordError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_TIMESTAMP:
         raise RecordError(f"timestamp must be unix seconds from 0 to {MAX_TIMESTAMP}, not {value!r}")
-    return value
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def check_ttl(now: float, ttl: object) -> float:
@@ -384,9 +384,11 @@ def make_usage(
 
     Parts larger than their whole are refused here (a foreign line's are clipped).
     """
-    check_name("agent_id", agent_id)
-    check_name("model", model)
-    check_timestamp(timestamp)
+    agent_id, model, timestamp = (
+        check_name("agent_id", agent_id),
+        check_name("model", model),
+        check_timestamp(timestamp),
+    )
     check_count("prompt_tokens", prompt_tokens)
     check_count("completion_tokens", completion_tokens)
     total = check_count("prompt_tokens + completion_tokens", prompt_tokens + completion_tokens)

@@ -16,10 +16,8 @@ KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
 KEPT_MINUTES = 1440
 """How many minutes that saw usage are kept for rates."""
-KEPT_HOLDS = 10_000
-"""From so many open holds on, those that are long over are forgotten."""
-FORGOTTEN_SECONDS = 86_400
-"""How long over."""
+KEPT_HOLDS = 100_000
+"""When there are twice as many reservations without an end, only so many that expire last are kept."""
 
 FOREVER = float("inf")
 
@@ -246,6 +244,9 @@ class Totals:
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
+        held = self.holds.get(reserve.id)
+        if held is not None:
+            return same_content(held, reserve)
         found = self._find(
             self.hold_ids, crc32(reserve.id.encode()), lambda r: isinstance(r, Reserve) and r.id == reserve.id
         )
@@ -266,12 +267,15 @@ class Totals:
 
     def _number(self, records: Sequence[Record]) -> Sequence[int]:
         """Places of our own, and the latest records kept at them."""
-        first = self._next_place
-        self._next_place += len(records)
-        for place, record in enumerate(records, first):
-            self._kept[place] = record
-            self._kept.pop(place - 3 * KNOWN_IDS, None)
-        return range(first, self._next_place)
+        places = []
+        for record in records:
+            places.append(self._next_place)
+            if type(record) is Usage and record.id is None:
+                continue
+            self._kept[self._next_place] = record
+            self._kept.pop(self._next_place - 3 * KNOWN_IDS, None)
+            self._next_place += 1
+        return places
 
     def _new_of(self, calls: Sequence[Usage], places: Sequence[int]) -> Sequence[Usage]:
         """Those of calls that all have ids whose ids are new; they are noted."""
@@ -398,9 +402,9 @@ class Totals:
             return
         self.hold_ids.add(crc32(reserve.id.encode()), place)
         self.holds[reserve.id] = reserve
-        if len(self.holds) > KEPT_HOLDS:
-            over = reserve.timestamp - FORGOTTEN_SECONDS
-            self.holds = {id: hold for id, hold in self.holds.items() if hold.expires > over}
+        if len(self.holds) >= 2 * KEPT_HOLDS:
+            lasting = sorted(self.holds.values(), key=lambda hold: hold.expires)[-KEPT_HOLDS:]
+            self.holds = {hold.id: hold for hold in lasting}
 
     def _settle(self, settle: Settle, place: int) -> None:
         if not self._end(settle, place):
@@ -442,6 +446,12 @@ class Totals:
 
     def _set_aside(self, kind: str) -> None:
         self.set_aside[kind] = self.set_aside.get(kind, 0) + 1
+
+
+def counted_parts(usage: Usage) -> tuple[int, int]:
+    """(total, cached) tokens of a call as they count: the larger of two totals, and no part larger than its whole."""
+    total = max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
+    return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
 
 
 _ENDS = (Settle, Release)

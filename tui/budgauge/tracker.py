@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, Re
 from budgauge.hold import Hold
 from budgauge.pricing import PriceBook
 from budgauge.records import (
+    MAX_COUNT,
     Release,
     Reserve,
     Reset,
@@ -35,13 +37,23 @@ from budgauge.records import (
 from budgauge.snapshot import Snapshot, since, take_snapshot
 from budgauge.store import Memory, Shared
 from budgauge.text import safe
-from budgauge.totals import Pricing
+from budgauge.totals import Pricing, counted_parts
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
+_trackers: weakref.WeakSet[TokenBudgetTracker] = weakref.WeakSet()
+
+
+def _free_mutexes() -> None:
+    """In a forked child nobody is left to give back what another thread held."""
+    for tracker in list(_trackers):
+        tracker._mutex = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_free_mutexes)
 
 
 class TokenBudgetTracker:
@@ -68,6 +80,7 @@ class TokenBudgetTracker:
         self._mutex = threading.RLock()
         self._warned = False
         self._warning_at = warning_at(self._config)
+        _trackers.add(self)
 
     @classmethod
     def with_defaults(cls) -> TokenBudgetTracker:
@@ -128,7 +141,9 @@ class TokenBudgetTracker:
                 _check_same(known, usage.id)
                 return False
             if not spent:
-                self._admit(usage.agent_id, self._config.counted(usage.total_tokens, usage.cached_tokens or 0))
+                # By the counters that the call will count in, and as it will count.
+                spending = Spending(self._config, self._store.totals, self._now(), at=usage.timestamp)
+                self._admit(usage.agent_id, self._config.counted(*counted_parts(usage)), spending)
             ledger.append(usage)
             return True
 
@@ -152,7 +167,7 @@ class TokenBudgetTracker:
             if known is not None:
                 _check_same(known, id)
                 return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
-            self._admit(agent_id, tokens)
+            self._admit(agent_id, tokens, self._spending)
             ledger.append(reserve)
             return Hold(self, reserve)
 
@@ -302,6 +317,7 @@ class TokenBudgetTracker:
             self._warning_at = warning_at(config)
             if config.prices != before.prices:
                 self._prices = None
+                self._store.refold()
             if isinstance(self._store, Shared) and config.sync != before.sync:
                 self._store.set_sync(config.sync)
             if config.cycle != before.cycle:
@@ -313,9 +329,11 @@ class TokenBudgetTracker:
         """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`."""
         if agent_id is not None:
             check_name("agent_id", agent_id)
+        check_text("by", by)
 
         def decide(ledger: Memory | LedgerWriter) -> str:
-            reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, self._spending.by_all())
+            used = min(self._spending.by_all(), MAX_COUNT)
+            reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, used)
             ledger.append(reset)
             self._rearm()
             return reset.id
@@ -343,8 +361,8 @@ class TokenBudgetTracker:
     def _spending(self) -> Spending:
         return Spending(self._config, self._store.totals, self._now())
 
-    def _admit(self, agent_id: str, requested: int) -> None:
-        error = refusal(self._config, self._spending, agent_id, requested)
+    def _admit(self, agent_id: str, requested: int, spending: Spending) -> None:
+        error = refusal(self._config, spending, agent_id, requested)
         if error is not None:
             raise error
 

@@ -16,6 +16,7 @@ from budgauge.ledger.lock import release_lock, take_lock
 from budgauge.ledger.network import check_is_local
 from budgauge.ledger.reader import LedgerReader, kind_of, open_ledger
 from budgauge.ledger.sync import Disk, sync_folder
+from budgauge.ledger.tail import MAX_LINE_BYTES
 from budgauge.records import Record, encode
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -42,11 +43,12 @@ class LedgerWriter:
         self._written = None
         try:
             file, status = self._open_locked()
-            if file.is_ledger and self._reader.has_read(status.st_size):
-                return self
             try:
-                self._catch_up(file, status)
+                self._reader.use(file.fd)
+                if file.checked != self._reader.restarts or not self._reader.has_read(file.fd, status):
+                    self._catch_up(file, status)
             except BaseException:
+                self._reader.use(-1)
                 release_lock(file.fd)
                 raise
         except OSError as error:
@@ -57,12 +59,11 @@ class LedgerWriter:
 
     def _catch_up(self, file: _File, status: os.stat_result) -> None:
         """Fold in what others wrote, and see that it is a ledger."""
-        restarts = self._reader.restarts
         self._reader.refresh(file.fd, status)
-        if not file.is_ledger or restarts != self._reader.restarts:
+        if file.checked != self._reader.restarts:
             check_is_ledger(self._path, file.fd)
-            file.is_ledger = bool(self._reader.offset)
-        if not self._reader.has_read(status.st_size):
+            file.checked = self._reader.restarts if self._reader.offset else -1
+        if not self._reader.has_read(file.fd, status):
             # What a torn last line holds is read before anything is decided.
             _seal(file.fd)
             self._reader.refresh(file.fd)
@@ -70,6 +71,7 @@ class LedgerWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reader.use(-1)
         if self._file is not None:
             release_lock(self._file.fd)
         self._reader.keep()
@@ -97,13 +99,18 @@ class LedgerWriter:
     def _after_another(self, fd: int, line: bytes, end: int) -> int:
         """See that a record that follows another's line is a line of its own; where it ends."""
         try:
-            if os.pread(fd, 1, end - len(line) - 1) != b"\n":
+            if self._runs_into(fd, end - len(line)):
                 end = self._write(fd, b"\n" + line, end)
             self._reader.refresh(fd)
         except (OSError, LedgerReadError):
             self._take_back(fd, end - len(line), end)
             raise
         return end
+
+    def _runs_into(self, fd: int, start: int) -> bool:
+        """Does a line begin behind something that makes it unreadable?"""
+        before = os.pread(fd, min(start, MAX_LINE_BYTES), max(0, start - MAX_LINE_BYTES))
+        return bool(before[before.rfind(b"\n") + 1 :].strip(b" \t\r\0"))
 
     def written(self) -> Written | None:
         """What must still be brought to the disk, once: with `sync`, the last record is not acknowledged before."""
@@ -129,11 +136,12 @@ class LedgerWriter:
                 return True
         return False
 
-    def take_back(self, start: int, end: int) -> bool:
-        """Take back a record that did not reach the disk, if it is still the last; was it?"""
+    def take_back(self, file: _File, start: int, end: int) -> bool:
+        """Take back a record that did not reach the disk, if it is still the last of that file; was it?"""
         try:
             with self:
-                assert self._file is not None
+                if self._file is not file:
+                    return False
                 return self._take_back(self._file.fd, start, end)
         except (LedgerWriteError, LedgerRefusedError, LedgerReadError):
             return False
@@ -153,7 +161,12 @@ class LedgerWriter:
                 # A descriptor from before a fork shares its lock with the parent: it would exclude nobody.
                 file = self._file = _File(_open_for_append(self._path, self.sync))
                 check_is_local(self._path, file.fd)
-            take_lock(self._path, file.fd, begin + self._timeout)
+            try:
+                take_lock(self._path, file.fd, begin + self._timeout)
+            except BaseException:
+                # Whoever waited may still get the lock, and gives it back: the next try must not share it.
+                self._file = None
+                raise
             try:
                 status = os.lstat(self._name)
                 if status.st_ino == file.inode and status.st_dev == file.device:
@@ -167,13 +180,17 @@ class LedgerWriter:
             self._file = None
 
 
+_files: weakref.WeakSet[_File] = weakref.WeakSet()
 _forks = 0
 """How often this process is the child of a fork."""
 
 
 def _count_fork() -> None:
+    """A child keeps no lock of its parent's alive: it shares the open files, and closes its own ends."""
     global _forks
     _forks += 1
+    for file in list(_files):
+        file.close()
 
 
 os.register_at_fork(after_in_child=_count_fork)
@@ -185,9 +202,10 @@ class _File:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.forks = _forks
-        self.is_ledger = False
-        """Is it known to hold a ledger line?"""
-        weakref.finalize(self, os.close, fd)
+        self.checked = -1
+        """The reader's count of restarts when this was last seen to hold a ledger line; -1: not yet."""
+        self.close = weakref.finalize(self, os.close, fd)
+        _files.add(self)
         status = os.fstat(fd)
         self.device, self.inode = status.st_dev, status.st_ino
         self._disk: Disk | None = None
@@ -222,7 +240,7 @@ class Written:
     def take_back(self, error: OSError) -> LedgerWriteError:
         """Take it back if nothing was written after it; the error to raise."""
         path = self._writer._path
-        if self._writer.take_back(self.start, self.end):
+        if self._writer.take_back(self._file, self.start, self.end):
             return self._writer._failure(error)
         return LedgerWriteError(
             f"{path}: the record stands in the ledger, but may not have reached the disk: {error.strerror}",

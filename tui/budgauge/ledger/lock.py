@@ -112,14 +112,22 @@ class _Waiter:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the lock; False if it did not come in time."""
-        got = self._done.wait(max(0.0, seconds))
-        with self._mutex:
-            if not got and not self._done.is_set():
-                self._given_up = True
-                return False
+        try:
+            got = self._done.wait(max(0.0, seconds))
+        except BaseException:
+            self._give_up()
+            raise
+        if not got and self._give_up():
+            return False
         if self._failed is not None:
             raise self._failed
         return True
+
+    def _give_up(self) -> bool:
+        """Want the lock no more; False if it is there already."""
+        with self._mutex:
+            self._given_up = not self._done.is_set()
+            return self._given_up
 
     def _run(self) -> None:
         try:

@@ -94,9 +94,13 @@ class LedgerReader:
         self._tail.skip(line)
         self.totals.add_one(record, place)
 
-    def has_read(self, size: int) -> bool:
-        """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
-        return self._tail.has_read(size)
+    def has_read(self, fd: int, status: os.stat_result) -> bool:
+        """Is this open file the one that was read, and is there nothing in it that was not, not even a torn line?"""
+        return self._tail.has_read(status.st_size) and self._tail.stands_in(fd, status)
+
+    def use(self, fd: int) -> None:
+        """Recall records from this open file from now on; -1: from what stands at the path."""
+        self._fd = fd
 
     def known(self, usage: Usage) -> bool | None:
         """As Totals.known."""
@@ -117,7 +121,8 @@ class LedgerReader:
         self._kept_offset = self._tail.offset
         if not self._store.is_fresh():
             shapes = {model: self._shape(model) for model in self.totals.models()}
-            with suppress(DamagedIdsError):
+            # Sums that no checkpoint can hold come from hostile lines; without one, reading only takes longer.
+            with suppress(DamagedIdsError, OverflowError):
                 self._store.write(self._tail.mark, self.totals, shapes, self.faults, self.fault_count)
 
     def _asked(self, question: Callable[[], _Answer]) -> _Answer:
@@ -131,7 +136,7 @@ class LedgerReader:
     def _read(self, fd: int, status: os.stat_result | None) -> bool:
         changed = not self.exists
         self.exists = True
-        self._fd = fd
+        before, self._fd = self._fd, fd
         try:
             if self._tail.is_new:
                 self._restore(fd)
@@ -152,7 +157,7 @@ class LedgerReader:
             self._tail.resumes(fd)
             return self._fold(fd) or True
         finally:
-            self._fd = -1
+            self._fd = before
 
     def _fold(self, fd: int) -> bool:
         changed = False

@@ -28,6 +28,9 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 NAP_SECONDS = 0.0003
 """Between two looks at the note; a sync takes about as long or longer."""
 
+PATIENCE_SECONDS = 1.0
+"""How long another is left to sync for all."""
+
 
 class _Note(msgspec.Struct, array_like=True):
     """How far a ledger is known to be on the disk."""
@@ -60,7 +63,12 @@ class Disk:
         if self._note_fd is None:
             sync_file(self._fd)
             return
+        patient_until = time.monotonic() + PATIENCE_SECONDS
         while self._noted() < end:
+            if time.monotonic() > patient_until:
+                # Whoever syncs for all may hang, or be stopped.
+                sync_file(self._fd)
+                return
             try:
                 fcntl.flock(self._note_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -76,6 +76,12 @@ class Tail:
             self._identity = identity
         return same or known is None
 
+    def stands_in(self, fd: int, status: os.stat_result) -> bool:
+        """Is what was read last where it was, in an open file of this status?"""
+        return (status.st_dev, status.st_ino) == self._identity and (
+            os.pread(fd, len(self._before), self.offset - len(self._before)) == self._before
+        )
+
     def has_read(self, size: int) -> bool:
         """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
         return self.offset == size and self._overlong_from is None
