@@ -91,6 +91,8 @@ class LedgerWriter:
             else:
                 # Someone without the lock wrote in between: behind a torn line ours would be no line of its own.
                 end = self._after_another(fd, line, end)
+        except _StandsError as error:
+            raise self._standing(error) from error
         except OSError as error:
             raise self._failure(error) from error
         if self.sync:
@@ -102,8 +104,13 @@ class LedgerWriter:
             if self._runs_into(fd, end - len(line)):
                 end = self._write(fd, b"\n" + line, end)
             self._reader.refresh(fd)
-        except (OSError, LedgerReadError):
-            self._take_back(fd, end - len(line), end)
+        except OSError as error:
+            if not isinstance(error, _StandsError) and not self._take_back(fd, end - len(line), end):
+                raise _StandsError(error.errno, error.strerror) from error
+            raise
+        except LedgerReadError as error:
+            if not self._take_back(fd, end - len(line), end):
+                raise _StandsError(errno.EIO, str(error)) from error
             raise
         return end
 
@@ -124,8 +131,9 @@ class LedgerWriter:
             if written != len(data):
                 raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were written")
             return os.lseek(fd, 0, os.SEEK_CUR)
-        except OSError:
-            self._take_back(fd, start, start + written)
+        except OSError as error:
+            if not self._take_back(fd, start, start + written) and written == len(data):
+                raise _StandsError(error.errno, error.strerror) from error
             raise
 
     def _take_back(self, fd: int, start: int, end: int) -> bool:
@@ -150,6 +158,12 @@ class LedgerWriter:
         return LedgerWriteError(
             f"{self._path}: the record was not written: {error.strerror}",
             hint="Free some space or mend the disk, then try again; the ledger itself is sound.",
+        )
+
+    def _standing(self, error: OSError) -> LedgerWriteError:
+        return LedgerWriteError(
+            f"{self._path}: the record stands in the ledger, but may not have reached the disk: {error.strerror}",
+            hint="Mend the disk. Trying again with the same id counts the call once.",
         )
 
     def _open_locked(self) -> tuple[_File, os.stat_result]:
@@ -196,6 +210,10 @@ def _count_fork() -> None:
 os.register_at_fork(after_in_child=_count_fork)
 
 
+class _StandsError(OSError):
+    """A call failed after the record was written, and it could not be taken back."""
+
+
 class _File:
     """An open ledger, closed when nobody refers to it any more."""
 
@@ -239,13 +257,8 @@ class Written:
 
     def take_back(self, error: OSError) -> LedgerWriteError:
         """Take it back if nothing was written after it; the error to raise."""
-        path = self._writer._path
-        if self._writer.take_back(self._file, self.start, self.end):
-            return self._writer._failure(error)
-        return LedgerWriteError(
-            f"{path}: the record stands in the ledger, but may not have reached the disk: {error.strerror}",
-            hint="Mend the disk. Trying again with the same id counts the call once.",
-        )
+        taken_back = self._writer.take_back(self._file, self.start, self.end)
+        return self._writer._failure(error) if taken_back else self._writer._standing(error)
 
 
 def _seal(fd: int) -> None:
