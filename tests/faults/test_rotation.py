@@ -163,7 +163,8 @@ _AS_NOBODY = """
 import json, os, random, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
-import watchfiles._rust_notify, budgauge.watch, budgauge.monitor.feed
+import tempfile, watchfiles._rust_notify, budgauge.cache, budgauge.watch, budgauge.monitor.feed
+budgauge.cache.cache_folder()  # loads what an ordinary user may not be able to read here
 from faults.following import Screen
 from faults.test_rotation import append, is_true
 os.environ["HOME"] = sys.argv[2]

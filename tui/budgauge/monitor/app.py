@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -211,7 +212,8 @@ class MonitorApp(App[None]):
             # What a person must know now does not wait.
             dashboard.show_items(view, self._surroundings())
             return
-        with self.batch_update():
+        # At the end the screen's widgets go before the last messages have come.
+        with suppress(NoMatches), self.batch_update():
             part(dashboard, view, self._clock(), self._surroundings())
             self._guide(dashboard, view)
 
