@@ -291,3 +291,10 @@ def test_what_to_do_about_the_ledger_is_told(tmp_path: Path) -> None:
     message, hint = CliRunner().invoke(cli, ["status", "--ledger", str(tmp_path)]).stderr.splitlines()
     assert "is a folder" in message
     assert "--ledger FILE" in hint
+
+
+def test_check_does_not_say_yes_where_nothing_can_be_recorded(run: Run, ledger: Path) -> None:
+    ledger.write_bytes(b"# Notes\n")
+    result = run("check", "--agent", "a")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds no ledger line" in result.stderr

@@ -37,7 +37,8 @@ def test_yes_resets_and_says_how_to_take_it_back(ledger: Path) -> None:
     code, screen = answered(ledger, "y\r", "--agent", "a")
     assert code == 0
     assert "reset agent a" in screen
-    assert "budgauge reset --undo" in screen
+    assert "--ledger" in screen
+    assert "reset --undo" in screen
     reader = LedgerReader(ledger)
     reader.refresh()
     assert set(reader.totals.at(0).spent) == {"b"}

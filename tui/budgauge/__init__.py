@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from budgauge.config import BudgetConfig as BudgetConfig
+    from budgauge.config import Cycle as Cycle
     from budgauge.errors import AgentLimitExceededError as AgentLimitExceededError
     from budgauge.errors import BudgaugeError as BudgaugeError
     from budgauge.errors import BudgetExceededError as BudgetExceededError
@@ -30,6 +31,7 @@ _HOMES = {
     "TokenBudgetTracker": "budgauge.tracker",
     "Hold": "budgauge.hold",
     "BudgetConfig": "budgauge.config",
+    "Cycle": "budgauge.config",
     "Snapshot": "budgauge.snapshot",
     **dict.fromkeys(
         (

@@ -16,9 +16,13 @@ def main() -> None:
         # An agent's name that the terminal's encoding lacks is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    from budgauge.cli import cli
+    try:
+        from budgauge.cli import cli
 
-    cli(prog_name="budgauge")
+        cli(prog_name="budgauge")
+    except KeyboardInterrupt:
+        # While modules are loaded, nobody else takes it.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

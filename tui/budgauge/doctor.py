@@ -59,21 +59,29 @@ def examine(options: Options) -> Iterator[Finding]:
     yield _config(loaded)
     looks: tuple[tuple[str, Callable[[Loaded], Finding]], ...] = (
         ("ledger", _ledger),
-        ("lines", _lines),
-        ("lock", _lock),
         ("space", _space),
         ("file system", _file_system),
-        ("checkpoint", _checkpoint),
         ("watching", _watching),
+        ("lines", _lines),
+        ("lock", _lock),
+        ("checkpoint", _checkpoint),
         ("prices", _prices),
     )
+    usable = True
     for name, look in looks:
-        try:
-            yield look(loaded)
-        except BudgaugeError as error:
-            yield Finding(name=name, state="error", message=str(error), mend=error.hint)
-        except OSError as error:
-            yield Finding(name=name, state="error", message=f"cannot be looked at: {error}", mend="Check the disk.")
+        if usable or look not in _READING:
+            finding = _looked(name, look, loaded)
+            usable &= name != "ledger" or finding.state != "error"
+            yield finding
+
+
+def _looked(name: str, look: Callable[[Loaded], Finding], loaded: Loaded) -> Finding:
+    try:
+        return look(loaded)
+    except BudgaugeError as error:
+        return Finding(name=name, state="error", message=str(error), mend=error.hint)
+    except OSError as error:
+        return Finding(name=name, state="error", message=f"cannot be looked at: {error}", mend="Check the disk.")
 
 
 def _config(loaded: Loaded) -> Finding:
@@ -135,7 +143,7 @@ def _lines(loaded: Loaded) -> Finding:
     finally:
         os.close(fd)
     odd = [problem.message for problem in fold_problems(scan.totals) if problem.kind in scan.totals.flagged]
-    message = f"{plural(scan.records, 'record')}, {count(len(details))} lines set aside"
+    message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")
     if details:
@@ -164,6 +172,7 @@ class _Scan:
         for record, start in zip(batch.records, starts, strict=True):
             self.totals.add_one(record, start)
             if self.totals.set_aside != before:
+                self.records -= 1
                 kind = next(k for k, number in self.totals.set_aside.items() if before.get(k) != number)
                 before = dict(self.totals.set_aside)
                 self._faults.append(Fault(start, 0, REASONS[kind]))
@@ -313,3 +322,7 @@ def _prices(loaded: Loaded) -> Finding:
         message = f"{message}, {count(len(unknown))} without a known price"
         return Finding(name="prices", state="warning", message=message, mend=mend, details=unknown)
     return Finding(name="prices", state="ok", message=message)
+
+
+_READING = (_lines, _lock, _checkpoint, _prices)
+"""Looks that would only say again what is wrong with the ledger itself."""

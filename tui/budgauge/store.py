@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from budgauge.cache import cache_folder
 from budgauge.config import Cycle
 from budgauge.cycle import Calendar
-from budgauge.errors import LedgerError
+from budgauge.errors import LedgerError, LedgerWriteError
 from budgauge.records import Record
 from budgauge.snapshot import Problem, ledger_problems
 from budgauge.totals import PricingOf, Totals, uncut
@@ -37,6 +38,9 @@ class Memory:
 
     def refresh(self) -> None:
         """Nothing can be new."""
+
+    def check_writable(self) -> None:
+        """It always is."""
 
     def refold(self) -> None:
         """Fold afresh, with other price tiers."""
@@ -106,6 +110,22 @@ class Shared:
     def refresh(self) -> None:
         """Fold in what others added."""
         self.known.refresh()
+
+    def check_writable(self) -> None:
+        """LedgerError if nothing could be recorded here, as far as can be seen without writing."""
+        from budgauge.ledger.foreign import check_is_ledger
+        from budgauge.ledger.reader import open_ledger
+
+        try:
+            fd = open_ledger(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            check_is_ledger(self.path, fd)
+        finally:
+            os.close(fd)
+        if not os.access(self.path, os.W_OK):
+            raise LedgerWriteError(f"{self.path}: cannot be written", hint="Check its permissions.")
 
     def refold(self) -> None:
         """Fold afresh, with other price tiers."""

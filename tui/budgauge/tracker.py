@@ -257,10 +257,14 @@ class TokenBudgetTracker:
                 raise written.take_back(error) from error
 
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
-        """Would `tokens` counted tokens more be refused? The error that reporting them would raise, or None."""
+        """Would `tokens` counted tokens more be refused? The error that reporting them would raise, or None.
+
+        Raises LedgerError where nothing could be recorded.
+        """
         check_name("agent_id", agent_id)
         check_count("tokens", tokens)
         with self._mutex:
+            self._store.check_writable()
             self._store.refresh()
             return refusal(self._config, self._spending, agent_id, tokens)
 

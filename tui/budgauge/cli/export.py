@@ -39,7 +39,8 @@ COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS)
 def export_command(options: Options, form: str, since: str | None) -> None:
     """Print every call that counts, resets or not, in the order of the ledger.
 
-    JSON lines lose nothing. In CSV, texts are made safe for terminals and spreadsheets.
+    JSON lines keep every field as the ledger has it. In CSV, texts are made safe for terminals
+    and spreadsheets. A date without a zone is local time.
     """
     begin = _begin(since)
     path = load_config(options).ledger.path

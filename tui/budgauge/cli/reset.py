@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
@@ -36,7 +37,13 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
             click.echo("nothing was reset", err=True)
             click.get_current_context().exit(1)
     tracker.reset(agent, by="command line")
-    click.echo(f"reset {who}: {count(used)} tokens; take it back with: budgauge reset --undo")
+    click.echo(f"reset {who}: {count(used)} tokens; take it back with: {_undo(options)}")
+
+
+def _undo(options: Options) -> str:
+    """The command that takes it back, of this very ledger."""
+    named = [f"--{key} {shlex.quote(value)}" for key in ("config", "ledger") if (value := getattr(options, key))]
+    return safe(" ".join(["budgauge", *named, "reset --undo"]))
 
 
 def _agreed(question: str) -> bool:
