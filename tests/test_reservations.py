@@ -18,7 +18,7 @@ from budgauge import (
     ReservationError,
     TokenBudgetTracker,
 )
-from budgauge.records import Release, Reserve, Settle, decode
+from budgauge.records import Release, Reserve, Settle, decode, encode
 from clock import Clock
 
 Make = Callable[[BudgetConfig], TokenBudgetTracker]
@@ -184,3 +184,19 @@ def test_a_settle_that_cannot_be_written_is_told_and_the_hold_stays(
             hold.settle("m", 1, 1)
     assert tracker.get_status().reserved == 5
     assert hold.settle("m", 1, 1) is True
+
+
+def test_an_id_that_was_settled_cannot_be_held_any_more(make: Make) -> None:
+    tracker = make(BudgetConfig(total_budget=100))
+    tracker.settle("h", "m", 1, 0, agent_id="a")
+    with pytest.raises(ReservationError, match="was settled already"):
+        tracker.reserve("a", 50, id="h")
+    assert tracker.get_status().reserved == 0
+
+
+def test_a_reservation_whose_line_comes_after_its_end_holds_nothing(ledger: Path, clock: Clock) -> None:
+    now = int(clock.now)
+    lines = [Settle("a", "m", 1, 0, 1, now, reserve="h"), Reserve(now, "h", "a", 50, now + 60)]
+    ledger.write_bytes(b"".join(map(encode, lines)))
+    status = TokenBudgetTracker(ledger=ledger, now=clock).get_status()
+    assert (status.total_used, status.reserved) == (1, 0)

@@ -401,6 +401,9 @@ class Totals:
                 self._set_aside("id_conflict")
             return
         self.hold_ids.add(crc32(reserve.id.encode()), place)
+        if self.ending(reserve.id) is not None:
+            # It was settled before it came: its line was late, or its ledger is another now.
+            return
         self.holds[reserve.id] = reserve
         if len(self.holds) >= 2 * KEPT_HOLDS:
             lasting = sorted(self.holds.values(), key=lambda hold: hold.expires)[-KEPT_HOLDS:]

@@ -167,6 +167,8 @@ class TokenBudgetTracker:
             if known is not None:
                 _check_same(known, id)
                 return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
+            if id is not None and (ended := self._store.known.ending(id)) is not None:
+                raise _ended(id, ended)
             self._admit(agent_id, tokens, self._spending)
             ledger.append(reserve)
             return Hold(self, reserve)
