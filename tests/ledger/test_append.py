@@ -20,7 +20,6 @@ import pytest
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
 from budgauge.ledger import network, sync
-from budgauge.ledger.append import LedgerWriter
 from budgauge.ledger.reader import LedgerReader
 from budgauge.records import decode
 from budgauge.tracker import TokenBudgetTracker
@@ -467,6 +466,15 @@ def test_what_was_cut_off_and_written_again_is_synced_again(ledger: Path, monkey
     assert len(synced) == 4
 
 
+def assert_stays_locked(path: Path, seconds: float = 0.2) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        fd = os.open(path, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+
+
 def test_who_gave_up_does_not_give_back_the_lock_of_the_next_try(ledger: Path) -> None:
     """A wait that was given up still gets the lock later, and lets go of it."""
     ledger.write_bytes(line())
@@ -476,21 +484,10 @@ def test_who_gave_up_does_not_give_back_the_lock_of_the_next_try(ledger: Path) -
             with pytest.raises(LockTimeoutError), writer:
                 raise AssertionError("the lock is held by another")
         threading.Timer(0.02, holder.process.kill).start()
-        waits = LedgerWriter(LedgerReader(ledger), timeout=10)
-        with waits:
-            end = time.monotonic() + 0.2
-            while time.monotonic() < end:
-                fd = os.open(ledger, os.O_RDWR)
-                with pytest.raises(BlockingIOError):
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.close(fd)
+        with locked(ledger):
+            assert_stays_locked(ledger)
         with writer:
-            end = time.monotonic() + 0.2
-            while time.monotonic() < end:
-                fd = os.open(ledger, os.O_RDWR)
-                with pytest.raises(BlockingIOError):
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.close(fd)
+            assert_stays_locked(ledger)
 
 
 def rotate_by_copy(path: Path) -> None:
