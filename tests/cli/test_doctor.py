@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,59 @@ def test_a_look_that_fails_is_an_error_found(doctor: Doctor, monkeypatch: pytest
     result = doctor()
     assert result.exit_code == 1
     assert "■ error    space        cannot be looked at" in result.stdout
+
+
+def test_a_checkpoint_is_compared_at_one_place_while_others_write(
+    doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (checkpoint_module, reader_module):
+        monkeypatch.setattr(module, "DUE_BYTES", 1)
+    cache = own_place / ".cache" / "budgauge"
+    LedgerReader(ledger, checkpoints=cache).refresh()
+    real, (kept,) = LedgerReader.refresh, cache.glob("*.fold")
+    before, left = kept.read_bytes(), [5]
+
+    def refresh(reader: LedgerReader, *arguments: Any) -> bool:
+        changed = real(reader, *arguments)
+        if left[0]:
+            left[0] -= 1
+            with ledger.open("ab") as file:
+                file.write(line("b"))
+        return changed
+
+    monkeypatch.setattr(LedgerReader, "refresh", refresh)
+    assert found(doctor("--json"), "checkpoint")["message"].startswith("agrees")
+    assert kept.read_bytes() == before
+
+
+def test_the_probe_never_follows_a_link_nor_leaves_anything(ledger: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"x")
+    (tmp_path / f".budgauge-doctor-{os.getpid()}").symlink_to(precious)
+    before = sorted(os.listdir(tmp_path))
+    assert doctor_module._event_seconds(tmp_path) is not None
+    assert (precious.read_bytes(), sorted(os.listdir(tmp_path))) == (b"x", before)
+
+
+def test_a_network_file_system_that_is_forced_is_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "network_kind", lambda _device: "nfs4")
+    monkeypatch.setenv(network.FORCE, "1")
+    assert found(doctor("--json"), "file system")["state"] == "warning"
+
+
+def test_what_to_type_is_quoted(doctor: Doctor, tmp_path: Path) -> None:
+    path = tmp_path / "a $(b).jsonl"
+    path.write_bytes(line())
+    path.chmod(0o644)
+    assert found(doctor("--json", "--ledger", str(path)), "ledger")["mend"] == f"chmod 600 {shlex.quote(str(path))}"
+
+
+def test_any_exception_of_a_look_is_an_error_found(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_folder: object) -> None:
+        raise ValueError("\x1b[2J")
+
+    monkeypatch.setattr(os, "statvfs", fail)
+    result = doctor()
+    assert (result.exit_code, "\x1b" in result.stdout) == (1, False)
+    assert "ValueError" in result.stdout
+    assert "prices" in result.stdout

@@ -128,3 +128,18 @@ def test_a_reader_that_has_enough_ends_it_quietly(ledger: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_what_must_be_escaped_and_what_need_not_be_are_written_alike(export: Export, ledger: Path) -> None:
+    ledger.write_bytes(line("plain", timestamp=1.5) + line("\x7f") + line("é"))
+    lines = export("jsonl").stdout.splitlines()
+    assert [list(json.loads(text)) for text in lines] == [list(json.loads(lines[0]))] * 3
+    assert [json.loads(text)["agent_id"] for text in lines] == ["plain", "\x7f", "é"]
+    assert all(text.isprintable() and text.isascii() and " " not in text for text in lines)
+
+
+def test_a_standard_output_that_was_closed_is_no_traceback(ledger: Path) -> None:
+    ledger.write_bytes(line())
+    command = f"{sys.executable} -m budgauge export --format csv --ledger {ledger} >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +38,8 @@ EVENT_SECONDS = 2.0
 """How long an event may take to arrive."""
 LOW_BYTES = 100 << 20
 NO_BYTES = 1 << 20
+_TRIES = 100
+"""To read a ledger twice to the same place while others write."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +86,10 @@ def _looked(name: str, look: Callable[[Loaded], Finding], loaded: Loaded) -> Fin
         return Finding(name=name, state="error", message=str(error), mend=error.hint)
     except OSError as error:
         return Finding(name=name, state="error", message=f"cannot be looked at: {error}", mend="Check the disk.")
+    except Exception as error:  # whatever it is, it must be seen
+        # The other looks are still worth having.
+        message = f"cannot be looked at: {type(error).__name__}: {error}"
+        return Finding(name=name, state="error", message=message, mend="This is a fault of budgauge: report it.")
 
 
 def _config(loaded: Loaded) -> Finding:
@@ -119,13 +127,11 @@ def _ledger(loaded: Loaded) -> Finding:
             return Finding(name="ledger", state="error", message=str(error), mend=error.hint)
     finally:
         os.close(fd)
-    message = f"{path}: {count(status.st_size)} bytes"
+    message, mend = f"{path}: {count(status.st_size)} bytes", f"chmod 600 {shlex.quote(str(path))}"
     if not os.access(path, os.W_OK):
-        return Finding(name="ledger", state="error", message=f"{path}: cannot be written", mend=f"chmod 600 {path}")
+        return Finding(name="ledger", state="error", message=f"{path}: cannot be written", mend=mend)
     if stat.S_IMODE(status.st_mode) & 0o077:
-        return Finding(
-            name="ledger", state="warning", message=f"{message}; others may read or write it", mend=f"chmod 600 {path}"
-        )
+        return Finding(name="ledger", state="warning", message=f"{message}; others may read or write it", mend=mend)
     return Finding(name="ledger", state="ok", message=message)
 
 
@@ -134,7 +140,9 @@ def _lines(loaded: Loaded) -> Finding:
     if fd is None:
         return Finding(name="lines", state="ok", message="none yet")
     try:
-        scan = _Scan(LedgerReader(loaded.ledger.path))
+        reader = LedgerReader(loaded.ledger.path)
+        reader.use(fd)
+        scan = _Scan(reader)
         tail = Tail()
         for batch in tail.read(fd):
             scan.add(batch)
@@ -237,6 +245,9 @@ def _file_system(loaded: Loaded) -> Finding:
     kind = network_kind(os.stat(_existing(loaded.ledger.path.parent)).st_dev)
     if kind is None:
         return Finding(name="file system", state="ok", message="local, as far as the system tells")
+    if os.environ.get(FORCE) == "1":
+        message = f"{kind}: a network file system, used because {FORCE}=1 says that locks work there"
+        return Finding(name="file system", state="warning", message=message, mend="See that they do, on every machine.")
     return Finding(
         name="file system",
         state="error",
@@ -256,16 +267,34 @@ def _checkpoint(loaded: Loaded) -> Finding:
     prices = PriceBook(loaded.config.prices, folder=folder)
     fresh = LedgerReader(path, prices.pricing_of, cycle=cycle)
     kept = LedgerReader(path, prices.pricing_of, cycle=cycle, checkpoints=folder)
-    for reader in (kept, fresh, kept):
-        reader.refresh()
+    if not _read_equally_far(loaded, kept, fresh):
+        message = "not compared: the ledger grows too quickly just now"
+        return Finding(name="checkpoint", state="ok", message=message)
     if kept.totals.state() != fresh.totals.state():
         return Finding(
             name="checkpoint",
             state="error",
             message=f"{store.path}: does not agree with the ledger, whose old lines were changed by hand",
-            mend=f"Remove it: rm {store.path}",
+            mend=f"Remove it: rm {shlex.quote(str(store.path))}",
         )
     return Finding(name="checkpoint", state="ok", message="agrees with a fresh reading of the ledger")
+
+
+def _read_equally_far(loaded: Loaded, *readers: LedgerReader) -> bool:
+    """Read the ledger with each; False if others wrote so quickly that they never stood at the same place."""
+    fd = _opened(loaded)
+    if fd is None:
+        return True
+    try:
+        for _ in range(_TRIES):
+            for reader in readers:
+                # By descriptor, a reader keeps no checkpoint: nothing is changed here.
+                reader.refresh(fd)
+            if len({reader.offset for reader in readers}) == 1:
+                return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _watching(loaded: Loaded) -> Finding:
@@ -283,7 +312,9 @@ def _watching(loaded: Loaded) -> Finding:
 
 def _event_seconds(folder: Path) -> float | None:
     """How long it takes until a change in a folder is told; None if it is not."""
-    probe = folder / f".budgauge-doctor-{os.getpid()}"
+    # A name nobody can foresee, and a file that was not there: in a folder of others, a link may wait for us.
+    fd, name = tempfile.mkstemp(dir=folder, prefix=".budgauge-doctor-")
+    probe = Path(name)
     stop, ready, told = threading.Event(), threading.Event(), threading.Event()
 
     def listen() -> None:
@@ -298,9 +329,10 @@ def _event_seconds(folder: Path) -> float | None:
     try:
         ready.wait(EVENT_SECONDS)
         begin = time.monotonic()
-        probe.write_bytes(b"")
+        os.write(fd, b"\n")
         return time.monotonic() - begin if told.wait(EVENT_SECONDS) else None
     finally:
+        os.close(fd)
         probe.unlink(missing_ok=True)
         stop.set()
         listener.join(EVENT_SECONDS)
@@ -309,13 +341,13 @@ def _event_seconds(folder: Path) -> float | None:
 def _prices(loaded: Loaded) -> Finding:
     prices = PriceBook(loaded.config.prices, folder=cache_folder())
     reader = LedgerReader(loaded.ledger.path, prices.pricing_of, cycle=loaded.config.cycle, checkpoints=cache_folder())
-    reader.refresh()
+    _read_equally_far(loaded, reader)
     models = reader.totals.models()
     try:
-        prices.learn(lookup_in_child(prices.missing(models)))
+        found = lookup_in_child(prices.missing(models))
     except PriceError as error:
         return Finding(name="prices", state="warning", message=str(error), mend="Install genai-prices again.")
-    unknown = tuple(sorted(model for model in models if prices.price(model) is None))
+    unknown = tuple(sorted(model for model in models if (prices.price(model) or found.get(model)) is None))
     message = f"price table {table_version()}; {plural(len(models), 'model')} in use"
     if unknown:
         mend = 'Set them: [token_budget.prices."MODEL"] with prompt_per_1k and completion_per_1k.'

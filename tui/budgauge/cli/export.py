@@ -20,7 +20,7 @@ from budgauge.config.load import Options
 from budgauge.errors import ConfigError
 from budgauge.ledger.reader import LedgerReader, open_ledger
 from budgauge.ledger.tail import Tail
-from budgauge.records import Usage
+from budgauge.records import Usage, encode
 from budgauge.text import plural, safe
 from budgauge.totals import Totals
 
@@ -46,6 +46,8 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     path = load_config(options).ledger.path
     calls = Calls(path)
     # One stream for all: what is printed stays in order, and a reader that has enough ends us quietly.
+    if sys.stdout is None:  # it was closed before the program began: nobody reads
+        return
     write = _csv_writer(sys.stdout) if form == "csv" else _json_writer(sys.stdout)
     for call in calls:
         if begin is None or call.timestamp >= begin:
@@ -74,13 +76,12 @@ class Calls:
 
     def __iter__(self) -> Iterator[Usage]:
         """Raises LedgerReadError."""
-        fold = _Counted(self._path)
         try:
             fd = open_ledger(self._path, os.O_RDONLY)
         except FileNotFoundError:
             return
         self.exists = True
-        faults = 0
+        fold, faults = _Counted(self._path, fd), 0
         with closing(os.fdopen(fd, "rb")):
             for batch in Tail().read(fd):
                 fold.add(batch.records, batch.offsets)
@@ -92,8 +93,10 @@ class Calls:
 class _Counted(Totals):
     """A fold that keeps the calls instead of their sums."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(recall=LedgerReader(path).recall)
+    def __init__(self, path: Path, fd: int) -> None:
+        reader = LedgerReader(path)
+        reader.use(fd)
+        super().__init__(recall=reader.recall)
         self._calls: list[Usage] = []
 
     def count_calls(self, calls: Sequence[Usage]) -> None:
@@ -107,11 +110,17 @@ class _Counted(Totals):
 
 
 def _json_writer(out: IO[str]) -> _Writer:
-    encode = json.JSONEncoder(separators=(",", ":")).encode
+    slow = json.JSONEncoder(separators=(",", ":")).encode
 
     def write(call: Usage) -> None:
+        if type(call) is Usage:
+            line = encode(call)
+            # Most lines need no escape; the ledger's own codec halves the time that they take.
+            if line.isascii() and b"\x7f" not in line:
+                out.write(line.decode())
+                return
         values = {field: getattr(call, field) for field in call.__struct_fields__}
-        out.write(encode({key: value for key, value in values.items() if value is not None}) + "\n")
+        out.write(slow({key: value for key, value in values.items() if value is not None}) + "\n")
 
     return write
 
