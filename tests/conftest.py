@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from budgauge import TokenBudgetTracker
 from clock import Clock
+from usage import Make
 
 settings.register_profile("small", max_examples=100, derandomize=True, deadline=None, database=None)
 settings.register_profile("full", max_examples=5000, deadline=None)
@@ -80,3 +82,10 @@ def clock() -> Clock:
 def ledger(tmp_path: Path) -> Path:
     """A path where no ledger is yet."""
     return tmp_path / "token_usage.jsonl"
+
+
+@pytest.fixture(params=["memory", "shared"])
+def make(request: pytest.FixtureRequest, ledger: Path, clock: Clock) -> Make:
+    """Trackers of both kinds, which keep the same rules."""
+    path = ledger if request.param == "shared" else None
+    return lambda config: TokenBudgetTracker(config, ledger=path, now=clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,7 @@ from budgauge import (
 )
 from budgauge.records import Release, Reserve, Settle, decode, encode
 from clock import Clock
-
-Make = Callable[[BudgetConfig], TokenBudgetTracker]
-
-
-@pytest.fixture(params=["memory", "shared"])
-def make(request: pytest.FixtureRequest, ledger: Path, clock: Clock) -> Make:
-    """Both kinds of tracker keep the same rules."""
-    path = ledger if request.param == "shared" else None
-    return lambda config: TokenBudgetTracker(config, ledger=path, now=clock)
+from usage import Make
 
 
 def test_what_is_held_is_not_used_and_not_free(make: Make) -> None:

@@ -26,16 +26,7 @@ from budgauge import (
 from budgauge.config import Cycle, PriceOverride
 from budgauge.records import Reset, UndoReset, Usage, decode
 from clock import Clock
-from usage import line, plain_total, usage
-
-Make = Callable[[BudgetConfig], TokenBudgetTracker]
-
-
-@pytest.fixture(params=["memory", "shared"])
-def make(request: pytest.FixtureRequest, ledger: Path, clock: Clock) -> Make:
-    """Both kinds of tracker keep the same rules."""
-    path = ledger if request.param == "shared" else None
-    return lambda config: TokenBudgetTracker(config, ledger=path, now=clock)
+from usage import Make, line, plain_total, usage
 
 
 def test_defaults() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from budgauge.config import BudgetConfig
 from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 from budgauge.ledger.reader import LedgerReader
 from budgauge.records import Usage, encode
+from budgauge.tracker import TokenBudgetTracker
 
 
 def usage(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> Usage:
@@ -27,6 +30,10 @@ def usage(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: 
 def line(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> bytes:
     """The same as a line of a ledger."""
     return encode(usage(agent_id, prompt, completion, **fields))
+
+
+Make = Callable[[BudgetConfig], TokenBudgetTracker]
+"""Makes a tracker under a config."""
 
 
 def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> LedgerWriter:

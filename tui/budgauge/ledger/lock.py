@@ -42,7 +42,7 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
     if not waiter.wait(deadline - time.monotonic()):
         raise LockTimeoutError(
-            f"{path}: {_holder(fd)} has held the ledger's lock for too long",
+            f"{path}: {holder(fd) or 'another process'} has held the ledger's lock for too long",
             hint="Find it with `fuser` or `lsof` on that file; nothing was recorded.",
         )
 
@@ -79,12 +79,6 @@ def _asked_again(fd: int, deadline: float) -> bool:
 
 def holder(fd: int) -> str | None:
     """The process that holds a file's lock, where Linux tells."""
-    found = _holder(fd)
-    return None if found == "another process" else found
-
-
-def _holder(fd: int) -> str:
-    """Who holds a file's lock, where Linux tells."""
     status = os.fstat(fd)
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError, UnicodeDecodeError):
@@ -92,7 +86,7 @@ def _holder(fd: int) -> str:
             fields = line.split()
             if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == place and fields[4].isdigit():
                 return f"process {fields[4]}"
-    return "another process"
+    return None
 
 
 class _Waiter:
