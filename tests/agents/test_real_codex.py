@@ -22,7 +22,8 @@ import pytest
 
 from agents.mock_models import ModelServer, Truth, serving
 from budgauge.records import Usage
-from budgauge.sources import CodexSource, Collector, Report
+from budgauge.sources import Collector, Report
+from sources import sinks
 from sources.sinks import Sink
 from terminal import Terminal
 
@@ -112,7 +113,7 @@ def test_totals_are_what_was_served(codex: Codex, server: ModelServer, runs: lis
     for prompt in runs:
         codex.exec(*prompt)
     sink = Sink()
-    report = Collector(sink, [CodexSource(codex.home)], only_below=codex.project).collect()
+    report = Collector(sink, [sinks.codex(codex.home)], only_below=codex.project).collect()
     assert sums(sink.calls) == server.book.truth() != {}
     assert agents <= {call.agent_id for call in sink.calls} <= agents | {"codex"}
     assert report.notes == ()
@@ -121,9 +122,9 @@ def test_totals_are_what_was_served(codex: Codex, server: ModelServer, runs: lis
 def test_a_fork_spends_only_its_own(codex: Codex, server: ModelServer) -> None:
     codex.exec("say hi")
     sink = Sink()
-    Collector(sink, [CodexSource(codex.home)]).collect()
+    Collector(sink, [sinks.codex(codex.home)]).collect()
     codex.exec("fork", str(sink.calls[0].session), "say hi from the fork")
-    Collector(sink, [CodexSource(codex.home)]).collect()
+    Collector(sink, [sinks.codex(codex.home)]).collect()
     assert sums(sink.calls) == server.book.truth() != {}
 
 
@@ -136,7 +137,7 @@ def test_following_keeps_up_with_a_running_codex(codex: Codex, server: ModelServ
         else:
             complete.clear()
 
-    follower = threading.Thread(target=Collector(sink, [CodexSource(codex.home)]).follow, args=(stop, on_report))
+    follower = threading.Thread(target=Collector(sink, [sinks.codex(codex.home)]).follow, args=(stop, on_report))
     follower.start()
     try:
         codex.exec("delegate: say hi")

@@ -14,7 +14,7 @@ from monitor.stage import CALLS, NOW, Stage, golden, view
 
 SIZES = [(60, 15), (80, 24), (140, 45), (200, 60)]
 LIMITS = {"coder": 600_000, "team/*": 10_000}
-LOGS = (FoundLog("codex", "/home/me/.codex"), FoundLog("claude-code", "/home/me/.claude/projects", False))
+LOGS = (FoundLog("codex", "/home/me/.codex"), FoundLog("claude-code", "/home/me/.claude/projects"))
 
 
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
@@ -77,7 +77,7 @@ async def test_an_empty_ledger_says_what_to_do(tmp_path: Path, columns: int, lin
         await stage.wait(pilot, "codex logs found")
         pasted = stage.text.replace("\\", "").replace("│", "")
         words = " ".join(pasted.split())
-        assert "budgauge collect codex --follow" in words
+        assert "budgauge collect --follow" in words
         assert "budgauge record --agent me --model gpt-4 --prompt 1500 --completion 800" in words
         assert "from budgauge import TokenBudgetTracker" in words
         assert "'me', 'gpt-4', 1500, 800)" in words
@@ -93,7 +93,7 @@ async def test_no_logs_is_said(tmp_path: Path) -> None:
 async def test_commands_name_the_ledger_if_they_must(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view(()), logs=LOGS, ledger_option="/tmp/my ledger.jsonl")
     async with stage.run(110, 30) as pilot:
-        await stage.wait(pilot, "budgauge collect --ledger '/tmp/my ledger.jsonl' codex --follow")
+        await stage.wait(pilot, "budgauge collect --ledger '/tmp/my ledger.jsonl' --follow")
         await stage.wait(pilot, "budgauge record --ledger '/tmp/my ledger.jsonl' --agent me")
 
 

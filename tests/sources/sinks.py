@@ -1,29 +1,39 @@
-"""A ledger in miniature: knows ids, refuses nothing."""
+"""A ledger in miniature: knows what it was given, refuses nothing."""
 
 from __future__ import annotations
 
-from budgauge.errors import DuplicateIdError
+from collections.abc import Sequence
+from pathlib import Path
+
+from budgauge.ledger.booked import Booked
+from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
+from budgauge.sources import ClaudeCodeFormat, CodexFormat, Source, Trial
+
+NOWHERE = Path("/nowhere/ledger.jsonl")
 
 
 class Sink:
-    """Keeps the calls that it was given, each id once."""
+    """Keeps what is new of the calls that it was given."""
 
     def __init__(self) -> None:
         self.calls: list[Usage] = []
-        self._known: dict[str, Usage] = {}
+        self._trial = Trial(Booked(NOWHERE), self.calls.extend)
 
-    def __call__(self, call: Usage) -> bool:
-        assert call.id is not None
-        if call.id in self._known:
-            if self._known[call.id] != call:
-                raise DuplicateIdError(f"{call.id} is known with other content")
-            return False
-        self._known[call.id] = call
-        self.calls.append(call)
-        return True
+    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+        return self._trial.book(calls)
 
     @property
     def spent(self) -> list[tuple[int, int]]:
         """Prompt and completion tokens of each call."""
         return [(call.prompt_tokens, call.completion_tokens) for call in self.calls]
+
+
+def codex(home: Path) -> Source:
+    """Codex's logs below a folder."""
+    return Source(CodexFormat(home))
+
+
+def claude(home: Path) -> Source:
+    """Claude Code's logs below a folder."""
+    return Source(ClaudeCodeFormat([home / "projects"]))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.sources import CodexSource, Collector, Report
+from budgauge.sources import Collector, Report
 from sources.rollouts import CHILD, PARENT, START, Log
-from sources.sinks import Sink
+from sources.sinks import Sink, codex
 
 LATER = START + 10_000
 
@@ -29,7 +29,7 @@ def fork_of(parent: Log, spaced: bool, **meta: object) -> Log:
 
 def collected(home: Path) -> tuple[Sink, Report]:
     sink = Sink()
-    return sink, Collector(sink, [CodexSource(home)]).collect()
+    return sink, Collector(sink, [codex(home)]).collect()
 
 
 @pytest.mark.parametrize("named", [{"forked_from_id": PARENT}, {"parent_thread_id": PARENT}])
@@ -101,7 +101,7 @@ def test_history_copied_bit_by_bit_is_still_a_copy(tmp_path: Path) -> None:
     parent = parent_log(False)
     parent.write(tmp_path)
     whole = fork_of(parent, False, forked_from_id=PARENT).started().call(7, 0, 1, 0)
-    sink, source = Sink(), CodexSource(tmp_path)
+    sink, source = Sink(), codex(tmp_path)
     collector = Collector(sink, [source])
     fork = Log(CHILD)
     for line in whole.data.splitlines(keepends=True):

@@ -20,7 +20,8 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 def read(log: Log) -> tuple[list[Usage], Rollout]:
     rollout = Rollout(log.thread)
-    return rollout.feed(log.data), rollout
+    rollout.feed(log.data, len(log.data))
+    return rollout.take(), rollout
 
 
 def spent(log: Log) -> list[tuple[int, int]]:
@@ -52,7 +53,7 @@ def test_growth_of_the_total_is_counted_and_restatements_are_not(log: Log) -> No
     log.meta().turn().call(100, 0, 10, 0).count((100, 0, 10, 0)).call(200, 100, 20, 5).count((300, 100, 30, 5))
     calls, rollout = read(log)
     assert [(c.prompt_tokens, c.cached_tokens, c.completion_tokens) for c in calls] == [(100, None, 10), (200, 100, 20)]
-    assert rollout.duplicates == 2
+    assert rollout.counts.duplicates == 2
 
 
 def test_last_is_never_summed(log: Log) -> None:
@@ -74,7 +75,7 @@ def test_a_full_window_is_not_usage(log: Log) -> None:
     log.meta().turn().call(100, 0, 10, 0).full().full().call(250_000, 0, 30, 0)
     calls, rollout = read(log)
     assert [(c.prompt_tokens, c.completion_tokens) for c in calls] == [(100, 10), (250_000, 30)]
-    assert rollout.duplicates == 0
+    assert rollout.counts.duplicates == 0
 
 
 def test_a_count_may_go_on_after_a_full_window(log: Log) -> None:
@@ -95,7 +96,7 @@ def test_a_record_after_its_own_count_restates_it(log: Log) -> None:
     log.record(100, 0, 10, 0).record(200, 0, 20, 0).count((300, 0, 30, 0))
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == [100, 200]
-    assert rollout.duplicates == 1
+    assert rollout.counts.duplicates == 1
 
 
 def test_a_thread_taken_up_by_a_newer_codex_keeps_its_earlier_calls(log: Log) -> None:
@@ -108,7 +109,7 @@ def test_the_same_record_twice_counts_once(log: Log) -> None:
     log.data += log.data.splitlines(keepends=True)[-1]
     calls, rollout = read(log)
     assert len(calls) == 1
-    assert rollout.duplicates == 1
+    assert rollout.counts.duplicates == 1
 
 
 def test_two_responses_of_one_name_and_size_are_two(log: Log) -> None:
@@ -120,14 +121,14 @@ def test_records_that_do_not_add_up_are_told(log: Log) -> None:
     log.meta().turn().record(100, 0, 10, 0)
     log._total[0] += 5
     log.record(100, 0, 10, 0)
-    assert read(log)[1].disagrees
+    assert read(log)[1].counts.disagreements == 1
 
 
 def test_another_threads_record_is_a_copy(log: Log) -> None:
     log.meta(forked_from_id="p").turn().record(100, 0, 10, 0, thread="p").record(7, 0, 1, 0)
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == [7]
-    assert rollout.replayed == 1
+    assert rollout.counts.replayed == 1
 
 
 def test_ordinals_mark_where_a_sub_agents_own_history_starts() -> None:
@@ -135,7 +136,7 @@ def test_ordinals_mark_where_a_sub_agents_own_history_starts() -> None:
     log.turn().call(100, 0, 10, 0).turn("gpt-5-mini").call(7, 0, 1, 0)
     calls, rollout = read(log)
     assert [(call.model, call.prompt_tokens) for call in calls] == [("gpt-5-mini", 7)]
-    assert rollout.replayed == 1
+    assert rollout.counts.replayed == 1
 
 
 def test_a_fork_by_reference_goes_on_from_its_parents_total(log: Log) -> None:
@@ -187,7 +188,7 @@ def test_text_that_looks_like_usage_is_not(log: Log) -> None:
     log.event("item_completed", token_limit=1, started_at="soon").call(1, 0, 1, 0)
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == [1]
-    assert rollout.set_aside == 0
+    assert rollout.counts.set_aside == 0
 
 
 def usage_of(tokens: int) -> dict[str, object]:
@@ -213,7 +214,7 @@ def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Log, pa
     log.meta().turn()
     log.data += b'{"timestamp":"2026-11-24T01:55:01Z","type":"event_msg","payload":' + payload + b"}\n"
     calls, rollout = read(log.count((0, 0, 0, 0)).call(3, 0, 1, 0))
-    assert rollout.set_aside == 1
+    assert rollout.counts.set_aside == 1
     assert [call.prompt_tokens for call in calls] == [3]
 
 
@@ -251,21 +252,24 @@ def test_where_reading_stops_and_goes_on_makes_no_difference(data: st.DataObject
             log.data += log.data.splitlines(keepends=True)[-1]
         else:
             getattr(log, kind)(size, size // 2, size // 3, 0)
-    whole = Rollout(PARENT)
-    expected = whole.feed(log.data)
-    rest, parts, calls = log.data, Rollout(PARENT), []
+    expected, whole = read(log)
+    rest, parts, calls = log.data, Rollout(PARENT), list[Usage]()
     while rest:
         cut = rest.index(b"\n", data.draw(st.integers(0, len(rest) - 1))) + 1
-        calls += parts.feed(rest[:cut])
+        parts.feed(rest, cut)
+        calls += parts.take()
         rest = rest[cut:]
+        if data.draw(st.booleans()):
+            parts = Rollout("", saved=parts.save())
     assert calls == expected
-    assert (parts.duplicates, parts.set_aside) == (whole.duplicates, whole.set_aside)
+    assert parts.counts == whole.counts
 
 
 @given(st.binary(max_size=200), st.integers(0, 2000))
 def test_damage_never_raises(noise: bytes, at: int) -> None:
     log = Log().meta().turn().call(5, 0, 1, 0).record(6, 0, 1, 0)
     at %= len(log.data)
-    for call in Rollout(PARENT).feed(log.data[:at] + noise + log.data[at + len(noise) :] + b"\n"):
+    log.data = log.data[:at] + noise + log.data[at + len(noise) :] + b"\n"
+    for call in read(log)[0]:
         check_name("agent_id", call.agent_id)
         check_name("model", call.model)

@@ -7,17 +7,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from budgauge.errors import LedgerWriteError, SourceError
+from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
-from budgauge.sources import CodexSource, Collector, Report, SourceTotal, lock_name
+from budgauge.sources import Collector, Report, SourceTotal, lock_name
 from sources.rollouts import CHILD, PARENT, START, Log
-from sources.sinks import Sink
+from sources.sinks import Sink, codex
 
 WAIT_SECONDS = 10
 
@@ -31,7 +32,7 @@ def two_threads(home: Path) -> None:
 def test_the_report_says_what_was_collected(tmp_path: Path) -> None:
     two_threads(tmp_path)
     sink = Sink()
-    report = Collector(sink, [CodexSource(tmp_path)]).collect()
+    report = Collector(sink, [codex(tmp_path)]).collect()
     size = sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl"))
     assert report == Report(sources=(SourceTotal(name="codex", files=2, bytes=size, calls=3),))
     assert report.records == 3
@@ -51,8 +52,8 @@ def facts(call: Usage) -> tuple[object, ...]:
 def test_collecting_again_adds_nothing(tmp_path: Path) -> None:
     two_threads(tmp_path)
     sink = Sink()
-    Collector(sink, [CodexSource(tmp_path)]).collect()
-    again = Collector(sink, [CodexSource(tmp_path)]).collect()
+    Collector(sink, [codex(tmp_path)]).collect()
+    again = Collector(sink, [codex(tmp_path)]).collect()
     assert len(sink.calls) == 3
     assert (again.records, again.sources[0].duplicates) == (0, 3)
 
@@ -60,14 +61,14 @@ def test_collecting_again_adds_nothing(tmp_path: Path) -> None:
 def test_since_leaves_out_what_is_older(tmp_path: Path) -> None:
     two_threads(tmp_path)
     sink = Sink()
-    Collector(sink, [CodexSource(tmp_path)], since=START + 3).collect()
+    Collector(sink, [codex(tmp_path)], since=START + 3).collect()
     assert sink.spent == [(200, 20), (7, 1)]
 
 
 def test_since_takes_what_was_made_in_its_own_second(tmp_path: Path) -> None:
     two_threads(tmp_path)
     sink = Sink()
-    Collector(sink, [CodexSource(tmp_path)], since=START + 3.9).collect()
+    Collector(sink, [codex(tmp_path)], since=START + 3.9).collect()
     assert sink.spent == [(200, 20), (7, 1)]
 
 
@@ -77,7 +78,7 @@ def test_a_projects_ledger_takes_only_its_own_sessions(tmp_path: Path) -> None:
         thread = PARENT[:-1] + str(number)
         Log(thread).meta(cwd=cwd).turn().call(number + 1, 0, 1, 0).write(tmp_path)
     sink = Sink()
-    Collector(sink, [CodexSource(tmp_path)], only_below=Path("/p/app")).collect()
+    Collector(sink, [codex(tmp_path)], only_below=Path("/p/app")).collect()
     assert sorted(call.project or "" for call in sink.calls) == ["/p/app", "/p/app/deep"]
 
 
@@ -87,28 +88,27 @@ def test_a_link_does_not_lead_into_the_project(tmp_path: Path) -> None:
     outside.mkdir()
     (project / "link").symlink_to(outside)
     Log().meta(cwd=str(project / "link")).turn().call(1, 0, 1, 0).write(tmp_path)
-    assert Collector(Sink(), [CodexSource(tmp_path)], only_below=project).collect().records == 0
+    assert Collector(Sink(), [codex(tmp_path)], only_below=project).collect().records == 0
 
 
-def test_a_call_that_clashes_is_set_aside(tmp_path: Path) -> None:
-    sink = Sink()
-    Log().meta().turn().call(1, 0, 1, 0).write(tmp_path)
-    Collector(sink, [CodexSource(tmp_path)]).collect()
-    Log().meta().turn().call(2, 0, 1, 0).write(tmp_path)
-    report = Collector(sink, [CodexSource(tmp_path)]).collect()
-    assert (report.records, report.sources[0].set_aside) == (0, 1)
+class Stumbling(Sink):
+    """Cannot write for a while."""
+
+    def __init__(self, failing: Callable[[], bool]) -> None:
+        super().__init__()
+        self._failing = failing
+
+    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+        if self._failing():
+            raise LedgerWriteError("no space left")
+        return super().book(calls)
 
 
 def test_a_call_that_could_not_be_recorded_is_given_again(tmp_path: Path) -> None:
     two_threads(tmp_path)
-    sink, refusals = Sink(), iter([False, True])
-
-    def report(call: Usage) -> bool:
-        if next(refusals, False):
-            raise LedgerWriteError("no space left")
-        return sink(call)
-
-    collector = Collector(report, [CodexSource(tmp_path)])
+    refusals = iter([False, True])
+    sink = Stumbling(lambda: next(refusals, False))
+    collector = Collector(sink, [codex(tmp_path)])
     with pytest.raises(LedgerWriteError):
         collector.collect()
     collector.collect()
@@ -151,7 +151,7 @@ def following(collector: Collector) -> Iterator[Followed]:
 
 def test_following_sees_what_comes_in_old_and_new_files(tmp_path: Path) -> None:
     sink = Sink()
-    with following(Collector(sink, [CodexSource(tmp_path)])) as live:
+    with following(Collector(sink, [codex(tmp_path)])) as live:
         live.until(lambda report: report.records == 0)
         log = Log().meta().turn().call(100, 0, 10, 0)
         path = log.write(tmp_path)
@@ -171,15 +171,9 @@ def test_following_sees_what_comes_in_old_and_new_files(tmp_path: Path) -> None:
 
 def test_following_outlives_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
     two_threads(tmp_path)
-    sink, full = Sink(), threading.Event()
+    full = threading.Event()
     full.set()
-
-    def report(call: Usage) -> bool:
-        if full.is_set():
-            raise LedgerWriteError("no space left")
-        return sink(call)
-
-    with following(Collector(report, [CodexSource(tmp_path)])) as live:
+    with following(Collector(Stumbling(full.is_set), [codex(tmp_path)])) as live:
         assert live.until(lambda report: report.trouble is not None).trouble == "no space left"
         full.clear()
         assert live.until(lambda report: report.records == 3).trouble is None

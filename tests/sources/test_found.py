@@ -16,8 +16,8 @@ def test_the_usual_places(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
     assert found_logs({"HOME": str(tmp_path)}) == [
         FoundLog("codex", tmp_path / ".codex"),
-        FoundLog("claude-code", tmp_path / ".config/claude/projects", collectable=False),
-        FoundLog("claude-code", tmp_path / ".claude/projects", collectable=False),
+        FoundLog("claude-code", tmp_path / ".config/claude/projects"),
+        FoundLog("claude-code", tmp_path / ".claude/projects"),
     ]
 
 

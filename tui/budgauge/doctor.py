@@ -20,10 +20,11 @@ from budgauge.cache import cache_folder
 from budgauge.config.load import Loaded, Options, load
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
 from budgauge.ledger.checkpoint import CheckpointStore
+from budgauge.ledger.file import open_ledger
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import holder
 from budgauge.ledger.network import FORCE, network_kind
-from budgauge.ledger.reader import LedgerReader, cycle_name, open_ledger
+from budgauge.ledger.reader import LedgerReader, cycle_name
 from budgauge.ledger.tail import Tail
 from budgauge.pricing import PriceBook, lookup_in_child, table_version
 from budgauge.records import Batch, Fault

@@ -123,3 +123,43 @@ class KnownIds:
 def dump_bytes(size: int) -> int:
     """How long a dump is that is not empty."""
     return 4 * (_MASK + 1) + 16 * size
+
+
+class EveryId:
+    """As KnownIds, but no id is ever forgotten: it grows by 16 bytes an id."""
+
+    def __init__(self) -> None:
+        self._heads = array("I", bytes(4 * (_MASK + 1)))
+        self._before, self._hashes, self._places = array("I", [0]), array("I", [0]), array("Q", [0])
+
+    def places(self, digest: int) -> Iterator[int]:
+        """Where ids with this 32-bit hash stand, the latest first."""
+        number = self._heads[digest & _MASK]
+        while number:
+            if self._hashes[number] == digest:
+                yield self._places[number]
+            number = self._before[number]
+
+    def add(self, digest: int, place: int) -> None:
+        """Note an id by its 32-bit hash."""
+        bucket = digest & _MASK
+        self._before.append(self._heads[bucket])
+        self._heads[bucket] = len(self._hashes)
+        self._hashes.append(digest)
+        self._places.append(place)
+
+    def __len__(self) -> int:
+        return len(self._hashes) - 1
+
+    def dump(self) -> tuple[bytes, ...]:
+        """Everything, for `load` on a machine of the same kind."""
+        return tuple(part.tobytes() for part in (self._heads, self._before, self._hashes, self._places))
+
+    @classmethod
+    def load(cls, dump: Sequence[bytes]) -> EveryId:
+        """What `dump` gave."""
+        ids = cls()
+        for part, data in zip((ids._heads, ids._before, ids._hashes, ids._places), dump, strict=True):
+            del part[:]
+            part.frombytes(data)
+        return ids

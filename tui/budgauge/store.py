@@ -113,8 +113,8 @@ class Shared:
 
     def check_writable(self) -> None:
         """LedgerError if nothing could be recorded here, as far as can be seen without writing."""
+        from budgauge.ledger.file import open_ledger
         from budgauge.ledger.foreign import check_is_ledger
-        from budgauge.ledger.reader import open_ledger
 
         try:
             fd = open_ledger(self.path, os.O_RDONLY)

@@ -29,6 +29,7 @@ def watch(
     *,
     recursive: bool = False,
     tick_seconds: float = 1.0,
+    quiet_step_ms: int = QUIET_STEP_MS,
 ) -> Iterator[frozenset[str]]:
     """Yield the paths that changed in `folders`, and an empty set at least every `tick_seconds`, until `stop`.
 
@@ -50,7 +51,7 @@ def watch(
                 next_tick = now + tick_seconds
                 yield frozenset()
                 continue
-            step = QUICK_STEP_MS if now < quick_until else QUIET_STEP_MS
+            step = QUICK_STEP_MS if now < quick_until else quiet_step_ms
             changed = watcher.wait(next_tick - now, step, stop)
             if changed:
                 quick_until = time.monotonic() + QUICK_SECONDS

@@ -7,9 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 import msgspec
@@ -17,22 +16,36 @@ import msgspec
 from budgauge.cache import cache_folder
 from budgauge.cli.fields import status_fields
 from budgauge.cli.options import common, load_config, note
-from budgauge.config.find import codex_home
 from budgauge.config.load import Loaded, Options
 from budgauge.counters import sum_of
 from budgauge.errors import ConfigError
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.booked import Booked
+from budgauge.ledger.booking import Booking, Count, uncounted
 from budgauge.pricing import PriceBook
 from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot
-from budgauge.sources import CodexSource, Collector, Report, lock_name
+from budgauge.sources import (
+    AgentNames,
+    Collector,
+    CursorFile,
+    Report,
+    Source,
+    SourceTotal,
+    Trial,
+    formats,
+    found_logs,
+    lock_name,
+)
 from budgauge.text import count, money, plural, safe
 from budgauge.totals import Totals
 from budgauge.tracker import TokenBudgetTracker
 
+AGENTS = ("codex", "claude-code")
+"""Whose logs can be collected."""
+
 
 @click.command()
-@click.argument("agents", nargs=-1, type=click.Choice(["codex"]))
+@click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
 @click.option("--follow", is_flag=True, help="Go on as the logs grow, until interrupted.")
 @click.option("--since", metavar="WHEN", help="now, cycle, all, or a date such as 2026-11-01.")
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
@@ -47,23 +60,36 @@ def collect_command(
     Without a name: every agent found.
     """
     loaded = load_config(options)
-    tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
-    recording = Recording(loaded, None if dry_run else tracker)
-    collector = make_collector(loaded, recording.record, parse_since(since, follow, tracker), exclusive=not dry_run)
-    tell = _telling(recording.to_json if as_json else recording.describe)
+    tally = Tally(loaded)
+    begin = parse_since(since, follow, loaded)
+    collector = make_collector(loaded, begin, agents=agents or _found(follow), count=tally.count, dry_run=dry_run)
+    verb = "would be recorded" if dry_run else "recorded"
+
+    def show(report: Report) -> str:
+        return tally.to_json(report) if as_json else tally.describe(report, verb)
+
+    tell = _telling(show, tally)
     if follow:
         _follow(collector, tell)
     else:
         tell(collector.collect())
 
 
-def _telling(show: Callable[[Report], str]) -> Callable[[Report], None]:
+def _found(follow: bool) -> tuple[str, ...]:
+    """The agents that have logs; all, where logs that begin later are to be read too, or there are none."""
+    return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
+
+
+def _telling(show: Callable[[Report], str], tally: Tally) -> Callable[[Report], None]:
     """Print each report, and beside the data what a person should know of it, each remark when it is new."""
     told: set[str] = set()
 
     def tell(report: Report) -> None:
+        report = tally.completed(report)
         click.echo(show(report))
-        remarks = [*report.notes, *([f"not recorded just now: {report.trouble}"] if report.trouble else [])]
+        remarks = [*report.notes, *_unpriced(report)]
+        if report.trouble:
+            remarks.append(f"not recorded just now: {report.trouble}")
         for remark in remarks:
             if remark not in told:
                 note(remark)
@@ -73,23 +99,34 @@ def _telling(show: Callable[[Report], str]) -> Callable[[Report], None]:
     return tell
 
 
-def parse_since(since: str | None, follow: bool, tracker: TokenBudgetTracker) -> float | None:
+def _unpriced(report: Report) -> Iterator[str]:
+    for source in report.sources:
+        if source.unpriced_models:
+            yield f"{source.name}: no price is known for {', '.join(source.unpriced_models)}"
+
+
+def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None:
     """Unix seconds from which calls are collected; None for all. Raises ConfigError."""
     if since == "all":
         return None
     if since == "now" or (since is None and follow):
         return time.time()
     if since is None or since == "cycle":
-        last = tracker.get_since()
+        last = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
         if last is not None:
             return last
         if since == "cycle":
             raise ConfigError("--since cycle: nothing was reset yet", hint="Name a date, or all.")
-        return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        return midnight()
     moment = parse_date(since)
     if moment is None:
         raise ConfigError(f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30")
     return moment
+
+
+def midnight() -> float:
+    """Unix seconds at which this day began, by the local clock."""
+    return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 def parse_date(text: str) -> float | None:
@@ -101,88 +138,108 @@ def parse_date(text: str) -> float | None:
 
 
 def make_collector(
-    loaded: Loaded, record: Callable[[Usage], bool], since: float | None, *, exclusive: bool = True
+    loaded: Loaded,
+    since: float | None,
+    *,
+    agents: Sequence[str] = (),
+    count: Count = uncounted,
+    dry_run: bool = False,
 ) -> Collector:
-    """The collector of every agent's logs into the ledger that the config leads to."""
-    place = loaded.ledger
+    """The collector of agents' logs (all, if none is named) into the ledger that the config leads to.
+
+    `count` is told of each record that is new. Raises LedgerReadError.
+    """
+    place, cache = loaded.ledger, cache_folder()
+    names = AgentNames(by_project=loaded.config.collect_agent == "project")
+    sources = [Source(format) for format in formats(os.environ, names) if not agents or format.name in agents]
+    if dry_run:
+        booked = Booked(place.path, cache)
+        booked.refresh()
+        cursors = CursorFile(cache, booked, place.project, writes=False)
+        return Collector(Trial(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
+    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count)
     return Collector(
-        record,
-        [CodexSource(codex_home(os.environ))],
+        booking,
+        sources,
         since=since,
         only_below=place.project,
-        lock_path=cache_folder() / lock_name(place.path) if exclusive else None,
+        lock_path=cache / lock_name(place.path),
+        cursors=CursorFile(cache, booking.booked, place.project),
     )
 
 
-class Recording:
-    """Where collected calls go: the ledger, unless it is a dry run, and sums of their own."""
+class Tally:
+    """What new records come to, by agent and by model."""
 
-    def __init__(self, loaded: Loaded, tracker: TokenBudgetTracker | None) -> None:
-        """Without a `tracker` it is a dry run, which only looks up what the ledger knows already."""
-        self._config = loaded.config
-        self._ledger = loaded.ledger.path
-        self._tracker = tracker
+    def __init__(self, loaded: Loaded) -> None:
+        self._config = msgspec.structs.replace(loaded.config, per_agent_limits={})
+        self._ledger = str(loaded.ledger.path)
         self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
         self._totals = Totals(self._prices.pricing_of)
-        self._models: set[str] = set()
-        self._before = LedgerReader(self._ledger)
-        if tracker is None:
-            self._before.refresh()
+        self._models: dict[str, set[str]] = {}
+        """source → the models of its records"""
 
-    def record(self, usage: Usage) -> bool:
-        """Record a call; False if its id was known."""
-        if usage.model not in self._models:
-            self._models.add(usage.model)
-            self._prices.resolve([usage.model])
-        if self._tracker is not None:
-            if not self._tracker.report(usage, spent=True):
-                return False
-        elif self._before.known(usage) is not None or self._totals.known(usage) is not None:
-            return False
-        self._totals.add([usage])
-        return True
+    def count(self, new: Sequence[Usage]) -> None:
+        """Add records, each of which is new."""
+        for usage in new:
+            models = self._models.setdefault(usage.source or "", set())
+            if usage.model not in models:
+                models.add(usage.model)
+                self._prices.resolve([usage.model])
+        self._totals.count_calls(new)
+
+    def completed(self, report: Report) -> Report:
+        """The report, with the models of each source whose price is not known."""
+        sources = tuple(
+            msgspec.structs.replace(source, unpriced_models=self._unpriced(source.name)) for source in report.sources
+        )
+        return msgspec.structs.replace(report, sources=sources)
+
+    def _unpriced(self, source: str) -> tuple[str, ...]:
+        return tuple(sorted(m for m in self._models.get(source, ()) if self._prices.price(m) is None))
 
     def to_json(self, report: Report) -> str:
         """The public fields of `collect --json`."""
-        snapshot = self._snapshot()
         sums = sum_of(self._totals.at(time.time()).groups.values())
-        fields: dict[str, Any] = {
-            "records": report.records,
-            "total_tokens": sums.total,
-            "prompt_tokens": sums.prompt,
-            "completion_tokens": sums.completion,
-            "cached_tokens": sums.cached,
-            **{key: value for key, value in status_fields(snapshot).items() if key in ("agents", "models")},
-            "sources": msgspec.to_builtins(report.sources),
-        }
-        return json.dumps(fields)
+        fields = status_fields(self._snapshot())
+        return json.dumps(
+            {
+                "records": report.records,
+                "total_tokens": sums.total,
+                "prompt_tokens": sums.prompt,
+                "completion_tokens": sums.completion,
+                "cached_tokens": sums.cached,
+                "agents": fields["agents"],
+                "models": fields["models"],
+                "sources": msgspec.to_builtins(report.sources),
+            }
+        )
 
-    def describe(self, report: Report) -> str:
+    def describe(self, report: Report, verb: str) -> str:
         """The same in a few lines for people."""
-        snapshot = self._snapshot()
-        verb = "would be recorded" if self._tracker is None else "recorded"
-        lines = []
-        for source in report.sources:
-            left_out = [
-                f"{count(number)} {what}"
-                for number, what in (
-                    (source.duplicates, "known already"),
-                    (source.replayed, "copied from other sessions"),
-                    (source.set_aside, "set aside"),
-                )
-                if number
-            ]
-            lines.append(
-                f"{source.name}: {plural(source.calls, 'call')} {verb} from {plural(source.files, 'log')}"
-                + (f" ({', '.join(left_out)})" if left_out else "")
-            )
-        for row in snapshot.agents:
+        lines = [_described(source, verb) for source in report.sources]
+        for row in self._snapshot().agents if report.records else ():
             lines.append(f"  {safe(row.agent_id)}: {count(row.used)} tokens, {money(row.cost_usd)}")
         return "\n".join(lines)
 
     def _snapshot(self) -> Snapshot:
-        config = msgspec.structs.replace(self._config, per_agent_limits={})
-        return take_snapshot(self._totals, config, self._prices, now=time.time(), ledger=str(self._ledger))
+        return take_snapshot(self._totals, self._config, self._prices, now=time.time(), ledger=self._ledger)
+
+
+def _described(source: SourceTotal, verb: str) -> str:
+    left_out = [
+        f"{count(number)} {what}"
+        for number, what in (
+            (source.grown, "grown since they were recorded"),
+            (source.duplicates, "known already"),
+            (source.replayed, "copied from other sessions"),
+            (source.set_aside, "set aside"),
+        )
+        if number
+    ]
+    logs = plural(source.files, "log")
+    said = f"{source.name}: {plural(source.calls, 'call')} {verb} from {logs}"
+    return said + (f" ({', '.join(left_out)})" if left_out else "")
 
 
 def _follow(collector: Collector, on_report: Callable[[Report], None]) -> None:

@@ -18,7 +18,8 @@ from budgauge.cli.collect import parse_date
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
-from budgauge.ledger.reader import LedgerReader, open_ledger
+from budgauge.ledger.file import open_ledger
+from budgauge.ledger.reader import LedgerReader
 from budgauge.ledger.tail import Tail
 from budgauge.records import Usage, encode
 from budgauge.text import plural, safe

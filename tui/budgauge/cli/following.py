@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from budgauge.config.load import Loaded
 from budgauge.errors import BudgaugeError
 from budgauge.observer import Observer
-from budgauge.records import Usage
 from budgauge.text import plural
-from budgauge.tracker import TokenBudgetTracker
 
 if TYPE_CHECKING:
     from budgauge.sources import Report
@@ -75,12 +73,7 @@ class Following:
         loaded = self._observer.loaded
         if self._begun is None or self._begun.place != _place(loaded):
             self._begun = Begun(_place(loaded), time.time())
-        tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
-
-        def record(usage: Usage) -> bool:
-            return tracker.report(usage, spent=True)
-
-        collector = make_collector(loaded, record, self._begun.since)
+        collector = make_collector(loaded, self._begun.since)
 
         def run() -> None:
             try:

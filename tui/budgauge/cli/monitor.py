@@ -88,4 +88,4 @@ def _found_logs() -> Sequence[FoundLog]:
     from budgauge.monitor.port import FoundLog
     from budgauge.sources import found_logs
 
-    return [FoundLog(log.name, str(log.path), log.collectable) for log in found_logs(os.environ)]
+    return [FoundLog(log.name, str(log.path)) for log in found_logs(os.environ)]

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
+from budgauge.ledger.file import LedgerFile, kind_of, open_ledger
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import release_lock, take_lock
 from budgauge.ledger.network import check_is_local
-from budgauge.ledger.reader import LedgerReader, kind_of, open_ledger
 from budgauge.ledger.sync import Disk, sync_folder
 from budgauge.ledger.tail import MAX_LINE_BYTES
 from budgauge.records import Record, encode
@@ -30,7 +30,7 @@ class LedgerWriter:
     what stands at the path is not ours to write, LedgerWriteError if it cannot be opened.
     """
 
-    def __init__(self, reader: LedgerReader, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+    def __init__(self, reader: LedgerFile, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         self.sync = sync
         self._reader = reader
         self._path = reader.path

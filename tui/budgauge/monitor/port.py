@@ -59,5 +59,3 @@ class FoundLog(msgspec.Struct, frozen=True):
     name: str
     """As `budgauge collect` calls the agent."""
     path: str
-    collectable: bool = True
-    """Can this version read them?"""

@@ -7,17 +7,19 @@ same prompt sent twice costs the same. What proves a copy is the run of them fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 
 import msgspec
 
 from budgauge.sources import codex_line
+from budgauge.sources.block import Block
 from budgauge.sources.codex_line import Line, SessionMeta
-from budgauge.sources.codex_rollout import USAGE_MARKS
-from budgauge.sources.lines import marked_lines
+from budgauge.sources.lines import other_lines
 
-_MARKS = (*USAGE_MARKS, b'"task_started"', b'"session_meta"')
+_IDLE = re.compile(rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"(?:response_item|compacted)"')
+_MARKS = (b'"token_', b'"task_started"', b'"session_meta"')
 
 
 class UsageMark(msgspec.Struct, frozen=True, gc=False):
@@ -41,11 +43,12 @@ class Outline:
         self._thread: str | None = None
         self._turn_started: float | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Read whole lines, each ending in a newline. Lines that cannot be read are left out."""
-        for text in marked_lines(data, _MARKS):
-            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                self._read(codex_line.line(text))
+    def feed(self, data: bytes, end: int) -> None:
+        """Read whole lines, up to `end`. Lines that cannot be read are left out."""
+        for text in other_lines(data, end, _IDLE):
+            if any(mark in text for mark in _MARKS):
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    self._read(codex_line.line(text))
 
     def _read(self, line: Line) -> None:
         if line.type == "session_meta":
@@ -73,11 +76,11 @@ class Outline:
         self.usage.append(UsageMark(hash(key), self._turn_started))
 
 
-def outline(blocks: Iterable[bytes], most: int | None = None) -> Outline:
+def outline(blocks: Iterable[Block], most: int | None = None) -> Outline:
     """The outline of a rollout given in blocks of whole lines; `most` usage lines are enough."""
     result = Outline()
-    for block in blocks:
-        result.feed(block)
+    for data, end in blocks:
+        result.feed(data, end)
         if most is not None and len(result.usage) >= most:
             break
     return result

@@ -139,14 +139,32 @@ class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):
 def unix_seconds(timestamp: object) -> int | None:
     """Unix seconds of an RFC 3339 text; None if it is none."""
     try:
-        moment = msgspec.convert(timestamp, datetime)
-        # A time without a zone is taken as UTC, as Codex writes it.
-        seconds = moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=timezone.utc).timestamp()
+        return moment_seconds(msgspec.convert(timestamp, datetime))
     except (msgspec.ValidationError, OverflowError, ValueError):
         return None
+
+
+def moment_seconds(moment: datetime) -> int | None:
+    """Unix seconds of a moment, which is UTC where it names no zone; None before 1970."""
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     return int(seconds) if seconds >= 0 else None
 
 
+class _CountPayload(msgspec.Struct, frozen=True, gc=False):
+    info: TokenInfo | None
+    type: str
+
+
+class CountLine(msgspec.Struct, frozen=True, gc=False):
+    """A `token_count` line as Codex writes it, decoded in one go: nearly all lines that matter are of this kind."""
+
+    timestamp: datetime
+    type: str
+    payload: _CountPayload
+    ordinal: int | None = None
+
+
+count_line = msgspec.json.Decoder(CountLine).decode
 line = msgspec.json.Decoder(Line).decode
 session_meta = msgspec.json.Decoder(SessionMeta).decode
 turn_context = msgspec.json.Decoder(TurnContext).decode

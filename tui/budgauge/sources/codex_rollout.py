@@ -7,6 +7,7 @@ in a file: `token_count` by its growth until the first `token_usage_record`, the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -14,14 +15,18 @@ import msgspec
 from budgauge.errors import RecordError
 from budgauge.records import MAX_COUNT, Usage
 from budgauge.sources import codex_line
-from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord
-from budgauge.sources.lines import marked_lines
-from budgauge.sources.name import UNKNOWN, fit_name, fit_text
+from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord, unix_seconds
+from budgauge.sources.lines import other_lines
+from budgauge.sources.log import Counts
+from budgauge.sources.name import UNKNOWN, AgentNames, fit_name, fit_text
 
 SOURCE = "codex"
-USAGE_MARKS = (b'"token_count"', b'"token_usage_record"')
-_MARKS = (b'"token_', b'"turn_context"')
-_FIRST_MARKS = (*_MARKS, b'"session_meta"')
+_HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
+_IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"(?!token_count")[a-z_]+")')
+"""How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
+_COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
+_MARKS = (b'"token_', b'"turn_context"', b'"session_meta"')
+_Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
 
 
 def no_copies(meta: SessionMeta) -> int:
@@ -29,186 +34,242 @@ def no_copies(meta: SessionMeta) -> int:
     return 0
 
 
-class Rollout:
-    """What is known of one thread after the lines read so far. Give it each line once, in order."""
+class State(msgspec.Struct, array_like=True):
+    """What is known of one thread after the lines read so far."""
 
-    def __init__(self, thread: str, *, copied: Callable[[SessionMeta], int] = no_copies, seconds: int = 0) -> None:
+    thread: str
+    seconds: int
+    """The time of the last line, in unix seconds."""
+    counts: Counts = msgspec.field(default_factory=Counts)
+    meta: SessionMeta | None = None
+    copied: int = 0
+    """So many usage lines at the start are a parent's, as far as is known."""
+    own_seen: bool = False
+    model: str = UNKNOWN
+    usage_lines: int = 0
+    calls: int = 0
+    total: Tokens | None = None
+    growth: Tokens = NO_TOKENS
+    window_full: bool = False
+    records: bool = False
+    """Has a `token_usage_record` come?"""
+    last_record: TokenUsageRecord | None = None
+
+
+_decode_state = msgspec.msgpack.Decoder(State).decode
+
+
+class Rollout:
+    """One thread. Give it each line once, in order."""
+
+    def __init__(
+        self,
+        thread: str,
+        *,
+        copied: Callable[[SessionMeta], int] = no_copies,
+        seconds: int = 0,
+        saved: bytes | None = None,
+        names: AgentNames = AgentNames(),
+    ) -> None:
         """`thread` is the id in the file's name, and `seconds` a time, for files that do not say.
 
         `copied` tells how many usage lines at the start are the parent's history. It is asked
-        when a line goes beyond what it said, until one is the thread's own.
+        when a line goes beyond what it said, until one is the thread's own. `saved` is what
+        `save` gave, to go on from there.
         """
-        self.thread = thread
-        self.meta: SessionMeta | None = None
-        self.duplicates = 0
-        """Lines that restate a call already counted."""
-        self.replayed = 0
-        """Lines copied from a parent's history."""
-        self.set_aside = 0
-        """Lines that cannot be read or must not be written."""
-        self.disagrees = False
-        """Do the calls not add up to the thread's own total?"""
+        self._state = _decode_state(saved) if saved else State(thread, seconds)
         self._copied_in = copied
-        self._copied = 0
-        self._own_seen = False
-        self._session = fit_text(thread)
-        self._agent_id = SOURCE
-        self._model = UNKNOWN
-        self._project: str | None = None
-        self._seconds = seconds
-        self._usage_lines = 0
-        self._calls = 0
-        self._total: Tokens | None = None
-        self._growth: Tokens = NO_TOKENS
-        self._window_full = False
-        self._records = False
-        self._last_record: TokenUsageRecord | None = None
+        self._names = names
+        self._new: list[Usage] = []
+        self._name()
 
-    def feed(self, data: bytes) -> list[Usage]:
-        """The calls in these whole lines, each ending in a newline."""
-        calls: list[Usage] = []
-        for text in marked_lines(data, _MARKS if self.meta else _FIRST_MARKS):
+    @property
+    def counts(self) -> Counts:
+        """What it met beside new calls."""
+        return self._state.counts
+
+    @property
+    def thread(self) -> str:
+        """Its id."""
+        return self._state.thread
+
+    def save(self) -> bytes:
+        """All it must know to go on."""
+        return msgspec.msgpack.encode(self._state)
+
+    def take(self) -> list[Usage]:
+        """The calls of what was fed since the last time."""
+        new, self._new = self._new, []
+        return new
+
+    def feed(self, data: bytes, end: int) -> None:
+        """Take in whole lines, up to `end`."""
+        for text in other_lines(data, end, _IDLE):
             try:
-                call = self._read(codex_line.line(text))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError):
-                self.set_aside += 1
-                continue
-            if call is not None:
-                calls.append(call)
-        return calls
+                if _COUNT.match(text):
+                    self._read_count(text)
+                elif any(mark in text for mark in _MARKS):
+                    self._read(codex_line.line(text))
+            except _Unreadable:
+                self._state.counts.set_aside += 1
 
-    def _read(self, line: Line) -> Usage | None:
-        seconds = line.seconds()
-        if seconds is not None:
-            self._seconds = seconds
+    def _read_count(self, text: bytes) -> None:
+        """A `token_count` that begins as Codex writes it."""
+        try:
+            line = codex_line.count_line(text)
+        except msgspec.ValidationError:
+            self._read(codex_line.line(text))
+            return
+        self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
+        if line.payload.info is not None:
+            self._count(line.payload.info, line.ordinal)
+
+    def _read(self, line: Line) -> None:
+        self._mark_time(line.timestamp)
         if line.type == "event_msg":
-            return self._event(line)
-        if line.type == "token_usage_record":
-            return self._usage_record(line, codex_line.token_usage_record(line.payload))
-        if line.type == "turn_context":
-            model = codex_line.turn_context(line.payload).model
-            self._model = fit_name(model, self._model)
-        elif line.type == "session_meta" and self.meta is None:
-            self._begin(codex_line.session_meta(line.payload))
-        return None
+            event = codex_line.event(line.payload)
+            info = codex_line.token_info(event.info) if event.type == "token_count" else None
+            if info is not None:
+                self._count(info, line.ordinal)
+        elif line.type == "token_usage_record":
+            self._record(line, codex_line.token_usage_record(line.payload))
+        elif line.type == "turn_context":
+            self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
+        elif line.type == "session_meta" and self._state.meta is None:
+            meta = codex_line.session_meta(line.payload)
+            self._state.thread = meta.id or self._state.thread
+            self._state.meta = msgspec.structs.replace(meta, id=self._state.thread)
+            self._name()
 
-    def _begin(self, meta: SessionMeta) -> None:
-        self.thread = meta.id or self.thread
-        self.meta = meta = msgspec.structs.replace(meta, id=self.thread)
-        self._session = fit_text(self.thread)
-        self._project = fit_text(meta.cwd)
-        if meta.role:
-            self._agent_id = fit_name(f"{SOURCE}/{meta.role}")
+    def _mark_time(self, timestamp: object) -> None:
+        seconds = unix_seconds(timestamp)
+        if seconds is not None:
+            self._state.seconds = seconds
 
-    def _is_copy(self, line: Line, thread: str | None = None) -> bool:
+    def _name(self) -> None:
+        meta = self._state.meta
+        self._session = fit_text(self._state.thread)
+        self._project = fit_text(meta.cwd) if meta else None
+        self._agent_id = self._names.of(SOURCE, meta.role if meta else None, meta.cwd if meta else None)
+
+    def _is_copy(self, ordinal: int | None, thread: str | None = None) -> bool:
         """Is this usage line, the latest, part of a parent's history? `thread` is whose it says to be."""
-        start = self.meta.subagent_history_start_ordinal if self.meta else None
-        if start is not None and line.ordinal is not None and line.ordinal < start:
+        meta = self._state.meta
+        start = meta.subagent_history_start_ordinal if meta else None
+        if start is not None and ordinal is not None and ordinal < start:
             return True
         if thread is not None:
-            return thread != self.thread
+            return thread != self._state.thread
         return start is None and self._is_in_copied_run()
 
     def _is_in_copied_run(self) -> bool:
-        if self._usage_lines > self._copied and not self._own_seen and self.meta and self.meta.parent:
-            self._copied = max(self._copied, self._copied_in(self.meta))
-        self._own_seen |= self._usage_lines > self._copied
-        return not self._own_seen
+        state = self._state
+        if state.own_seen:
+            return False
+        if state.usage_lines > state.copied and state.meta and state.meta.parent:
+            state.copied = max(state.copied, self._copied_in(state.meta))
+        state.own_seen = state.usage_lines > state.copied
+        return not state.own_seen
 
-    def _event(self, line: Line) -> Usage | None:
-        event = codex_line.event(line.payload)
-        info = codex_line.token_info(event.info) if event.type == "token_count" else None
-        if info is None:
-            return None
-        self._usage_lines += 1
-        copy = self._is_copy(line)
-        if self._records:
-            return None
+    def _count(self, info: TokenInfo, ordinal: int | None) -> None:
+        state = self._state
+        state.usage_lines += 1
+        copy = self._is_copy(ordinal)
+        if state.records:
+            return
         growth = self._grow(info)
+        spent = _spent(growth)
         # Copies are numbered too, so that a call keeps its number whatever is known of the parent.
-        self._calls += _spent(growth)
+        state.calls += spent
         if copy:
-            self.replayed += 1
-        elif _spent(growth):
-            return self._call(growth)
+            state.counts.replayed += 1
+        elif spent:
+            self._call(growth)
         else:
-            self.duplicates += not self._window_full
-        return None
+            state.counts.duplicates += not state.window_full
 
     def _grow(self, info: TokenInfo) -> Tokens:
         """What the cumulative total has grown by. A total that shrank begins a new count."""
+        state = self._state
         total = info.total_token_usage.tokens
-        last = info.last_token_usage.tokens if info.last_token_usage else None
         if total == NO_TOKENS and info.total_token_usage.total_tokens:
             # A full context window: the total is set to the window's size, which nobody spent.
-            self._window_full = True
+            state.window_full = True
             return NO_TOKENS
-        before = self._baseline(total, last)
+        before = self._baseline(total, info)
         if total[0] < before[0] or total[3] < before[3]:
             before = NO_TOKENS
-        self._total = total
-        self._window_full = False
+        state.total = total
+        state.window_full = False
         growth = _less(total, before)
         if any(growth):
-            self._growth = growth
+            state.growth = growth
         return growth
 
-    def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
-        if self._total is None:
+    def _baseline(self, total: Tokens, info: TokenInfo) -> Tokens:
+        state = self._state
+        if state.total is not None and not state.window_full:
+            return state.total
+        last = info.last_token_usage.tokens if info.last_token_usage else None
+        if state.total is None:
             # A fork that refers to its parent's history, and copies none, goes on from its total.
-            meta = self.meta
+            meta = state.meta
             inherits = meta is not None and (meta.forked_from or meta.history_base)
             return _less(total, last) if inherits and last is not None else NO_TOKENS
-        return NO_TOKENS if self._window_full and total == last else self._total
+        return NO_TOKENS if total == last else state.total
 
-    def _usage_record(self, line: Line, record: TokenUsageRecord) -> Usage | None:
-        self._usage_lines += 1
-        first, self._records = not self._records, True
-        copy = self._is_copy(line, record.thread_id)
-        previous, self._last_record = self._last_record, record
+    def _record(self, line: Line, record: TokenUsageRecord) -> None:
+        state = self._state
+        state.usage_lines += 1
+        first, state.records = not state.records, True
+        copy = self._is_copy(line.ordinal, record.thread_id)
+        previous, state.last_record = state.last_record, record
         if record == previous or (first and self._restates(record)):
-            self.duplicates += 1
-            return None
-        self._calls += _spent(record.usage.tokens)
+            state.counts.duplicates += 1
+            return
+        spent = _spent(record.usage.tokens)
+        state.calls += spent
         if copy:
-            self.replayed += 1
-            return None
+            state.counts.replayed += 1
+            return
         self._check_sum(previous, record)
-        return self._call(record.usage.tokens) if _spent(record.usage.tokens) else None
+        if spent:
+            self._call(record.usage.tokens)
 
     def _restates(self, record: TokenUsageRecord) -> bool:
         """Was this response already counted through a `token_count` before it?"""
-        if self._total is None or record.usage.tokens != self._growth:
+        if self._state.total is None or record.usage.tokens != self._state.growth:
             return False
-        return record.thread_token_usage is None or record.thread_token_usage.tokens == self._total
+        return record.thread_token_usage is None or record.thread_token_usage.tokens == self._state.total
 
     def _check_sum(self, previous: TokenUsageRecord | None, record: TokenUsageRecord) -> None:
         if previous is None or previous.thread_token_usage is None or record.thread_token_usage is None:
             return
         grown = _less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
-        self.disagrees |= grown != record.usage.tokens
+        self._state.counts.disagreements += grown != record.usage.tokens
 
-    def _call(self, tokens: Tokens) -> Usage:
+    def _call(self, tokens: Tokens) -> None:
         # Names and counts are fit already; checking them again would double the time of a collection.
         prompt, cached, written, completion, reasoning = tokens
         if prompt + completion > MAX_COUNT:
             raise RecordError(f"a call of {prompt + completion} tokens; at most {MAX_COUNT} are allowed")
         cached = min(cached, prompt)
-        return Usage(
+        call = Usage(
             self._agent_id,
-            self._model,
+            self._state.model,
             prompt,
             completion,
             prompt + completion,
-            self._seconds,
+            self._state.seconds,
             cached_tokens=cached or None,
             cache_write_tokens=min(written, prompt - cached) or None,
             reasoning_tokens=min(reasoning, completion) or None,
-            id=f"{SOURCE}:{self._session}:{self._calls}",
+            id=f"{SOURCE}:{self._session}:{self._state.calls}",
             session=self._session,
             project=self._project,
             source=SOURCE,
         )
+        self._new.append(call)
 
 
 def _spent(tokens: Tokens) -> bool:

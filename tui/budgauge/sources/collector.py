@@ -1,54 +1,41 @@
-"""Brings the calls in agents' own session logs to whoever records them: once, or as they happen."""
+"""Brings the calls in agents' own session logs to whoever books them: once, or as they happen."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
-from budgauge.errors import BudgaugeError, RecordError
+from budgauge.errors import BudgaugeError
+from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
+from budgauge.sources.cursors import CursorFile
 from budgauge.sources.lock import only_collector
+from budgauge.sources.log import Log
 from budgauge.sources.report import Report, SourceTotal
+from budgauge.sources.source import Source
 from budgauge.watch import watch
 
-Outcome = Literal["recorded", "known", "set aside"]
-"""What became of a call."""
+QUIET_STEP_MS = 50
+"""Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
+
+KEEP_SECONDS = 2.0
+"""Between two times at which it is kept how far the logs are booked, while following."""
 
 
-class Source(Protocol):
-    """One agent's logs."""
+class Book(Protocol):
+    """Where calls go."""
 
-    @property
-    def name(self) -> str:
-        """As `budgauge collect` calls it."""
-        ...
-
-    def folders(self) -> tuple[Path, ...]:
-        """The folders to watch, with everything below them."""
-        ...
-
-    def calls(self, changed: frozenset[str] | None, since: float | None) -> Generator[Usage, None, None]:
-        """The calls not given out yet; closing it in the middle makes them be given out again.
-
-        `changed` names paths that may have changed: an empty set means that nobody knows,
-        None that all must be looked at now.
-        """
-        ...
-
-    def total(self) -> SourceTotal:
-        """What was read, and what of it was not calls."""
-        ...
-
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of what was not read."""
+    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+        """Book calls; what became of each. Raises BudgaugeError: then none of them counts as booked."""
         ...
 
 
@@ -57,20 +44,23 @@ class Collector:
 
     def __init__(
         self,
-        report: Callable[[Usage], bool],
+        book: Book,
         sources: Sequence[Source],
         *,
         since: float | None = None,
         only_below: Path | None = None,
         lock_path: Path | None = None,
+        cursors: CursorFile | None = None,
     ) -> None:
-        """`report` records a call: True if it did, False if its id was known already.
+        """`since` leaves out calls older than these unix seconds; None takes all.
 
-        `since` leaves out calls older than these unix seconds; None takes all. `only_below`
-        takes only sessions whose working directory lies inside that folder. `lock_path` keeps
-        a second collector of the same ledger away; None, for a dry run, keeps nobody away.
+        `only_below` takes only sessions whose working directory lies inside that folder.
+        `lock_path` keeps a second collector of the same ledger away; None, for a dry run, keeps
+        nobody away. `cursors` is where it is kept how far the logs are booked; None for a dry run.
         """
-        self._report = report
+        self._book = book
+        self._cursors = cursors
+        self._kept_at, self._kept_changes = 0.0, 0
         self._sources = tuple(sources)
         # Calls carry whole seconds: one made in this second counts as made from here on.
         self._since = None if since is None else math.floor(since)
@@ -81,8 +71,8 @@ class Collector:
         self._trouble: str | None = None
 
     def collect(self) -> Report:
-        """Everything there is, once. Raises what `report` raises, and SourceError if another collector is at work."""
-        with only_collector(self._lock_path):
+        """Everything there is, once. Raises what `book` raises, and SourceError if another collector is at work."""
+        with self._alone():
             self._pass(None)
         return self.report()
 
@@ -92,14 +82,33 @@ class Collector:
         Raises SourceError if another collector holds the lock. When recording fails the report
         says so, and it is tried again at the next tick.
         """
-        with only_collector(self._lock_path):
+        with self._alone():
             shown: Report | None = None
-            for changed in watch(self._folders, stop, recursive=True):
+            for changed in watch(self._folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
                 self._try_pass(None if shown is None or self._trouble else changed, stop)
                 report = self.report()
                 if report != shown:
                     on_report(report)
                     shown = report
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be the only collector, and go on from where the last one was."""
+        with only_collector(self._lock_path):
+            if self._cursors is not None:
+                cursors = self._cursors.read()
+                for source in self._sources:
+                    source.cursors = dict(cursors.get(source.name, {}))
+            try:
+                yield
+            finally:
+                self._keep()
+
+    def _keep(self) -> None:
+        changes = sum(source.changes for source in self._sources)
+        if self._cursors is not None and changes != self._kept_changes:
+            self._cursors.write({source.name: source.cursors for source in self._sources})
+            self._kept_at, self._kept_changes = time.monotonic(), changes
 
     def report(self) -> Report:
         """What has been recorded so far."""
@@ -112,12 +121,14 @@ class Collector:
         return msgspec.structs.replace(
             total,
             calls=self._outcomes[source.name, "recorded"],
+            grown=self._outcomes[source.name, "grown"],
             duplicates=total.duplicates + self._outcomes[source.name, "known"],
+            replayed=total.replayed + self._outcomes[source.name, "replayed"],
             set_aside=total.set_aside + self._outcomes[source.name, "set aside"],
         )
 
     def _folders(self) -> list[Path]:
-        return [folder for source in self._sources for folder in source.folders()]
+        return [folder for source in self._sources for folder in source.format.roots]
 
     def _try_pass(self, changed: frozenset[str] | None, stop: threading.Event) -> None:
         try:
@@ -128,27 +139,24 @@ class Collector:
 
     def _pass(self, changed: frozenset[str] | None, stop: threading.Event | None = None) -> None:
         for source in self._sources:
-            with closing(source.calls(changed, self._since)) as calls:
-                for call in calls:
-                    if self._takes(call):
-                        self._outcomes[source.name, self._record(call)] += 1
+            with closing(source.news(changed, self._since)) as news:
+                for log, calls in news:
+                    wanted = [call for call in calls if self._takes(call, log)]
+                    self._outcomes.update((source.name, outcome) for outcome in self._book.book(wanted))
                     if stop is not None and stop.is_set():
                         return
+        if time.monotonic() - self._kept_at > KEEP_SECONDS:
+            self._keep()
 
-    def _takes(self, call: Usage) -> bool:
+    def _takes(self, call: Usage, log: Log) -> bool:
         if self._since is not None and call.timestamp < self._since:
+            log.leave_out(call.timestamp)
             return False
         if self._only_below is None:
             return True
         if call.project not in self._inside:
             self._inside[call.project] = _lies_in(call.project, self._only_below)
         return self._inside[call.project]
-
-    def _record(self, call: Usage) -> Outcome:
-        try:
-            return "recorded" if self._report(call) else "known"
-        except RecordError:
-            return "set aside"
 
 
 def _lies_in(folder: str | None, project: str) -> bool:

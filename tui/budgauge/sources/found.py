@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from budgauge.config.find import codex_home, home_folder
+from budgauge.sources.claude_code import ClaudeCodeFormat
+from budgauge.sources.codex import CodexFormat
+from budgauge.sources.name import AgentNames
 
 
 class FoundLog(msgspec.Struct, frozen=True):
@@ -16,22 +20,24 @@ class FoundLog(msgspec.Struct, frozen=True):
     name: str
     """As `budgauge collect` calls the agent."""
     path: Path
-    collectable: bool = True
-    """Can this version read them?"""
 
 
 def found_logs(env: Mapping[str, str]) -> list[FoundLog]:
     """The log folders that exist, Codex's first."""
-    home, codex = home_folder(env), codex_home(env)
-    found = []
-    if any((codex / folder).is_dir() for folder in ("sessions", "archived_sessions")):
-        found.append(FoundLog("codex", codex))
-    for root in _claude_roots(env, home):
-        projects = root if root.name == "projects" else root / "projects"
-        log = FoundLog("claude-code", projects, collectable=False)
-        if projects.is_dir() and log not in found:
-            found.append(log)
-    return found
+    codex, claude_code = formats(env)
+    found = [FoundLog(codex.name, root.parent) for root in codex.roots if root.is_dir()][:1]
+    return found + [FoundLog(claude_code.name, root) for root in claude_code.roots if root.is_dir()]
+
+
+def formats(env: Mapping[str, str], names: AgentNames = AgentNames()) -> tuple[CodexFormat, ClaudeCodeFormat]:
+    """Every agent whose logs can be collected, and where this user's are; `names` tells how agents are named."""
+    return CodexFormat(codex_home(env), names), ClaudeCodeFormat(claude_projects(env), names)
+
+
+def claude_projects(env: Mapping[str, str]) -> list[Path]:
+    """Claude Code's folders of projects, whether they exist or not, each once."""
+    roots = (root if root.name == "projects" else root / "projects" for root in _claude_roots(env, home_folder(env)))
+    return list({os.path.realpath(root): root for root in roots}.values())
 
 
 def _claude_roots(env: Mapping[str, str], home: Path) -> Iterator[Path]:

@@ -6,17 +6,25 @@ never found in someone's text, whatever the spacing or the order of keys.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 
-def marked_lines(data: bytes, marks: tuple[bytes, ...]) -> Iterator[bytes]:
-    """The lines of `data` (whole lines, each ending in a newline) that hold any of the marks, in order."""
-    found = {mark: at for mark in marks if (at := data.find(mark)) >= 0}
-    while found:
-        at = min(found.values())
-        end = data.index(b"\n", at)
-        yield data[data.rfind(b"\n", 0, at) + 1 : end]
-        for mark in [mark for mark, at in found.items() if at < end]:
-            found[mark] = data.find(mark, end)
-            if found[mark] < 0:
-                del found[mark]
+def marked_lines(data: bytes, end: int, mark: bytes) -> Iterator[bytes]:
+    """The lines of `data` that hold a mark, in order; `end` is where its last whole line ends."""
+    at = data.find(mark, 0, end)
+    while at >= 0:
+        newline = data.index(b"\n", at)
+        yield data[data.rfind(b"\n", 0, at) + 1 : newline]
+        at = data.find(mark, newline, end)
+
+
+def other_lines(data: bytes, end: int, beginning: re.Pattern[bytes]) -> Iterator[bytes]:
+    """The lines of `data` that do not begin so, in order; `end` is where its last whole line ends."""
+    begins, find = beginning.match, data.find
+    at = 0
+    while at < end:
+        newline = find(b"\n", at)
+        if not begins(data, at):
+            yield data[at:newline]
+        at = newline + 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+
+import msgspec
 
 from budgauge.records import MAX_NAME_BYTES
 
@@ -31,8 +34,24 @@ def fit_text(text: str | None) -> str | None:
     return _cut(text, MAX_TEXT_BYTES) if text else None
 
 
+def safe_path(path: str) -> str:
+    """A path as text: bytes of it that are no UTF-8 stay apart from each other, as `\\udcff`."""
+    return path.encode(errors="backslashreplace").decode()
+
+
 def _cut(text: str, limit: int) -> str:
     data = text.encode(errors="backslashreplace")
     if len(data) <= limit:
         return data.decode()
     return data[: limit - len(CUT.encode())].decode(errors="ignore") + CUT
+
+
+class AgentNames(msgspec.Struct, frozen=True):
+    """How agents are named: by the tool, such as `codex`, or by the project that they work in."""
+
+    by_project: bool = False
+
+    def of(self, tool: str, role: str | None, folder: str | None) -> str:
+        """The agent id: of a sub-agent with its role behind a slash."""
+        name = (os.path.basename((folder or "").rstrip("/")) or UNKNOWN) if self.by_project else tool
+        return fit_name(f"{name}/{role}" if role else name)

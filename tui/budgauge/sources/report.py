@@ -10,16 +10,23 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     files: int = 0
-    """Logs that were read."""
+    """Logs that there are."""
     bytes: int = 0
+    """Read of them: what was new."""
     calls: int = 0
     """Calls recorded."""
     duplicates: int = 0
     """Calls known already, and lines that restate one."""
     replayed: int = 0
-    """Lines copied from another session's history."""
+    """Lines and calls copied from another session's history."""
     set_aside: int = 0
     """Lines and files that could not be read, and calls that could not be recorded."""
+    grown: int = 0
+    """Records that add to a call that was recorded before it was complete."""
+    lower_bounds: int = 0
+    """Calls recorded whose final output count has not come: at least so much was spent."""
+    unpriced_models: tuple[str, ...] = ()
+    """Models of recorded calls whose price is not known."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,5 +40,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def records(self) -> int:
-        """Calls recorded, from all sources."""
-        return sum(source.calls for source in self.sources)
+        """Records written, from all sources."""
+        return sum(source.calls + source.grown for source in self.sources)

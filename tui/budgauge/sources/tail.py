@@ -3,74 +3,111 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-BLOCK_BYTES = 1 << 20
-MAX_LINE_BYTES = 16 << 20
-"""Longer lines are skipped: no line that tells of usage comes near it."""
+import msgspec
+
+from budgauge.sources.block import BLOCK_BYTES, MAX_LINE_BYTES, Block, open_log
+
+_BEFORE_BYTES = 64
+COMPRESSED = ".zst"
+
+
+class Position(msgspec.Struct, array_like=True):
+    """How far a file was read, and what is to be found there if it is still that file."""
+
+    inode: int = 0
+    offset: int = 0
+    """Bytes from the start of the file: where the first line not yet given out begins."""
+    before: bytes = b""
+    size: int = -1
+    """Of the file when it was last read to its end."""
+    skipping: bool = False
+    """Is this within a line that is too long?"""
+    skipped_lines: int = 0
+    """Lines longer than `MAX_LINE_BYTES`."""
 
 
 class Tail:
     """Reads what was appended since the last time. A last line without its newline is waited for."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.offset = 0
-        """Bytes from the start of the file: where the first line not yet given out begins."""
+    def __init__(self, position: Position | None = None) -> None:
+        self.position = position or Position()
         self.bytes_read = 0
-        self.skipped_lines = 0
-        """Lines longer than `MAX_LINE_BYTES`."""
-        self._inode: tuple[int, int] | None = None
-        self._seen_size = -1
-        self._skipping = False
+        """In whole lines, since it was made."""
 
-    def replaced(self, status: os.stat_result) -> bool:
-        """Is this another file than the one read so far, or has it been cut short?"""
-        inode = status.st_dev, status.st_ino
-        return self._inode is not None and (inode != self._inode or status.st_size < self.offset)
+    def blocks(self, path: Path) -> Iterator[Block]:
+        """New whole lines in blocks of about a mebibyte. A block counts as read once the next is asked for.
 
-    def unchanged(self, status: os.stat_result) -> bool:
-        """Is there nothing that has not been looked at?"""
-        return self._inode is not None and status.st_size == self._seen_size
-
-    def blocks(self) -> Iterator[bytes]:
-        """New whole lines in blocks of about a mebibyte, each ending in a newline. Raises OSError.
-
-        A block counts as read once the next is asked for.
+        Raises ReplacedError if this is another file than the one read so far, or has been cut short, and OSError.
         """
-        descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb", buffering=0) as file:
+        descriptor = open_log(path)
+        try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{self.path} is not a regular file")
-            self._inode = status.st_dev, status.st_ino
-            file.seek(self.offset)
-            held = b""
-            while more := file.read(BLOCK_BYTES):
-                self.bytes_read += len(more)
-                held = yield from self._give(held + more if held else more)
-            self._seen_size = self.offset + len(held)
-            self.bytes_read -= len(held)
+            self._check_same(descriptor, status)
+            self.position.inode = status.st_ino
+            yield from self._blocks(descriptor)
+        finally:
+            os.close(descriptor)
 
-    def _give(self, data: bytes) -> Generator[bytes, None, bytes]:
-        """Give out the whole lines of `data`; what is left of it is held for the next read."""
-        if self._skipping:
-            end = data.find(b"\n") + 1
-            self.offset += end or len(data)
-            if not end:
-                return b""
-            self._skipping = False
-            data = data[end:]
-        end = data.rfind(b"\n") + 1
-        if end:
-            yield data if end == len(data) else data[:end]
-            self.offset += end
-            data = data[end:]
-        if len(data) > MAX_LINE_BYTES:
-            self._skipping = True
-            self.skipped_lines += 1
-            self.offset += len(data)
-            data = b""
-        return data
+    def compressed_blocks(self, path: Path) -> Iterator[Block]:
+        """All lines of a compressed file, which never grows; one that has changed was replaced. Raises as `blocks`."""
+        # Loaded here: few have such logs.
+        from budgauge.sources.compressed import unpacked
+
+        if self.position.inode:
+            raise ReplacedError
+        status = os.stat(path)
+        for data, end in unpacked(path):
+            yield data, end
+            self.bytes_read += end
+        self.position.inode, self.position.size = status.st_ino, status.st_size
+
+    def lines(self, path: Path) -> Iterator[Block]:
+        """New whole lines in blocks, however the file is packed. Raises as `blocks`."""
+        return self.compressed_blocks(path) if path.name.endswith(COMPRESSED) else self.blocks(path)
+
+    def _check_same(self, descriptor: int, status: os.stat_result) -> None:
+        at = self.position
+        if at.inode and (
+            at.inode != status.st_ino
+            or status.st_size < at.offset
+            or os.pread(descriptor, len(at.before), at.offset - len(at.before)) != at.before
+        ):
+            raise ReplacedError
+
+    def _blocks(self, descriptor: int) -> Iterator[Block]:
+        at, size = self.position, BLOCK_BYTES
+        while data := os.pread(descriptor, size, at.offset):
+            seen = at.offset + len(data)
+            end = data.rfind(b"\n") + 1
+            if at.skipping:
+                at.skipping = b"\n" not in data
+                self._consume(data, len(data) if at.skipping else data.index(b"\n") + 1)
+                continue
+            if end:
+                yield data, end
+                self._consume(data, end)
+                self.bytes_read += end
+                size = BLOCK_BYTES
+            elif len(data) > MAX_LINE_BYTES:
+                at.skipping, at.skipped_lines = True, at.skipped_lines + 1
+                self._consume(data, len(data))
+            elif len(data) == size:
+                size *= 2
+                continue
+            if len(data) < size:
+                # What follows the last whole line may be the beginning of one.
+                at.size = seen
+                return
+        at.size = at.offset
+
+    def _consume(self, data: bytes, end: int) -> None:
+        at = self.position
+        at.offset += end
+        at.before = data[max(0, end - _BEFORE_BYTES) : end]
+
+
+class ReplacedError(Exception):
+    """What was read of a file is no longer in it."""

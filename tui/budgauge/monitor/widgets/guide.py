@@ -71,22 +71,21 @@ class Guide(Drawing):
         if not logs:
             return [
                 self._head("No agents' logs found on this machine."),
-                *self._text("When Codex has run here, this line collects its calls:", cells),
-                *self._code(("budgauge", "collect", "codex", "--follow"), cells),
+                *self._text("When Codex or Claude Code has run here, this line collects their calls:", cells),
+                *self._code(("budgauge", "collect", "--follow"), cells),
             ]
         lines = [self._log(log, cells) for log in logs]
-        return [*lines, *(self._collect(cells) if any(log.collectable for log in logs) else [])]
+        return [*lines, *self._collect(cells)]
 
     def _log(self, log: FoundLog, cells: int) -> Content:
         name = f"{safe(log.name, 20)} logs found: "
-        note = "" if log.collectable else " (not read yet)"
-        path = fit_left(short_path(log.path, self.face.home), max(8, cells - width(name) - width(note)))
-        return Content.assemble((name, self.part("guide--head")), (path + note, self.part("guide--text")))
+        path = fit_left(short_path(log.path, self.face.home), max(8, cells - width(name)))
+        return Content.assemble((name, self.part("guide--head")), (path, self.part("guide--text")))
 
     def _collect(self, cells: int) -> list[Content]:
         if self.face.collecting:
             return self._text("Collecting from here on; the next call shows.", cells)
-        follow = self._code(("budgauge", "collect", "codex", "--follow"), cells)
+        follow = self._code(("budgauge", "collect", "--follow"), cells)
         if not self.face.can_collect:
             return follow
         text, key = self.part("guide--text"), self.part("guide--key")

@@ -1,0 +1,127 @@
+"""Which calls of agents' own logs a ledger holds: all of them, however long ago they were written.
+
+A fold of the ledger knows the latest ids alone. That is enough for retries, but an agent's log
+may repeat a call after months: a session that is resumed begins with a copy of what it said.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from budgauge.cache import read_cache, short_name, write_cache
+from budgauge.known import EveryId
+from budgauge.ledger.checkpoint import DUE_BYTES
+from budgauge.ledger.file import LedgerFile, open_ledger
+from budgauge.ledger.tail import Mark, Tail
+from budgauge.records import Batch, Record, Usage
+
+VERSION = 1
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """The ids of a ledger up to a mark, as they lie in the cache folder. What it is can be made again at any time."""
+
+    version: int
+    mark: Mark
+    earliest: float | None
+    ids: tuple[bytes, ...]
+
+
+_decoder = msgspec.msgpack.Decoder(_Kept)
+
+
+def continued(id: str, part: int) -> str:
+    """The id of a call's record; of its second and later ones, which add what the log came to say later."""
+    return id if part == 1 else f"{id}#{part}"
+
+
+class Booked(LedgerFile):
+    """The records of a ledger that have an id and a source, found by id. Used by one thread at a time."""
+
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
+        """`folder` is where the ids of a long ledger are kept; None keeps none."""
+        self._kept_path = folder / f"calls-{short_name(os.path.abspath(path))}.ids" if folder else None
+        self._kept_offset = 0
+        self._ids = EveryId()
+        self.earliest: float | None = None
+        """Unix seconds of the earliest of these calls."""
+        super().__init__(path)
+
+    def parts(self, id: str) -> list[Usage]:
+        """What is booked of a call: its record and those that continue it. The ledger must have been read."""
+        found: list[Usage] = []
+        while (record := self._first(continued(id, len(found) + 1))) is not None:
+            found.append(record)
+        return found
+
+    @property
+    def mark(self) -> Mark:
+        """Where in which ledger it stands."""
+        return self._tail.mark
+
+    def _first(self, id: str) -> Usage | None:
+        # The one that counts, if there are several, is the first in the file.
+        for place in sorted(self._ids.places(crc32(id.encode()))):
+            record = self.recall(place)
+            if isinstance(record, Usage) and record.id == id:
+                return record
+        return None
+
+    def keep(self) -> None:
+        """Keep the ids if much was read since they were kept."""
+        if self._kept_path is None or self.offset - self._kept_offset < DUE_BYTES:
+            return
+        self._kept_offset = self.offset
+        kept = _Kept(VERSION, self.mark, self.earliest, self._ids.dump())
+        write_cache(self._kept_path, msgspec.msgpack.encode(kept))
+
+    def _restore(self, fd: int) -> None:
+        status = os.fstat(fd)
+        if self._kept_path is None or status.st_size < DUE_BYTES:
+            return
+        content = read_cache(self._kept_path)
+        try:
+            kept = None if content is None else _decoder.decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        if kept is None or kept.version != VERSION or not _fits(kept.mark, fd, status):
+            return
+        self._tail = Tail.at(kept.mark, status)
+        self._kept_offset = self.offset
+        self._ids, self.earliest = EveryId.load(kept.ids), kept.earliest
+
+    def _forget(self) -> None:
+        self._ids = EveryId()
+        self.earliest = None
+        self._kept_offset = 0
+
+    def _take(self, batch: Batch) -> None:
+        if not any(isinstance(record, Usage) and record.source for record in batch.records):
+            return
+        for record, place in zip(batch.records, batch.offsets(), strict=True):
+            self._take_own(record, place)
+
+    def _take_own(self, record: Record, place: int) -> None:
+        if isinstance(record, Usage) and record.id is not None and record.source:
+            self._ids.add(crc32(record.id.encode()), place)
+            self.earliest = record.timestamp if self.earliest is None else min(self.earliest, record.timestamp)
+
+
+def still_holds(path: Path, mark: Mark) -> bool:
+    """Is the file at a path still the ledger of this mark, with all that was read of it?"""
+    try:
+        fd = open_ledger(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return not mark.offset
+    try:
+        return not mark.offset or _fits(mark, fd, os.fstat(fd))
+    finally:
+        os.close(fd)
+
+
+def _fits(mark: Mark, fd: int, status: os.stat_result) -> bool:
+    return mark.inode == status.st_ino and Tail.at(mark, status).resumes(fd, status)

@@ -1,0 +1,106 @@
+"""Calls from agents' logs into the ledger, each once: they were spent, so no budget is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from budgauge.errors import RecordError
+from budgauge.ledger.append import LedgerWriter
+from budgauge.ledger.booked import Booked, continued
+from budgauge.records import Usage, check_record
+
+Outcome = Literal["recorded", "grown", "known", "replayed", "set aside"]
+"""What became of a call: new; booked before with less, of which the rest was added; booked before;
+booked before for another session, which this one repeats; not fit to be written."""
+_AT_ONCE = 100
+"""Calls recorded under one lock: few enough that nobody waits long for it."""
+
+
+Count = Callable[[Sequence[Usage]], None]
+
+
+def uncounted(_new: Sequence[Usage]) -> None:
+    """Nobody wants to know what is new."""
+
+
+class Booking:
+    """Books calls by their ids. Used by one thread at a time; any number of processes may book the same calls."""
+
+    def __init__(
+        self, ledger: Path, *, sync: bool = False, cache: Path | None = None, count: Count = uncounted
+    ) -> None:
+        """With `sync`, what was booked is on the disk before `book` returns. `cache` is as for Booked.
+
+        `count` is told of each record that was written.
+        """
+        self.booked = Booked(ledger, cache)
+        self._writer = LedgerWriter(self.booked, sync=sync)
+        self._count = count
+
+    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+        """Bring calls, which all have an id and a source, into the ledger; what became of each, in their order.
+
+        Raises what LedgerWriter raises; what was not booked then is booked when it is tried again.
+        """
+        outcomes: list[Outcome] = []
+        for begin in range(0, len(calls), _AT_ONCE):
+            with self._writer as ledger:
+                outcomes += [self._book(ledger, call) for call in calls[begin : begin + _AT_ONCE]]
+            written = ledger.written()
+            error = written.bring_to_disk() if written else None
+            if written and error:
+                raise written.take_back(error) from error
+        return outcomes
+
+    def _book(self, ledger: LedgerWriter, call: Usage) -> Outcome:
+        assert call.id is not None
+        parts = self.booked.parts(call.id)
+        rest = more_than(call, parts) if parts else call
+        if rest is None:
+            return "known" if parts[0].session == call.session else "replayed"
+        try:
+            check_record(rest)
+        except RecordError:
+            return "set aside"
+        ledger.append(rest)
+        self._count([rest])
+        return "grown" if parts else "recorded"
+
+
+def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
+    """What a call spent beyond what is booked of it, as the record to add; None if nothing.
+
+    Each kind of token on its own: of two copies of a call the larger figure is the later one. It
+    belongs to the agent, the session and the moment for which the call was booked.
+    """
+    assert call.id is not None
+    booked = [sum(column) for column in zip(*map(_kinds, parts), strict=True)]
+    fresh, cached, write, write_1h, completion, reasoning = (
+        max(0, now - before) for now, before in zip(_kinds(call), booked, strict=True)
+    )
+    prompt = fresh + cached + write
+    if not prompt + completion:
+        return None
+    return msgspec.structs.replace(
+        parts[0],
+        id=continued(call.id, len(parts) + 1),
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cached_tokens=cached or None,
+        cache_write_tokens=write or None,
+        cache_write_1h_tokens=min(write_1h, write) or None,
+        reasoning_tokens=min(reasoning, completion) or None,
+    )
+
+
+def _kinds(call: Usage) -> Iterator[int]:
+    """Fresh, read from cache, written to cache, of that for an hour, completion, of that reasoning."""
+    cached, write = call.cached_tokens or 0, call.cache_write_tokens or 0
+    yield call.prompt_tokens - cached - write
+    yield from (cached, write, call.cache_write_1h_tokens or 0)
+    yield from (call.completion_tokens, call.reasoning_tokens or 0)

@@ -1,0 +1,23 @@
+"""How logs are read: in blocks of whole lines, from regular files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 16 << 20
+"""Longer lines are skipped: no line that tells of usage comes near it."""
+
+Block = tuple[bytes, int]
+"""Bytes, and where among them the last whole line ends."""
+
+
+def open_log(path: Path) -> int:
+    """A descriptor of a regular file, opened for reading. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is not a regular file")
+    return descriptor

@@ -1,0 +1,76 @@
+"""How far agents' logs are booked in a ledger, kept between runs: so that what was read is not read again.
+
+It can be lost at any time. What is booked is told by the ledger alone; without this it only
+takes longer to find out. And it is believed only beside the very ledger that it was made for:
+in another one, or an older copy of it, the same calls may be missing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from budgauge.cache import read_cache, short_name, write_cache
+from budgauge.errors import LedgerReadError
+from budgauge.ledger.booked import Booked, still_holds
+from budgauge.ledger.tail import Mark
+from budgauge.sources.log import Cursor
+
+VERSION = 1
+Cursors = dict[str, dict[str, Cursor]]
+"""source → key of a log → how far it is booked."""
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    mark: Mark
+    """Where in the ledger all that was booked stands."""
+    only_below: str | None
+    """The project whose sessions alone were booked; None for all."""
+    cursors: Cursors
+
+
+_decode = msgspec.msgpack.Decoder(_Kept).decode
+
+
+class CursorFile:
+    """The cursors of one ledger."""
+
+    def __init__(
+        self, folder: Path, booked: Booked, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
+    ) -> None:
+        """`booked` tells how far the ledger was read; `purpose` tells several files for a ledger apart.
+
+        Without `writes` they are only read.
+        """
+        self._writes = writes
+        name = f"{os.path.abspath(booked.path)} {purpose}".rstrip()
+        self._path = folder / f"logs-{short_name(name)}.pos"
+        self._booked = booked
+        self._only_below = None if only_below is None else str(only_below)
+        self._cursors: Cursors = {}
+
+    def read(self) -> Cursors:
+        """The cursors that are still true; none where nothing is known. Raises LedgerReadError."""
+        content = read_cache(self._path)
+        try:
+            kept = None if content is None else _decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            kept = None
+        if kept and kept.version == VERSION and kept.only_below == self._only_below:
+            self._cursors = kept.cursors if still_holds(self._booked.path, kept.mark) else {}
+        return self._cursors
+
+    def write(self, cursors: Cursors) -> None:
+        """Keep cursors whose calls are all booked; those of other sources stay."""
+        if not self._writes:
+            return
+        with suppress(LedgerReadError):
+            # What was booked before stands in the ledger, even if nothing was this time.
+            self._booked.refresh()
+            self._cursors = {**self._cursors, **cursors}
+            kept = _Kept(VERSION, self._booked.mark, self._only_below, self._cursors)
+            write_cache(self._path, msgspec.msgpack.encode(kept))

@@ -1,0 +1,150 @@
+"""One log file being read: its lines go to a parser, and how far that is booked is remembered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from budgauge.records import Usage
+from budgauge.sources.tail import Position, ReplacedError, Tail
+
+
+class Counts(msgspec.Struct, array_like=True):
+    """What a log held beside new calls."""
+
+    duplicates: int = 0
+    """Lines that restate a call of the same log."""
+    replayed: int = 0
+    """Lines copied from another session's history."""
+    set_aside: int = 0
+    """Lines that cannot be read or must not be written."""
+    lower_bounds: int = 0
+    """Calls whose last count of output tokens never came."""
+    disagreements: int = 0
+    """Places where calls do not add up to the log's own total."""
+
+    def __add__(self, other: Counts) -> Counts:
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Counts(*(one + more for one, more in pairs))
+
+    def __sub__(self, other: Counts) -> Counts:
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Counts(*(one - less for one, less in pairs))
+
+
+class Parser(Protocol):
+    """Makes calls of one log's lines."""
+
+    @property
+    def counts(self) -> Counts:
+        """What it met so far."""
+        ...
+
+    def feed(self, data: bytes, end: int) -> None:
+        """Take in whole lines, up to `end`."""
+        ...
+
+    def take(self) -> list[Usage]:
+        """The calls of what was fed since the last time."""
+        ...
+
+    def save(self) -> bytes:
+        """All it must know to go on."""
+        ...
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """How far a log is booked."""
+
+    inode: int
+    size: int
+    """Of the file when it was last read to its end."""
+    position: bytes
+    """A Position, encoded."""
+    parser: bytes
+    """What its parser saved."""
+    counts: Counts
+    left_out: float | None
+    """Unix seconds of the latest call that was left out because it was too old; None if there was none."""
+
+    def stands_for(self, status: os.stat_result, since: float | None) -> bool:
+        """Is there nothing in the file that was not looked at?"""
+        return status.st_size == self.size and status.st_ino == self.inode and self.suits(since)
+
+    def suits(self, since: float | None) -> bool:
+        """Was everything from this moment (unix seconds; None: all) on booked?"""
+        return self.left_out is None or (since is not None and self.left_out < since)
+
+
+_decode_position = msgspec.msgpack.Decoder(Position).decode
+
+
+class MakeParser(Protocol):
+    """Makes the parser of a log."""
+
+    def __call__(self, saved: bytes | None, seconds: int) -> Parser:
+        """From what it saved, or None to begin; `seconds` is when the file was last written."""
+        ...
+
+
+class Log:
+    """A log file and its parser."""
+
+    def __init__(self, path: Path, make_parser: MakeParser, cursor: Cursor | None = None) -> None:
+        """Raises msgspec.MsgspecError for a cursor that is not of this kind of log."""
+        self.path = path
+        self._make_parser = make_parser
+        self._tail = Tail(_decode_position(cursor.position) if cursor else None)
+        self._parser = make_parser(cursor.parser, 0) if cursor else None
+        self._left_out = cursor.left_out if cursor else None
+        self._counts_before = self.counts
+        self._bytes_before = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """In whole lines, since it was made."""
+        return self._bytes_before + self._tail.bytes_read
+
+    @property
+    def counts(self) -> Counts:
+        """What it held beside new calls, all of it."""
+        counts = self._parser.counts if self._parser else Counts()
+        return counts + Counts(set_aside=self._tail.position.skipped_lines)
+
+    @property
+    def new_counts(self) -> Counts:
+        """The same, since it was made."""
+        return self.counts - self._counts_before
+
+    def read(self) -> list[Usage]:
+        """The calls in what is new. Raises OSError."""
+        try:
+            return self._read()
+        except ReplacedError:
+            self._begin()
+            return self._read()
+
+    def _begin(self) -> None:
+        self._bytes_before = self.bytes_read
+        self._tail, self._parser, self._left_out = Tail(), None, None
+        self._counts_before = Counts()
+
+    def _read(self) -> list[Usage]:
+        if self._parser is None:
+            self._parser = self._make_parser(None, int(os.stat(self.path).st_mtime))
+        for data, end in self._tail.lines(self.path):
+            self._parser.feed(data, end)
+        return self._parser.take()
+
+    def leave_out(self, timestamp: float) -> None:
+        """Note that a call of this time was left out because it was too old."""
+        self._left_out = timestamp if self._left_out is None else max(timestamp, self._left_out)
+
+    def cursor(self) -> Cursor:
+        """How far it was read, to go on from there; all that it gave out is booked."""
+        assert self._parser is not None
+        at = self._tail.position
+        return Cursor(at.inode, at.size, msgspec.msgpack.encode(at), self._parser.save(), self.counts, self._left_out)

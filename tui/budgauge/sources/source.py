@@ -1,0 +1,190 @@
+"""One agent's logs: found, looked at when they may have changed, and read from where each stood."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from budgauge.records import Usage
+from budgauge.sources.log import Counts, Cursor, Log, MakeParser
+from budgauge.sources.report import SourceTotal
+from budgauge.text import plural
+
+_SCAN_SHARE = 1000
+"""Looking through all folders unasked takes about one part in this of the time."""
+_SCAN_SECONDS = 20.0
+"""The longest until a new log is found that no hint told of."""
+_WARM_SECONDS = 600.0
+"""A log that grew within so long is looked at once a second, whether a hint tells of it or not."""
+_LOG_SUFFIXES = (".jsonl", ".zst")
+_TELLING = ("", *_LOG_SUFFIXES)
+"""Endings of paths that may be folders or logs; changes to others are not ours."""
+
+
+class Found(NamedTuple):
+    """What a look through an agent's folders found."""
+
+    logs: dict[str, Path]
+    """What tells a log from others, whatever its path → its path; in the order in which they are to be read."""
+    notes: tuple[str, ...]
+    """What a person should know of what will not be read."""
+    unreadable: int
+    """Folders and logs among that."""
+
+
+class Format(Protocol):
+    """Where an agent's logs are, and who reads their lines."""
+
+    @property
+    def name(self) -> str:
+        """As `budgauge collect` calls the agent."""
+        ...
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that hold its logs, at any depth; they need not exist."""
+        ...
+
+    def find(self) -> Found:
+        """All logs that there are now."""
+        ...
+
+    def key_of(self, path: Path) -> str:
+        """What tells a log from others."""
+        ...
+
+    def parser(self, key: str, path: Path, logs: Mapping[str, Path]) -> MakeParser:
+        """Makes the parser of one of the logs that were found."""
+        ...
+
+
+class Source:
+    """All logs of one agent. Used by one thread at a time."""
+
+    def __init__(self, format: Format) -> None:
+        self.format = format
+        self.cursors: dict[str, Cursor] = {}
+        """How far each log is booked, by key; set it before anything is read, to go on from there."""
+        self.changes = 0
+        """How often one of these went on."""
+        self._found = Found({}, (), 0)
+        self._logs: dict[str, Log] = {}
+        self._unreadable: dict[str, str] = {}
+        self._warm: dict[str, float] = {}
+        self._next_scan = 0.0
+
+    @property
+    def name(self) -> str:
+        """As `budgauge collect` calls the agent."""
+        return self.format.name
+
+    def news(
+        self, changed: frozenset[str] | None, since: float | None
+    ) -> Generator[tuple[Log, list[Usage]], None, None]:
+        """The logs that say something new, each with its new calls, which are booked when the next is asked for.
+
+        `changed` names paths that may have changed: an empty set means that nobody knows, None
+        that all must be looked at now. Logs last written before `since` (unix seconds) are not
+        opened. Closed in the middle, it gives that log's calls out again the next time.
+        """
+        for key, path in list(self._due(changed)):
+            booked = False
+            try:
+                log = self._changed(key, path, since)
+                if log is None:
+                    booked = True
+                    continue
+                calls = log.read()
+                if calls:
+                    yield log, calls
+                booked = True
+                self.cursors[key] = log.cursor()
+                self.changes += 1
+                self._warm[key] = time.monotonic()
+                self._unreadable.pop(key, None)
+            except OSError as error:
+                self._unreadable[key] = f"{path}: {error.strerror or error}"
+            finally:
+                if not booked:
+                    self._logs.pop(key, None)
+
+    def total(self) -> SourceTotal:
+        """What was read, and what of it was not calls; what became of the calls is for who books them to add."""
+        counts = sum((log.new_counts for log in self._logs.values()), Counts())
+        return SourceTotal(
+            name=self.name,
+            files=len(self._found.logs),
+            bytes=sum(log.bytes_read for log in self._logs.values()),
+            duplicates=counts.duplicates,
+            replayed=counts.replayed,
+            set_aside=counts.set_aside + self._found.unreadable + len(self._unreadable),
+            lower_bounds=counts.lower_bounds,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of what was not read."""
+        notes = [f"{self.name}: cannot read {reason}" for reason in sorted(self._unreadable.values())]
+        notes += (f"{self.name}: {note}" for note in self._found.notes)
+        if wrong := sum(log.new_counts.disagreements > 0 for log in self._logs.values()):
+            notes.append(f"{self.name}: in {wrong} session logs the calls do not add up to the session's own total")
+        if open := sum(log.counts.lower_bounds for log in self._logs.values()):
+            notes.append(f"{self.name}: {plural(open, 'call')} without a final output count: a lower bound")
+        return tuple(notes)
+
+    def _due(self, changed: frozenset[str] | None) -> Iterable[tuple[str, Path]]:
+        """The logs to look at now."""
+        logs = self._found.logs
+        if changed is None or (not changed and time.monotonic() >= self._next_scan):
+            return self._scan()
+        if not changed:
+            warm = time.monotonic() - _WARM_SECONDS
+            self._warm = {key: at for key, at in self._warm.items() if at > warm}
+            return [(key, logs[key]) for key in self._warm if key in logs]
+        paths = {path for name in changed if (path := Path(name)).suffix in _TELLING}
+        known = {path: key for key, path in logs.items()} if paths else {}
+        if not paths <= known.keys():
+            # A new log, or a new folder: what is in it may have come before the folder was watched.
+            return self._scan()
+        return [(known[path], path) for path in paths]
+
+    def _scan(self) -> Iterable[tuple[str, Path]]:
+        began = time.monotonic()
+        self._found = self.format.find()
+        logs = self._found.logs
+        for gone in [key for key in self._logs if key not in logs]:
+            del self._logs[gone]
+        self._unreadable = {key: why for key, why in self._unreadable.items() if key in logs}
+        took = time.monotonic() - began
+        self._next_scan = began + min(_SCAN_SECONDS, took * _SCAN_SHARE)
+        return logs.items()
+
+    def _changed(self, key: str, path: Path, since: float | None) -> Log | None:
+        """A log that may say something new; None if it does not. Raises OSError."""
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            return None
+        cursor = self.cursors.get(key)
+        if cursor is not None and cursor.stands_for(status, since):
+            return None
+        log = self._logs.get(key)
+        if log is None:
+            if cursor is None and since is not None and status.st_mtime < since:
+                return None
+            log = self._logs[key] = self._open(key, path, cursor, since)
+        log.path = path
+        return log
+
+    def _open(self, key: str, path: Path, cursor: Cursor | None, since: float | None) -> Log:
+        """A log, from where it was booked to; from its start, where calls were left out that are wanted now."""
+        make_parser = self.format.parser(key, path, self._found.logs)
+        if cursor is not None and cursor.suits(since):
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return Log(path, make_parser, cursor)
+        return Log(path, make_parser)
