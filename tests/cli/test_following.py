@@ -12,8 +12,7 @@ from budgauge.cache import cache_folder
 from budgauge.cli.following import Following
 from budgauge.config.load import Options
 from budgauge.observer import SETTLE_SECONDS, Observer
-from budgauge.sources import lock_name
-from budgauge.sources.lock import only_collector
+from budgauge.sources.lock import lock_name, only_collector
 from clock import Clock
 from sources.rollouts import Log
 

@@ -266,9 +266,7 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_name(
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('on_hook_error = "deny"', 2, 'token_budget.on_hook_error = "deny" has no effect in this version'),
         ('language = "ja"', 2, 'token_budget.language = "ja" has no effect in this version'),
-        ('collect.agent = "project"', 2, 'token_budget.collect.agent = "project" has no effect in this version'),
         ("[token_budget.notify]\nbell = true", 3, "token_budget.notify.bell = true has no effect in this version"),
     ],
 )

@@ -8,7 +8,10 @@ from pathlib import Path
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
-from budgauge.sources import ClaudeCodeFormat, CodexFormat, Source, Trial
+from budgauge.sources.claude_code import ClaudeCodeFormat
+from budgauge.sources.codex import CodexFormat
+from budgauge.sources.source import Source
+from budgauge.sources.trial import Trial
 
 NOWHERE = Path("/nowhere/ledger.jsonl")
 

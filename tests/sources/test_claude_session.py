@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge.records import MAX_COUNT, Usage, check_name
-from budgauge.sources import Collector, Report
 from budgauge.sources.claude_session import Session as Reader
+from budgauge.sources.collector import Collector
+from budgauge.sources.report import Report
 from sources.rollouts import START
 from sources.sessions import CWD, OTHER, SESSION, Session, tokens
 from sources.sinks import Sink, claude

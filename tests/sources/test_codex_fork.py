@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.sources import Collector, Report
+from budgauge.sources.collector import Collector
+from budgauge.sources.report import Report
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink, codex
 

@@ -10,8 +10,8 @@ import pytest
 from zstandard import compress
 
 from budgauge.ledger.booking import Booking
-from budgauge.sources import Collector
 from budgauge.sources.codex import CodexFormat
+from budgauge.sources.collector import Collector
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink, codex
 from usage import plain_total

@@ -16,7 +16,9 @@ import pytest
 from budgauge.errors import LedgerWriteError, SourceError
 from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
-from budgauge.sources import Collector, Report, SourceTotal, lock_name
+from budgauge.sources.collector import Collector
+from budgauge.sources.lock import lock_name
+from budgauge.sources.report import Report, SourceTotal
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink, codex
 

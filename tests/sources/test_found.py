@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from budgauge.sources import FoundLog, found_logs
+from budgauge.sources.found import FoundLog, found_logs
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:

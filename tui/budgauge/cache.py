@@ -43,11 +43,11 @@ def verified(data: bytes) -> bytes | None:
 
 def write_cache(path: Path, content: bytes) -> bool:
     """Put a file in place whole, for its owner alone; False if that failed: it only makes the next start slower."""
-    import tempfile
-
+    # A name that nobody else takes, without the cost of loading tempfile.
+    temporary = f"{path}.{os.urandom(6).hex()}"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except OSError:
         return False
     try:

@@ -1,7 +1,5 @@
 """What a model costs: small frozen values, applied exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from decimal import Context, Decimal
 

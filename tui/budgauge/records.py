@@ -4,8 +4,6 @@ A line without `type` is a call's usage; the others change how usage is counted.
 are those of the ledger format in README.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Sequence

@@ -12,11 +12,11 @@ from budgauge.config import Cycle
 from budgauge.cycle import Calendar
 from budgauge.errors import LedgerError, LedgerWriteError
 from budgauge.records import Record
-from budgauge.snapshot import Problem, ledger_problems
 from budgauge.totals import PricingOf, Totals, uncut
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter
+    from budgauge.snapshot import Problem
 
 
 class Memory:
@@ -105,6 +105,8 @@ class Shared:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What of the file was set aside."""
+        from budgauge.snapshot import ledger_problems
+
         return ledger_problems(self.known)
 
     def refresh(self) -> None:

@@ -1,7 +1,5 @@
 """The fold: records, in file order, to sums by cycle, agent, model and price bucket. Pure; reads no clock."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from zlib import crc32

@@ -34,13 +34,13 @@ from budgauge.records import (
     make_usage,
     same_content,
 )
-from budgauge.snapshot import Snapshot, since, take_snapshot
 from budgauge.store import Memory, Shared
 from budgauge.text import safe
 from budgauge.totals import Pricing, counted_parts
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
+    from budgauge.snapshot import Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -298,12 +298,24 @@ class TokenBudgetTracker:
     def get_since(self) -> float | None:
         """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
         with self._mutex:
+            # Loaded here, as in get_status: a gate that only asks is called anew each time.
+            from budgauge.snapshot import since
+
             self._store.refresh()
             return since(self._store.totals, self._now())
+
+    def get_last_reset(self) -> float | None:
+        """Unix seconds of the last reset of everyone; None if there was none."""
+        with self._mutex:
+            self._store.refresh()
+            reset = self._store.totals.last_reset()
+            return reset.timestamp if reset else None
 
     def get_status(self) -> Snapshot:
         """Everything at once. Models whose price was not looked up yet are looked up here."""
         with self._mutex:
+            from budgauge.snapshot import take_snapshot
+
             self._store.refresh()
             prices = self._resolved_prices()
             return take_snapshot(

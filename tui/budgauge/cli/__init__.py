@@ -21,6 +21,7 @@ _COMMANDS = {
     "demo": "demo",
     "doctor": "doctor",
     "export": "export",
+    "hook": "hook",
     "record": "record",
     "reset": "reset",
     "status": "status",

@@ -24,18 +24,14 @@ from budgauge.ledger.booking import Booking, Count, uncounted
 from budgauge.pricing import PriceBook
 from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot
-from budgauge.sources import (
-    AgentNames,
-    Collector,
-    CursorFile,
-    Report,
-    Source,
-    SourceTotal,
-    Trial,
-    formats,
-    found_logs,
-    lock_name,
-)
+from budgauge.sources.collector import Collector
+from budgauge.sources.cursors import CursorFile
+from budgauge.sources.found import formats, found_logs
+from budgauge.sources.lock import lock_name
+from budgauge.sources.name import AgentNames
+from budgauge.sources.report import Report, SourceTotal
+from budgauge.sources.source import Source
+from budgauge.sources.trial import Trial
 from budgauge.text import count, money, plural, safe
 from budgauge.totals import Totals
 from budgauge.tracker import TokenBudgetTracker

@@ -13,7 +13,7 @@ from budgauge.observer import Observer
 from budgauge.text import plural
 
 if TYPE_CHECKING:
-    from budgauge.sources import Report
+    from budgauge.sources.report import Report
 
 
 class Begun(NamedTuple):

@@ -86,6 +86,6 @@ def run_monitor(
 
 def _found_logs() -> Sequence[FoundLog]:
     from budgauge.monitor.port import FoundLog
-    from budgauge.sources import found_logs
+    from budgauge.sources.found import found_logs
 
     return [FoundLog(log.name, str(log.path)) for log in found_logs(os.environ)]

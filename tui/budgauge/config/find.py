@@ -1,7 +1,5 @@
 """Where the config files and the ledger are."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The config in force: layers joined key by key, and where each value came from."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -139,9 +137,7 @@ def _checked(variable: str, value: object, check: Callable[[str, object], None])
 
 
 _EFFECTIVE: dict[Keys, tuple[object, ...]] = {
-    ("on_hook_error",): ("allow",),
     ("language",): ("auto", "en"),
-    ("collect", "agent"): ("tool",),
     **{("notify", key): (False,) for key in Notify.__struct_fields__},
 }
 """Keys of which this version knows these values alone; the others are accepted and change nothing."""

@@ -1,7 +1,5 @@
 """What a budget's configuration is: its values, their defaults and what is allowed."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from types import NoneType
 from typing import Literal

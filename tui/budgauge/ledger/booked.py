@@ -4,8 +4,6 @@ A fold of the ledger knows the latest ids alone. That is enough for retries, but
 may repeat a call after months: a session that is resumed begins with a copy of what it said.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from zlib import crc32

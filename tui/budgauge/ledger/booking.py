@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from budgauge.errors import RecordError
-from budgauge.ledger.append import LedgerWriter
+from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 from budgauge.ledger.booked import Booked, continued
 from budgauge.records import Usage, check_record
 
@@ -31,14 +31,22 @@ class Booking:
     """Books calls by their ids. Used by one thread at a time; any number of processes may book the same calls."""
 
     def __init__(
-        self, ledger: Path, *, sync: bool = False, cache: Path | None = None, count: Count = uncounted
+        self,
+        ledger: Path,
+        *,
+        sync: bool = False,
+        cache: Path | None = None,
+        count: Count = uncounted,
+        timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         """With `sync`, what was booked is on the disk before `book` returns. `cache` is as for Booked.
+
+        `timeout` is how many seconds the lock is waited for.
 
         `count` is told of each record that was written.
         """
         self.booked = Booked(ledger, cache)
-        self._writer = LedgerWriter(self.booked, sync=sync)
+        self._writer = LedgerWriter(self.booked, sync=sync, timeout=timeout)
         self._count = count
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:

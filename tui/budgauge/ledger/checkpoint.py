@@ -5,8 +5,6 @@ another file, another cycle or other price tiers, it is not used, and reading on
 Ids take most of the room and are seldom needed, so they lie in a file of their own.
 """
 
-from __future__ import annotations
-
 import os
 import time
 import weakref
@@ -66,7 +64,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     ids: int
     hold_ids: int
 
-    def restore(self, totals: Totals, ids: IdFile | None, hold_ids: IdFile | None) -> None:
+    def restore(self, totals: Totals, ids: "IdFile | None", hold_ids: "IdFile | None") -> None:
         """Bring fresh totals to where these stood. Raises DamagedIdsError if the ids are not its own."""
         parts = ((totals.ids, self.ids, ids, _IDS), (totals.hold_ids, self.hold_ids, hold_ids, _HOLDS))
         for known, count, file, kind in parts:

@@ -1,7 +1,5 @@
 """Reading a file that grows: only new, whole lines, and a notice when it is another file than before."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 
@@ -42,7 +40,7 @@ class Tail:
         self._overlong_from: int | None = None
 
     @classmethod
-    def at(cls, mark: Mark, status: os.stat_result) -> Tail:
+    def at(cls, mark: Mark, status: os.stat_result) -> "Tail":
         """One that goes on from where another stood, in the open file that has this status."""
         tail = cls()
         tail.offset, tail._head, tail._before, tail._overlong_from = msgspec.structs.astuple(mark)[1:]

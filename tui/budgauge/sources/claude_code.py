@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,8 @@ import msgspec
 from budgauge.sources.claude_session import SOURCE, Session
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import AgentNames, safe_path
-from budgauge.sources.source import Found
+from budgauge.sources.session import SessionFormat
+from budgauge.sources.source import FindLog, Found
 
 _SUFFIX = ".jsonl"
 _SUBAGENTS = "subagents"
@@ -51,7 +52,7 @@ class ClaudeCodeFormat:
         """Its path: nothing else tells sub-agents' logs from each other."""
         return safe_path(str(path))
 
-    def parser(self, key: str, path: Path, logs: Mapping[str, Path]) -> MakeParser:
+    def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a session's log."""
         is_agents = _is_agents(path)
 
@@ -65,6 +66,12 @@ class ClaudeCodeFormat:
             )
 
         return make
+
+
+def claude_session(transcript: Path, names: AgentNames) -> SessionFormat:
+    """A session of Claude Code, by its transcript: with all sub-agents' logs in the folder of its name."""
+    below = ClaudeCodeFormat([transcript.with_suffix("")]).find().logs.values()
+    return SessionFormat(ClaudeCodeFormat([], names), [transcript, *below])
 
 
 def _is_agents(path: Path) -> bool:

@@ -3,8 +3,6 @@
 Format: one object a line; `"type": "assistant"` carries a message of the Messages API with its usage.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timezone
 
 import msgspec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from budgauge.sources.codex_fork import count_copied, outline
@@ -12,7 +12,7 @@ from budgauge.sources.codex_line import SessionMeta
 from budgauge.sources.codex_rollout import SOURCE, Rollout
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import AgentNames, safe_path
-from budgauge.sources.source import Found
+from budgauge.sources.source import FindLog, Found
 from budgauge.sources.tail import Tail
 
 _THREAD = re.compile(r"rollout-.*?-?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")
@@ -59,12 +59,12 @@ class CodexFormat:
         match = _THREAD.match(stem)
         return match.group(1).lower() if match else stem
 
-    def parser(self, key: str, path: Path, logs: Mapping[str, Path]) -> MakeParser:
-        """Makes the parser of a rollout. `logs` are those among which a parent is looked for."""
+    def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
+        """Makes the parser of a rollout; `find` finds its parent's, if it is a fork."""
 
         def make(saved: bytes | None, seconds: int) -> Rollout:
             def copied(meta: SessionMeta) -> int:
-                return _count_copied(meta, path, logs.get((meta.parent or "").lower(), path))
+                return _count_copied(meta, path, find((meta.parent or "").lower()) or path)
 
             return Rollout(key, copied=copied, seconds=seconds, saved=saved, names=self._names)
 

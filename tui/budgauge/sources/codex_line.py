@@ -3,8 +3,6 @@
 Format: Codex CLI's `RolloutLine`, `{"timestamp", "ordinal"?, "type", "payload"}`.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timezone
 from typing import Union
 
@@ -64,6 +62,8 @@ class SessionMeta(msgspec.Struct, frozen=True):
     agent_nickname: str | None = None
     forked_from_id: str | None = None
     parent_thread_id: str | None = None
+    session_id: str | None = None
+    """The thread that a person began, for sub-agents of any depth."""
     subagent_history_start_ordinal: int | None = None
     history_base: object = None
 

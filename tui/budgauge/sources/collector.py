@@ -22,7 +22,6 @@ from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Log
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
-from budgauge.watch import watch
 
 QUIET_STEP_MS = 50
 """Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
@@ -82,6 +81,9 @@ class Collector:
         Raises SourceError if another collector holds the lock. When recording fails the report
         says so, and it is tried again at the next tick.
         """
+        # Loaded here: most collections are made once.
+        from budgauge.watch import watch
+
         with self._alone():
             shown: Report | None = None
             for changed in watch(self._folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):

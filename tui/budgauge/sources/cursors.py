@@ -5,8 +5,6 @@ takes longer to find out. And it is believed only beside the very ledger that it
 in another one, or an older copy of it, the same calls may be missing.
 """
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +46,7 @@ class CursorFile:
         """
         self._writes = writes
         name = f"{os.path.abspath(booked.path)} {purpose}".rstrip()
-        self._path = folder / f"logs-{short_name(name)}.pos"
+        self._path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
         self._booked = booked
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}

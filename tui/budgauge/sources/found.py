@@ -41,7 +41,7 @@ def claude_projects(env: Mapping[str, str]) -> list[Path]:
 
 
 def _claude_roots(env: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """Claude Code's own rule: a comma-separated list, else both default places."""
+    """A comma-separated list, as tools that read these logs take it, else both default places."""
     listed = [part.strip() for part in env.get("CLAUDE_CONFIG_DIR", "").split(",")]
     if any(listed):
         yield from (home / part[2:] if part.startswith("~/") else Path(part) for part in listed if part)

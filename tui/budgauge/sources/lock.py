@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -10,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from budgauge.cache import short_name
 from budgauge.errors import SourceError
 
 
 def lock_name(ledger: Path) -> str:
     """The name of the lock's file for a ledger, whichever way the ledger's path is written."""
-    return f"collect-{hashlib.sha256(os.path.realpath(ledger).encode(errors='surrogateescape')).hexdigest()[:16]}.lock"
+    return f"collect-{short_name(os.path.realpath(ledger))}.lock"
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """One log file being read: its lines go to a parser, and how far that is booked is remembered."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Protocol
@@ -26,11 +24,11 @@ class Counts(msgspec.Struct, array_like=True):
     disagreements: int = 0
     """Places where calls do not add up to the log's own total."""
 
-    def __add__(self, other: Counts) -> Counts:
+    def __add__(self, other: "Counts") -> "Counts":
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
         return Counts(*(one + more for one, more in pairs))
 
-    def __sub__(self, other: Counts) -> Counts:
+    def __sub__(self, other: "Counts") -> "Counts":
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
         return Counts(*(one - less for one, less in pairs))
 

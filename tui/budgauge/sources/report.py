@@ -1,7 +1,5 @@
 """What a collection found and what became of it: frozen values for screens and for JSON."""
 
-from __future__ import annotations
-
 import msgspec
 
 

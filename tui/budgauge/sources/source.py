@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -27,6 +27,10 @@ _TELLING = ("", *_LOG_SUFFIXES)
 """Endings of paths that may be folders or logs; changes to others are not ours."""
 
 
+FindLog = Callable[[str], "Path | None"]
+"""key → where that log is; None if there is none."""
+
+
 class Found(NamedTuple):
     """What a look through an agent's folders found."""
 
@@ -36,6 +40,8 @@ class Found(NamedTuple):
     """What a person should know of what will not be read."""
     unreadable: int
     """Folders and logs among that."""
+    find: FindLog | None = None
+    """Finds logs beyond these, where these are not all."""
 
 
 class Format(Protocol):
@@ -59,8 +65,8 @@ class Format(Protocol):
         """What tells a log from others."""
         ...
 
-    def parser(self, key: str, path: Path, logs: Mapping[str, Path]) -> MakeParser:
-        """Makes the parser of one of the logs that were found."""
+    def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
+        """Makes the parser of a log; `find` finds others."""
         ...
 
 
@@ -127,9 +133,14 @@ class Source:
             lower_bounds=counts.lower_bounds,
         )
 
+    @property
+    def unreadable(self) -> list[str]:
+        """The logs that cannot be read, and why."""
+        return sorted(self._unreadable.values())
+
     def notes(self) -> tuple[str, ...]:
         """What a person should know of what was not read."""
-        notes = [f"{self.name}: cannot read {reason}" for reason in sorted(self._unreadable.values())]
+        notes = [f"{self.name}: cannot read {reason}" for reason in self.unreadable]
         notes += (f"{self.name}: {note}" for note in self._found.notes)
         if wrong := sum(log.new_counts.disagreements > 0 for log in self._logs.values()):
             notes.append(f"{self.name}: in {wrong} session logs the calls do not add up to the session's own total")
@@ -183,7 +194,7 @@ class Source:
 
     def _open(self, key: str, path: Path, cursor: Cursor | None, since: float | None) -> Log:
         """A log, from where it was booked to; from its start, where calls were left out that are wanted now."""
-        make_parser = self.format.parser(key, path, self._found.logs)
+        make_parser = self.format.parser(key, path, self._found.find or self._found.logs.get)
         if cursor is not None and cursor.suits(since):
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return Log(path, make_parser, cursor)

@@ -1,7 +1,5 @@
 """A log file read in whole lines from where it stood, in bounded memory."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,54 @@
+"""Which entries are ours, in whichever file they stand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from budgauge.errors import ConfigError
+from budgauge.hooks import Agent, installed
+from hooks.layout import BOTH, OURS, after_install, after_uninstall, commands
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "budgauge hook",
+        "'/a b/budgauge' hook",
+        "/x/python3.12 -m budgauge hook",
+        "budgauge --ledger x hook",
+        "'/a&b/budgauge' hook",
+    ],
+)
+@pytest.mark.parametrize("agent", BOTH)
+def test_our_command_is_known_in_each_of_its_forms(agent: Agent, command: str, path: Path) -> None:
+    text = after_install(agent, path, "", command)
+    assert commands(agent, text, "Stop") == [command]
+    assert commands(agent, after_install(agent, path, text), "Stop") == [OURS]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mybudgauge hook",
+        "budgauge status",
+        "budgauge hook && other.sh",
+        "echo budgauge hook",
+        "budgauge 'hook",
+        "python -m other hook",
+        "budgauge hook install codex",
+        "python3 -m budgauge hook install codex",
+        "",
+    ],
+)
+@pytest.mark.parametrize("agent", BOTH)
+def test_other_commands_are_not_ours(agent: Agent, command: str, path: Path) -> None:
+    groups = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}
+    toml = f"[[hooks.Stop]]\n[[hooks.Stop.hooks]]\ntype='command'\ncommand={json.dumps(command)}\n"
+    text = toml if agent == "codex" else json.dumps(groups)
+    assert commands(agent, after_install(agent, path, text), "Stop") == [command, OURS]
+    assert after_uninstall(agent, path, text) == text
+    with pytest.raises(ConfigError, match="uninstall would find"):
+        installed(agent, path, command)

@@ -1,0 +1,64 @@
+"""`budgauge hook`: the gate that agents ask, and how it is put into their settings."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from budgauge.cli.options import common, note, on_terminal
+from budgauge.config.load import Options, working_folder
+from budgauge.gate import main
+from budgauge.hooks import Agent, installed, settings_file, uninstalled, write
+from budgauge.text import safe
+
+
+@click.group(invoke_without_command=True)
+@common
+def hook_command(options: Options) -> None:
+    """Answer a hook call of Codex or Claude Code on standard input: exit code 0 allows, 2 refuses.
+
+    An agent calls it by itself once it is installed: budgauge hook install codex
+    """
+    if click.get_current_context().invoked_subcommand is None:
+        if on_terminal(sys.stdin):
+            raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
+        main(options)
+
+
+@hook_command.command("install")
+@click.argument("agent", type=click.Choice(["codex", "claude-code"]))
+@click.option("--project", is_flag=True, help="In this folder's own settings, not in yours.")
+@click.option("--uninstall", is_flag=True, help="Take it out again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def install_command(agent: Agent, project: bool, uninstall: bool, yes: bool) -> None:
+    """Show the change to an agent's settings, then make it.
+
+    On a terminal it asks in between.
+    """
+    path = settings_file(agent, os.environ, working_folder() if project else None)
+    change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
+    if not change.diff:
+        click.echo(f"{safe(str(path))}: nothing to change")
+        return
+    click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
+    if not yes and on_terminal(sys.stdin, sys.stderr) and not click.confirm("Write this?", err=True):
+        note("nothing was changed")
+        click.get_current_context().exit(1)
+    write(change)
+    click.echo(f"{safe(str(path))}: written")
+    if agent == "codex" and not uninstall:
+        note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+
+
+def own_command() -> str:
+    """How an agent calls this very installation, whatever its PATH is then."""
+    script = Path(sys.argv[0])
+    found = script if script.name == "budgauge" and script.is_file() else shutil.which("budgauge")
+    if found:
+        return f"{shlex.quote(os.path.abspath(found))} hook"
+    return f"{shlex.quote(sys.executable)} -m budgauge hook"

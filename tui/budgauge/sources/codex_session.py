@@ -1,0 +1,79 @@
+"""Which rollouts belong to one Codex session: its own, and those of the sub-agents that it started."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from budgauge.sources import codex_line
+from budgauge.sources.block import open_log
+from budgauge.sources.codex import CodexFormat
+from budgauge.sources.codex_line import SessionMeta
+from budgauge.sources.name import AgentNames
+from budgauge.sources.session import SessionFormat
+
+_HEAD_BYTES = 1 << 18
+"""A rollout's first line is looked for in so much of it: it may hold all instructions."""
+
+
+def codex_session(
+    session: str | None, transcripts: Iterable[Path], members: list[str], strangers: list[str], names: AgentNames
+) -> SessionFormat:
+    """A session of Codex: the transcripts that were named, and its sub-agents' rollouts begun on the same days.
+
+    `members` and `strangers` are the rollouts that were found before to belong to it, or not; what is found now
+    is added to them, so that none is looked into twice.
+    """
+    paths = [Path(path) for path in members]
+    paths += [path for path in transcripts if path not in paths]
+    format = CodexFormat(_home(paths[0]), names)
+    threads = {(session or format.key_of(paths[0])).lower()}
+    for path in sorted({path for own in paths for path in _beside(own)} - set(paths)):
+        if str(path) in strangers:
+            continue
+        meta = first_line(path)
+        if meta is None:
+            continue
+        if _kin(meta) & threads:
+            paths.append(path)
+        else:
+            strangers.append(str(path))
+    members[:] = [str(path) for path in paths]
+    return SessionFormat(format, paths)
+
+
+def _home(rollout: Path) -> Path:
+    """Codex's folder, which holds `sessions/year/month/day/rollout`."""
+    return rollout.parents[4] if len(rollout.parents) > 4 else rollout.parent
+
+
+def _beside(rollout: Path) -> Iterator[Path]:
+    """The rollouts in the folders of its day and of today, where what it starts is written."""
+    today = rollout.parents[3] / time.strftime("%Y/%m/%d") if len(rollout.parents) > 3 else rollout.parent
+    for folder in {rollout.parent, today}:
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
+
+
+def first_line(rollout: Path) -> SessionMeta | None:
+    """Whose a rollout is, as its first line says; None if that cannot be read, or not yet."""
+    try:
+        descriptor = open_log(rollout)
+        try:
+            head = os.pread(descriptor, _HEAD_BYTES, 0)
+        finally:
+            os.close(descriptor)
+        return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _kin(meta: SessionMeta) -> set[str]:
+    return {thread.lower() for thread in (meta.session_id, meta.parent) if thread}
