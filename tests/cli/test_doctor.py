@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 
 from budgauge import doctor as doctor_module
 from budgauge.cli import cli
-from budgauge.ledger import checkpoint as checkpoint_module
 from budgauge.ledger import network
 from budgauge.ledger import reader as reader_module
 from budgauge.ledger.reader import LedgerReader
@@ -163,8 +162,7 @@ def test_a_network_file_system_is_named(
 def test_a_checkpoint_that_no_longer_agrees_is_found(
     doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (checkpoint_module, reader_module):
-        monkeypatch.setattr(module, "DUE_BYTES", 1)
+    monkeypatch.setattr(reader_module, "DUE_BYTES", 1)
     ledger.write_bytes(line("a") + line("b") * 20)
     cache = own_place / ".cache" / "budgauge"
     LedgerReader(ledger, checkpoints=cache).refresh()
@@ -208,8 +206,7 @@ def test_a_look_that_fails_is_an_error_found(doctor: Doctor, monkeypatch: pytest
 def test_a_checkpoint_is_compared_at_one_place_while_others_write(
     doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (checkpoint_module, reader_module):
-        monkeypatch.setattr(module, "DUE_BYTES", 1)
+    monkeypatch.setattr(reader_module, "DUE_BYTES", 1)
     cache = own_place / ".cache" / "budgauge"
     LedgerReader(ledger, checkpoints=cache).refresh()
     real, (kept,) = LedgerReader.refresh, cache.glob("*.fold")

@@ -13,7 +13,6 @@ SMALL_IDS = 200
 @pytest.fixture
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint is made whenever anything was read, and is not made of megabytes: few ids are known."""
-    monkeypatch.setattr(checkpoint, "DUE_BYTES", 1)
     monkeypatch.setattr(reader, "DUE_BYTES", 1)
     monkeypatch.setattr(checkpoint, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(known, "_MASK", 15)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from budgauge.cache import cache_folder
-from budgauge.cli.fields import status_fields
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.load import Loaded, Options
-from budgauge.counters import sum_of
 from budgauge.errors import ConfigError
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.booking import Booking, Count, uncounted
-from budgauge.pricing import PriceBook
 from budgauge.records import Usage
-from budgauge.snapshot import Snapshot, take_snapshot
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.found import formats, found_logs
@@ -32,9 +27,10 @@ from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
-from budgauge.text import count, money, plural, safe
-from budgauge.totals import Totals
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.text import count, plural
+
+if TYPE_CHECKING:
+    from budgauge.cli.tally import Tally
 
 AGENTS = ("codex", "claude-code")
 """Whose logs can be collected."""
@@ -56,19 +52,13 @@ def collect_command(
     Without a name: every agent found.
     """
     loaded = load_config(options)
-    tally = Tally(loaded)
+    news = News(loaded, as_json=as_json, verb="would be recorded" if dry_run else "recorded")
     begin = parse_since(since, follow, loaded)
-    collector = make_collector(loaded, begin, agents=agents or _found(follow), count=tally.count, dry_run=dry_run)
-    verb = "would be recorded" if dry_run else "recorded"
-
-    def show(report: Report) -> str:
-        return tally.to_json(report) if as_json else tally.describe(report, verb)
-
-    tell = _telling(show, tally)
+    collector = make_collector(loaded, begin, agents=agents or _found(follow), count=news.count, dry_run=dry_run)
     if follow:
-        _follow(collector, tell)
+        _follow(collector, news.tell)
     else:
-        tell(collector.collect())
+        news.tell(collector.collect())
 
 
 def _found(follow: bool) -> tuple[str, ...]:
@@ -76,23 +66,44 @@ def _found(follow: bool) -> tuple[str, ...]:
     return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
 
 
-def _telling(show: Callable[[Report], str], tally: Tally) -> Callable[[Report], None]:
-    """Print each report, and beside the data what a person should know of it, each remark when it is new."""
-    told: set[str] = set()
+class News:
+    """What a collection brings, as it is told."""
 
-    def tell(report: Report) -> None:
-        report = tally.completed(report)
-        click.echo(show(report))
+    def __init__(self, loaded: Loaded, *, as_json: bool, verb: str) -> None:
+        self._loaded = loaded
+        self._as_json = as_json
+        self._verb = verb
+        self._tally: Tally | None = None
+        self._told: set[str] = set()
+
+    def count(self, new: Sequence[Usage]) -> None:
+        """Add records, each of which is new."""
+        self._need_tally().count(new)
+
+    def _need_tally(self) -> Tally:
+        if self._tally is None:
+            # Loaded here: most runs find nothing new.
+            from budgauge.cli.tally import Tally
+
+            self._tally = Tally(self._loaded)
+        return self._tally
+
+    def tell(self, report: Report) -> None:
+        """Print a report, and beside the data what a person should know of it, each remark when it is new."""
+        if self._tally is not None:
+            report = self._tally.completed(report)
+        if self._as_json:
+            click.echo(self._need_tally().to_json(report))
+        else:
+            lines = [_described(source, self._verb) for source in report.sources]
+            click.echo("\n".join([*lines, *(self._tally.lines() if self._tally else [])]))
         remarks = [*report.notes, *_unpriced(report)]
         if report.trouble:
             remarks.append(f"not recorded just now: {report.trouble}")
         for remark in remarks:
-            if remark not in told:
+            if remark not in self._told:
                 note(remark)
-        told.clear()
-        told.update(remarks)
-
-    return tell
+        self._told = set(remarks)
 
 
 def _unpriced(report: Report) -> Iterator[str]:
@@ -108,6 +119,8 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
     if since == "now" or (since is None and follow):
         return time.time()
     if since is None or since == "cycle":
+        from budgauge.tracker import TokenBudgetTracker
+
         last = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
         if last is not None:
             return last
@@ -162,64 +175,6 @@ def make_collector(
         lock_path=cache / lock_name(place.path),
         cursors=CursorFile(cache, booking.booked, place.project),
     )
-
-
-class Tally:
-    """What new records come to, by agent and by model."""
-
-    def __init__(self, loaded: Loaded) -> None:
-        self._config = msgspec.structs.replace(loaded.config, per_agent_limits={})
-        self._ledger = str(loaded.ledger.path)
-        self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
-        self._totals = Totals(self._prices.pricing_of)
-        self._models: dict[str, set[str]] = {}
-        """source → the models of its records"""
-
-    def count(self, new: Sequence[Usage]) -> None:
-        """Add records, each of which is new."""
-        for usage in new:
-            models = self._models.setdefault(usage.source or "", set())
-            if usage.model not in models:
-                models.add(usage.model)
-                self._prices.resolve([usage.model])
-        self._totals.count_calls(new)
-
-    def completed(self, report: Report) -> Report:
-        """The report, with the models of each source whose price is not known."""
-        sources = tuple(
-            msgspec.structs.replace(source, unpriced_models=self._unpriced(source.name)) for source in report.sources
-        )
-        return msgspec.structs.replace(report, sources=sources)
-
-    def _unpriced(self, source: str) -> tuple[str, ...]:
-        return tuple(sorted(m for m in self._models.get(source, ()) if self._prices.price(m) is None))
-
-    def to_json(self, report: Report) -> str:
-        """The public fields of `collect --json`."""
-        sums = sum_of(self._totals.at(time.time()).groups.values())
-        fields = status_fields(self._snapshot())
-        return json.dumps(
-            {
-                "records": report.records,
-                "total_tokens": sums.total,
-                "prompt_tokens": sums.prompt,
-                "completion_tokens": sums.completion,
-                "cached_tokens": sums.cached,
-                "agents": fields["agents"],
-                "models": fields["models"],
-                "sources": msgspec.to_builtins(report.sources),
-            }
-        )
-
-    def describe(self, report: Report, verb: str) -> str:
-        """The same in a few lines for people."""
-        lines = [_described(source, verb) for source in report.sources]
-        for row in self._snapshot().agents if report.records else ():
-            lines.append(f"  {safe(row.agent_id)}: {count(row.used)} tokens, {money(row.cost_usd)}")
-        return "\n".join(lines)
-
-    def _snapshot(self) -> Snapshot:
-        return take_snapshot(self._totals, self._config, self._prices, now=time.time(), ledger=self._ledger)
 
 
 def _described(source: SourceTotal, verb: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from functools import wraps
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from budgauge.config.load import Loaded, Options, load
 from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedError
 from budgauge.text import safe
-from budgauge.tracker import TokenBudgetTracker
+
+if TYPE_CHECKING:
+    from budgauge.tracker import TokenBudgetTracker
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,5 +93,7 @@ def load_config(options: Options) -> Loaded:
 
 def open_tracker(options: Options) -> TokenBudgetTracker:
     """The tracker of the ledger and config that the options lead to; config warnings are told."""
+    from budgauge.tracker import TokenBudgetTracker
+
     loaded = load_config(options)
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)

@@ -12,8 +12,7 @@ import msgspec
 
 from budgauge.cache import read_cache, short_name, write_cache
 from budgauge.known import EveryId
-from budgauge.ledger.checkpoint import DUE_BYTES
-from budgauge.ledger.file import LedgerFile, open_ledger
+from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
 from budgauge.ledger.tail import Mark, Tail
 from budgauge.records import Batch, Record, Usage
 
@@ -51,6 +50,8 @@ class Booked(LedgerFile):
 
     def parts(self, id: str) -> list[Usage]:
         """What is booked of a call: its record and those that continue it. The ledger must have been read."""
+        if not len(self._ids):
+            return []
         found: list[Usage] = []
         while (record := self._first(continued(id, len(found) + 1))) is not None:
             found.append(record)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from budgauge.errors import RecordError
-from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 from budgauge.ledger.booked import Booked, continued
 from budgauge.records import Usage, check_record
+
+if TYPE_CHECKING:
+    from budgauge.ledger.append import LedgerWriter
 
 Outcome = Literal["recorded", "grown", "known", "replayed", "set aside"]
 """What became of a call: new; booked before with less, of which the rest was added; booked before;
@@ -37,16 +39,18 @@ class Booking:
         sync: bool = False,
         cache: Path | None = None,
         count: Count = uncounted,
-        timeout: float = LOCK_TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> None:
         """With `sync`, what was booked is on the disk before `book` returns. `cache` is as for Booked.
 
-        `timeout` is how many seconds the lock is waited for.
+        `timeout` is how many seconds the lock is waited for, if not the usual time.
 
         `count` is told of each record that was written.
         """
         self.booked = Booked(ledger, cache)
-        self._writer = LedgerWriter(self.booked, sync=sync, timeout=timeout)
+        self._sync = sync
+        self._timeout = timeout
+        self._writer: LedgerWriter | None = None
         self._count = count
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
@@ -55,6 +59,8 @@ class Booking:
         Raises what LedgerWriter raises; what was not booked then is booked when it is tried again.
         """
         outcomes: list[Outcome] = []
+        if self._writer is None:
+            self._writer = _writer(self.booked, self._sync, self._timeout)
         for begin in range(0, len(calls), _AT_ONCE):
             with self._writer as ledger:
                 outcomes += [self._book(ledger, call) for call in calls[begin : begin + _AT_ONCE]]
@@ -77,6 +83,13 @@ class Booking:
         ledger.append(rest)
         self._count([rest])
         return "grown" if parts else "recorded"
+
+
+def _writer(booked: Booked, sync: bool, timeout: float | None) -> LedgerWriter:
+    # Loaded here: most runs find nothing new.
+    from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
+
+    return LedgerWriter(booked, sync=sync, timeout=LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
 
 
 def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:

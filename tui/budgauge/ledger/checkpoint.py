@@ -23,8 +23,6 @@ from budgauge.totals import KNOWN_IDS, PastReset, Totals
 
 VERSION = 1
 """Of what a checkpoint means. Others are not used."""
-DUE_BYTES = 1 << 20
-"""So much of the ledger is read anew at most; a shorter ledger needs no checkpoint."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
 _TAG_BYTES = 16

@@ -12,6 +12,8 @@ from budgauge.ledger.tail import MAX_LINE_BYTES, Tail
 from budgauge.records import Batch, Record, decode
 
 _USUAL_LINE_BYTES = 1024
+DUE_BYTES = 1 << 20
+"""So much of the ledger is read anew at most; of a shorter one nothing is kept."""
 
 
 class LedgerFile(ABC):

@@ -12,8 +12,8 @@ import msgspec
 
 from budgauge.config import Cycle
 from budgauge.cycle import Calendar
-from budgauge.ledger.checkpoint import DUE_BYTES, Checkpoint, CheckpointStore, DamagedIdsError
-from budgauge.ledger.file import LedgerFile
+from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
+from budgauge.ledger.file import DUE_BYTES, LedgerFile
 from budgauge.ledger.tail import Tail
 from budgauge.records import Batch, Fault, Record, Release, Reserve, Settle, Usage
 from budgauge.totals import PricingOf, Totals, uncut, unpriced

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Union
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 MAX_LINE_BYTES = 16 << 20
 """Longer lines are skipped: no line that tells of usage comes near it."""
 
-Block = tuple[bytes, int]
+Block = tuple[Union[bytes, bytearray], int]
 """Bytes, and where among them the last whole line ends."""
 
 

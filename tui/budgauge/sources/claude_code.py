@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from budgauge.sources.claude_session import SOURCE, Session
 from budgauge.sources.log import MakeParser
-from budgauge.sources.name import AgentNames, safe_path
+from budgauge.sources.name import CLAUDE_CODE, AgentNames, safe_path
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog, Found
+
+if TYPE_CHECKING:
+    from budgauge.sources.claude_session import Session
 
 _SUFFIX = ".jsonl"
 _SUBAGENTS = "subagents"
@@ -24,7 +27,7 @@ _JOURNAL = "journal.jsonl"
 class ClaudeCodeFormat:
     """All sessions below Claude Code's folders of projects."""
 
-    name = SOURCE
+    name = CLAUDE_CODE
 
     def __init__(self, roots: Sequence[Path], names: AgentNames = AgentNames()) -> None:
         """`roots` are the folders called `projects`; they need not exist yet."""
@@ -54,6 +57,9 @@ class ClaudeCodeFormat:
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a session's log."""
+        # Loaded here: most runs find nothing new to read.
+        from budgauge.sources.claude_session import Session
+
         is_agents = _is_agents(path)
 
         def make(saved: bytes | None, seconds: int) -> Session:

@@ -100,7 +100,7 @@ _loose = msgspec.json.Decoder(_Loose).decode
 _message = msgspec.json.Decoder(Message | None).decode
 
 
-def read_line(text: bytes) -> Line | None:
+def read_line(text: bytes | bytearray) -> Line | None:
     """A line; None if it is none of the model's. Raises MsgspecError, UnicodeDecodeError, RecursionError."""
     try:
         line = _line(text)
@@ -109,7 +109,7 @@ def read_line(text: bytes) -> Line | None:
     return line if line.type == ASSISTANT else None
 
 
-def _read_loosely(text: bytes) -> Line:
+def _read_loosely(text: bytes | bytearray) -> Line:
     loose = _loose(text)
     if loose.type != ASSISTANT:
         return Line("")

@@ -7,18 +7,20 @@ streamed. All have the same id; the largest of each count is the truth.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 
 from budgauge.records import MAX_COUNT, Usage
-from budgauge.sources.claude_line import SYNTHETIC, Line, Message, Tokens, most, read_line
+from budgauge.sources.claude_line import SYNTHETIC, Line, MessageUsage, Tokens, most, read_line
 from budgauge.sources.lines import marked_lines
 from budgauge.sources.log import Counts
-from budgauge.sources.name import AgentNames, fit_name, fit_text
+from budgauge.sources.name import CLAUDE_CODE, AgentNames, fit_name, fit_text
 
-SOURCE = "claude-code"
 _MARK = b'"output_tokens"'
 """Every usage has it; longer and so found quicker than others."""
+_SHORT = 100
+"""A shorter id is fit for a record."""
 _KEPT_OPEN = 1000
 """So many of a log's latest messages without their last count are known."""
 
@@ -40,17 +42,6 @@ def no_type() -> None:
     """The kind of an agent of which nothing tells."""
 
 
-class _Merged:
-    """One message, of all lines that were fed since the last time."""
-
-    __slots__ = ("line", "message", "tokens")
-
-    def __init__(self, line: Line, message: Message, tokens: Tokens) -> None:
-        self.line = line
-        self.message = message
-        self.tokens = tokens
-
-
 class Session:
     """One log. Give it each line once, in order."""
 
@@ -70,8 +61,13 @@ class Session:
         self._state = _decode_state(saved) if saved else State(seconds)
         self._agent = agent
         self._agent_type = agent_type
-        self._names = names
-        self._merged: dict[str, _Merged] = {}
+        self._lines: dict[str, Line] = {}
+        """message → the line that stands for it"""
+        self._largest: dict[str, Tokens] = {}
+        """message → the largest of each count, where its lines differ"""
+        # A log has few of these, and very many calls.
+        self._agent_id = cache(lambda role, folder: names.of(CLAUDE_CODE, role, folder))
+        self._model, self._text = cache(fit_name), cache(fit_text)
 
     @property
     def counts(self) -> Counts:
@@ -82,9 +78,9 @@ class Session:
         """All it must know to go on."""
         return msgspec.msgpack.encode(self._state)
 
-    def feed(self, data: bytes, end: int) -> None:
+    def feed(self, data: bytes | bytearray, end: int) -> None:
         """Take in whole lines, up to `end`."""
-        counts = self._state.counts
+        counts, lines, open = self._state.counts, self._lines, self._state.open
         for text in marked_lines(data, end, _MARK):
             try:
                 line = read_line(text)
@@ -98,24 +94,29 @@ class Session:
             if key is None:
                 counts.set_aside += 1
                 continue
-            self._merge(key, line, message, message.usage.tokens)
+            first = lines.get(key)
+            if first is None:
+                lines[key] = line
+            else:
+                self._merge(key, first, line, message.usage)
+            if message.stop_reason is not None:
+                if key in open:
+                    self._close(key)
+            elif first is None:
+                self._open(key)
 
-    def _merge(self, key: str, line: Line, message: Message, tokens: Tokens) -> None:
-        known = self._merged.get(key)
-        if known is None:
-            self._merged[key] = _Merged(line, message, tokens)
-        else:
-            self._state.counts.duplicates += 1
-            if tokens != known.tokens:
-                known.tokens = most(known.tokens, tokens)
-            if known.line.is_sidechain and not line.is_sidechain:
-                known.line = line
-        if message.stop_reason is not None:
-            self._close(key)
-        elif known is None:
-            self._open(key)
+    def _merge(self, key: str, first: Line, line: Line, usage: MessageUsage) -> None:
+        """Take in one more line of a message."""
+        self._state.counts.duplicates += 1
+        known = first.message.usage if first.message else None
+        if known is not None and usage != known:
+            self._largest[key] = most(self._largest.get(key, known.tokens), usage.tokens)
+        if first.is_sidechain and not line.is_sidechain:
+            self._largest.setdefault(key, most(known.tokens, usage.tokens) if known else usage.tokens)
+            self._lines[key] = line
 
     def _open(self, key: str) -> None:
+        """The last count of a message is still to come."""
         state = self._state
         if key not in state.open:
             state.open[key] = None
@@ -124,45 +125,44 @@ class Session:
                 del state.open[next(iter(state.open))]
 
     def _close(self, key: str) -> None:
-        if key in self._state.open:
-            del self._state.open[key]
-            self._state.counts.lower_bounds -= 1
+        """The last count of a message has come."""
+        del self._state.open[key]
+        self._state.counts.lower_bounds -= 1
 
     def take(self) -> list[Usage]:
         """The calls of what was fed since the last time, each once."""
-        merged, self._merged = self._merged, {}
-        calls = []
-        for key, one in merged.items():
-            call = self._call(key, one)
-            if call is not None:
-                calls.append(call)
+        calls = [call for key, line in self._lines.items() if (call := self._call(key, line)) is not None]
+        self._lines.clear()
+        self._largest.clear()
         return calls
 
-    def _call(self, key: str, one: _Merged) -> Usage | None:
-        fresh, read, write, write_5m, write_1h, output = one.tokens
+    def _call(self, key: str, line: Line) -> Usage | None:
+        message = line.message
+        assert message is not None
+        assert message.usage is not None
+        fresh, read, write, write_5m, write_1h, output = self._largest.get(key) or message.usage.tokens
         # Where the flat figure is there it is the whole, whatever its split adds up to.
         write = write or write_5m + write_1h
         prompt = fresh + read + write
-        if not prompt + output:
+        total = prompt + output
+        if not 0 < total <= MAX_COUNT:
+            self._state.counts.set_aside += total > 0
             return None
-        if prompt + output > MAX_COUNT:
-            self._state.counts.set_aside += 1
-            return None
-        line = one.line
         return Usage(
-            self._names.of(SOURCE, self._role(line), line.cwd),
-            fit_name(one.message.model),
+            self._agent_id(self._role(line), line.cwd),
+            self._model(message.model),
             prompt,
             output,
-            prompt + output,
+            total,
             line.seconds or self._state.seconds,
-            cached_tokens=read or None,
-            cache_write_tokens=write or None,
-            cache_write_1h_tokens=min(write_1h, write) or None,
-            id=f"{SOURCE}:{fit_text(key)}",
-            session=fit_text(line.session_id),
-            project=fit_text(line.cwd),
-            source=SOURCE,
+            read or None,
+            write or None,
+            min(write_1h, write) or None,
+            None,
+            f"{CLAUDE_CODE}:{key if len(key) < _SHORT and key.isascii() else fit_text(key)}",
+            self._text(line.session_id),
+            self._text(line.cwd),
+            CLAUDE_CODE,
         )
 
     def _role(self, line: Line) -> str | None:

@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from budgauge.sources.codex_fork import count_copied, outline
-from budgauge.sources.codex_line import SessionMeta
-from budgauge.sources.codex_rollout import SOURCE, Rollout
 from budgauge.sources.log import MakeParser
-from budgauge.sources.name import AgentNames, safe_path
+from budgauge.sources.name import CODEX, AgentNames, safe_path
 from budgauge.sources.source import FindLog, Found
 from budgauge.sources.tail import Tail
+
+if TYPE_CHECKING:
+    from budgauge.sources.codex_line import SessionMeta
+    from budgauge.sources.codex_rollout import Rollout
 
 _THREAD = re.compile(r"rollout-.*?-?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")
 _PLAIN, _COMPRESSED = ".jsonl", ".jsonl.zst"
@@ -22,7 +24,7 @@ _PLAIN, _COMPRESSED = ".jsonl", ".jsonl.zst"
 class CodexFormat:
     """All rollouts below Codex's own folder; a thread's active, plain log wins over its copies."""
 
-    name = SOURCE
+    name = CODEX
 
     def __init__(self, home: Path, names: AgentNames = AgentNames()) -> None:
         """`home` is `$CODEX_HOME` or `~/.codex`; it need not exist yet."""
@@ -61,6 +63,8 @@ class CodexFormat:
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a rollout; `find` finds its parent's, if it is a fork."""
+        # Loaded here, as below: most runs find nothing new to read.
+        from budgauge.sources.codex_rollout import Rollout
 
         def make(saved: bytes | None, seconds: int) -> Rollout:
             def copied(meta: SessionMeta) -> int:
@@ -72,6 +76,8 @@ class CodexFormat:
 
 
 def _count_copied(meta: SessionMeta, path: Path, parent_path: Path) -> int:
+    from budgauge.sources.codex_fork import count_copied, outline
+
     child = outline(Tail().lines(path))
     try:
         parent = outline(Tail().lines(parent_path), most=len(child.usage)) if parent_path != path else None

@@ -43,7 +43,7 @@ class Outline:
         self._thread: str | None = None
         self._turn_started: float | None = None
 
-    def feed(self, data: bytes, end: int) -> None:
+    def feed(self, data: bytes | bytearray, end: int) -> None:
         """Read whole lines, up to `end`. Lines that cannot be read are left out."""
         for text in other_lines(data, end, _IDLE):
             if any(mark in text for mark in _MARKS):

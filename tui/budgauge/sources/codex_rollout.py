@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import sub
 
 import msgspec
 
@@ -18,9 +19,8 @@ from budgauge.sources import codex_line
 from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord, unix_seconds
 from budgauge.sources.lines import other_lines
 from budgauge.sources.log import Counts
-from budgauge.sources.name import UNKNOWN, AgentNames, fit_name, fit_text
+from budgauge.sources.name import CODEX, UNKNOWN, AgentNames, fit_name, fit_text
 
-SOURCE = "codex"
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
 _IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"(?!token_count")[a-z_]+")')
 """How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
@@ -102,7 +102,7 @@ class Rollout:
         new, self._new = self._new, []
         return new
 
-    def feed(self, data: bytes, end: int) -> None:
+    def feed(self, data: bytes | bytearray, end: int) -> None:
         """Take in whole lines, up to `end`."""
         for text in other_lines(data, end, _IDLE):
             try:
@@ -113,7 +113,7 @@ class Rollout:
             except _Unreadable:
                 self._state.counts.set_aside += 1
 
-    def _read_count(self, text: bytes) -> None:
+    def _read_count(self, text: bytes | bytearray) -> None:
         """A `token_count` that begins as Codex writes it."""
         try:
             line = codex_line.count_line(text)
@@ -150,7 +150,7 @@ class Rollout:
         meta = self._state.meta
         self._session = fit_text(self._state.thread)
         self._project = fit_text(meta.cwd) if meta else None
-        self._agent_id = self._names.of(SOURCE, meta.role if meta else None, meta.cwd if meta else None)
+        self._agent_id = self._names.of(CODEX, meta.role if meta else None, meta.cwd if meta else None)
 
     def _is_copy(self, ordinal: int | None, thread: str | None = None) -> bool:
         """Is this usage line, the latest, part of a parent's history? `thread` is whose it says to be."""
@@ -264,10 +264,10 @@ class Rollout:
             cached_tokens=cached or None,
             cache_write_tokens=min(written, prompt - cached) or None,
             reasoning_tokens=min(reasoning, completion) or None,
-            id=f"{SOURCE}:{self._session}:{self._state.calls}",
+            id=f"{CODEX}:{self._session}:{self._state.calls}",
             session=self._session,
             project=self._project,
-            source=SOURCE,
+            source=CODEX,
         )
         self._new.append(call)
 
@@ -278,10 +278,7 @@ def _spent(tokens: Tokens) -> bool:
 
 def _less(total: Tokens, before: Tokens) -> Tokens:
     """What is left when `before` is taken away; no part below zero."""
-    return (
-        max(0, total[0] - before[0]),
-        max(0, total[1] - before[1]),
-        max(0, total[2] - before[2]),
-        max(0, total[3] - before[3]),
-        max(0, total[4] - before[4]),
-    )
+    fresh, cached, written, output, reasoning = map(sub, total, before)
+    if fresh < 0 or cached < 0 or written < 0 or output < 0 or reasoning < 0:
+        return max(0, fresh), max(0, cached), max(0, written), max(0, output), max(0, reasoning)
+    return fresh, cached, written, output, reasoning

@@ -144,7 +144,8 @@ class Collector:
             with closing(source.news(changed, self._since)) as news:
                 for log, calls in news:
                     wanted = [call for call in calls if self._takes(call, log)]
-                    self._outcomes.update((source.name, outcome) for outcome in self._book.book(wanted))
+                    if wanted:
+                        self._outcomes.update((source.name, outcome) for outcome in self._book.book(wanted))
                     if stop is not None and stop.is_set():
                         return
         if time.monotonic() - self._kept_at > KEEP_SECONDS:

@@ -30,7 +30,7 @@ else:
 
 
 def unpacked(path: Path) -> Iterator[Block]:
-    """Its whole lines in blocks of about a mebibyte. Raises OSError, also where it is damaged or was cut short."""
+    """Its whole lines in blocks. Raises OSError, also where it is damaged or was cut short."""
     held = b""
     for data in _joined(_plain(path)):
         data = held + data

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 
-def marked_lines(data: bytes, end: int, mark: bytes) -> Iterator[bytes]:
+def marked_lines(data: bytes | bytearray, end: int, mark: bytes) -> Iterator[bytes | bytearray]:
     """The lines of `data` that hold a mark, in order; `end` is where its last whole line ends."""
     at = data.find(mark, 0, end)
     while at >= 0:
@@ -19,12 +19,12 @@ def marked_lines(data: bytes, end: int, mark: bytes) -> Iterator[bytes]:
         at = data.find(mark, newline, end)
 
 
-def other_lines(data: bytes, end: int, beginning: re.Pattern[bytes]) -> Iterator[bytes]:
+def other_lines(data: bytes | bytearray, end: int, beginning: re.Pattern[bytes]) -> Iterator[bytes | bytearray]:
     """The lines of `data` that do not begin so, in order; `end` is where its last whole line ends."""
     begins, find = beginning.match, data.find
     at = 0
     while at < end:
         newline = find(b"\n", at)
-        if not begins(data, at):
+        if not begins(data, at, end):
             yield data[at:newline]
         at = newline + 1

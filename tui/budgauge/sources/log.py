@@ -41,7 +41,7 @@ class Parser(Protocol):
         """What it met so far."""
         ...
 
-    def feed(self, data: bytes, end: int) -> None:
+    def feed(self, data: bytes | bytearray, end: int) -> None:
         """Take in whole lines, up to `end`."""
         ...
 
@@ -91,15 +91,28 @@ class MakeParser(Protocol):
 class Log:
     """A log file and its parser."""
 
-    def __init__(self, path: Path, make_parser: MakeParser, cursor: Cursor | None = None) -> None:
-        """Raises msgspec.MsgspecError for a cursor that is not of this kind of log."""
+    def __init__(
+        self,
+        path: Path,
+        make_parser: MakeParser,
+        cursor: Cursor | None = None,
+        *,
+        bytes_read: int = 0,
+        new_counts: Counts = Counts(),
+    ) -> None:
+        """`bytes_read` and `new_counts` are of what another reader has just read.
+
+        Raises msgspec.MsgspecError for a cursor that is not of this kind of log.
+        """
         self.path = path
+        self.size = 0
+        """Bytes in the file, when it was last looked at."""
         self._make_parser = make_parser
         self._tail = Tail(_decode_position(cursor.position) if cursor else None)
         self._parser = make_parser(cursor.parser, 0) if cursor else None
         self._left_out = cursor.left_out if cursor else None
-        self._counts_before = self.counts
-        self._bytes_before = 0
+        self._counts_before = self.counts - new_counts
+        self._bytes_before = bytes_read
 
     @property
     def bytes_read(self) -> int:

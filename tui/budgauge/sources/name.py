@@ -9,6 +9,8 @@ import msgspec
 
 from budgauge.records import MAX_NAME_BYTES
 
+CODEX, CLAUDE_CODE = "codex", "claude-code"
+"""The agents, as their sub-agents' ids begin and as records name their source."""
 UNKNOWN = "unknown"
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 CUT = "…"
@@ -31,7 +33,9 @@ def fit_text(text: str | None) -> str | None:
 
     Bytes of a file's name that are no UTF-8 stay apart from each other, as `\\udcff`: ids are made of it.
     """
-    return _cut(text, MAX_TEXT_BYTES) if text else None
+    if not text:
+        return None
+    return text if text.isascii() and len(text) <= MAX_TEXT_BYTES else _cut(text, MAX_TEXT_BYTES)
 
 
 def safe_path(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from budgauge.records import Usage
+from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal
 from budgauge.text import plural
@@ -99,26 +100,51 @@ class Source:
         that all must be looked at now. Logs last written before `since` (unix seconds) are not
         opened. Closed in the middle, it gives that log's calls out again the next time.
         """
-        for key, path in list(self._due(changed)):
-            booked = False
+        logs = dict(self._changed_logs(changed, since))
+        ahead = read_ahead(logs) if changed is None else None
+        try:
+            for key, log in logs.items():
+                booked = False
+                try:
+                    log, calls = self._read(key, log, ahead)
+                    if calls:
+                        yield log, calls
+                    self._commit(key, log)
+                    booked = True
+                except OSError as error:
+                    self._unreadable[key] = f"{log.path}: {error.strerror or error}"
+                finally:
+                    if not booked:
+                        self._logs.pop(key, None)
+        finally:
+            if ahead is not None:
+                ahead.close()
+
+    def _changed_logs(self, changed: frozenset[str] | None, since: float | None) -> Iterator[tuple[str, Log]]:
+        for key, path in self._due(changed):
             try:
                 log = self._changed(key, path, since)
-                if log is None:
-                    booked = True
-                    continue
-                calls = log.read()
-                if calls:
-                    yield log, calls
-                booked = True
-                self.cursors[key] = log.cursor()
-                self.changes += 1
-                self._warm[key] = time.monotonic()
-                self._unreadable.pop(key, None)
             except OSError as error:
                 self._unreadable[key] = f"{path}: {error.strerror or error}"
-            finally:
-                if not booked:
-                    self._logs.pop(key, None)
+                continue
+            if log is not None:
+                yield key, log
+
+    def _read(self, key: str, log: Log, ahead: Ahead | None) -> tuple[Log, list[Usage]]:
+        """What is new in a log, read by whoever is to do it. Raises OSError."""
+        told = ahead.take(key) if ahead else None
+        if told is None:
+            return log, log.read()
+        make_parser = self.format.parser(key, log.path, self._find)
+        log = Log(log.path, make_parser, told.cursor, bytes_read=told.bytes_read, new_counts=told.new_counts)
+        self._logs[key] = log
+        return log, [Usage(*fields) for fields in told.calls]
+
+    def _commit(self, key: str, log: Log) -> None:
+        self.cursors[key] = log.cursor()
+        self.changes += 1
+        self._warm[key] = time.monotonic()
+        self._unreadable.pop(key, None)
 
     def total(self) -> SourceTotal:
         """What was read, and what of it was not calls; what became of the calls is for who books them to add."""
@@ -147,6 +173,10 @@ class Source:
         if open := sum(log.counts.lower_bounds for log in self._logs.values()):
             notes.append(f"{self.name}: {plural(open, 'call')} without a final output count: a lower bound")
         return tuple(notes)
+
+    def _find(self, key: str) -> Path | None:
+        """Where another log is."""
+        return (self._found.find or self._found.logs.get)(key)
 
     def _due(self, changed: frozenset[str] | None) -> Iterable[tuple[str, Path]]:
         """The logs to look at now."""
@@ -190,11 +220,12 @@ class Source:
                 return None
             log = self._logs[key] = self._open(key, path, cursor, since)
         log.path = path
+        log.size = status.st_size
         return log
 
     def _open(self, key: str, path: Path, cursor: Cursor | None, since: float | None) -> Log:
         """A log, from where it was booked to; from its start, where calls were left out that are wanted now."""
-        make_parser = self.format.parser(key, path, self._found.find or self._found.logs.get)
+        make_parser = self.format.parser(key, path, self._find)
         if cursor is not None and cursor.suits(since):
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return Log(path, make_parser, cursor)

@@ -36,7 +36,7 @@ class Tail:
         """In whole lines, since it was made."""
 
     def blocks(self, path: Path) -> Iterator[Block]:
-        """New whole lines in blocks of about a mebibyte. A block counts as read once the next is asked for.
+        """New whole lines in blocks. Once the next is asked for, a block counts as read, and holds that one.
 
         Raises ReplacedError if this is another file than the one read so far, or has been cut short, and OSError.
         """
@@ -76,35 +76,36 @@ class Tail:
             raise ReplacedError
 
     def _blocks(self, descriptor: int) -> Iterator[Block]:
-        at, size = self.position, BLOCK_BYTES
-        while data := os.pread(descriptor, size, at.offset):
-            seen = at.offset + len(data)
-            end = data.rfind(b"\n") + 1
+        at, buffer = self.position, bytearray(BLOCK_BYTES)
+        while size := os.preadv(descriptor, [buffer], at.offset):
+            seen = at.offset + size
+            end = buffer.rfind(b"\n", 0, size) + 1
             if at.skipping:
-                at.skipping = b"\n" not in data
-                self._consume(data, len(data) if at.skipping else data.index(b"\n") + 1)
+                newline = buffer.find(b"\n", 0, size)
+                at.skipping = newline < 0
+                self._consume(buffer, size if at.skipping else newline + 1)
                 continue
             if end:
-                yield data, end
-                self._consume(data, end)
+                yield buffer, end
+                self._consume(buffer, end)
                 self.bytes_read += end
-                size = BLOCK_BYTES
-            elif len(data) > MAX_LINE_BYTES:
+            elif size > MAX_LINE_BYTES:
                 at.skipping, at.skipped_lines = True, at.skipped_lines + 1
-                self._consume(data, len(data))
-            elif len(data) == size:
-                size *= 2
+                self._consume(buffer, size)
+            elif size == len(buffer):
+                # Room for a longer line; what was read is read again.
+                buffer = bytearray(2 * len(buffer))
                 continue
-            if len(data) < size:
+            if size < len(buffer):
                 # What follows the last whole line may be the beginning of one.
                 at.size = seen
                 return
         at.size = at.offset
 
-    def _consume(self, data: bytes, end: int) -> None:
+    def _consume(self, data: bytearray, end: int) -> None:
         at = self.position
         at.offset += end
-        at.before = data[max(0, end - _BEFORE_BYTES) : end]
+        at.before = bytes(data[max(0, end - _BEFORE_BYTES) : end])
 
 
 class ReplacedError(Exception):

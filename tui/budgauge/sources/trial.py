@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.booking import Count, Outcome, more_than
 from budgauge.records import Usage
+
+_PACKED = Struct("=8Q")
+"""Context, timestamp and counts of a call. As records, all calls of all logs would take twice the room."""
+
+_Context = tuple[str, str, "str | None", "str | None", "str | None"]
+"""Agent, model, session, project, source."""
 
 
 class Trial:
@@ -16,7 +23,11 @@ class Trial:
         """`booked` has been read."""
         self._booked = booked
         self._count = count
+        self._packed: dict[str, bytes] = {}
+        """id → the call, if it came once."""
         self._parts: dict[str, list[Usage]] = {}
+        """id → what is booked of a call, in the ledger or because it came again and had grown."""
+        self._contexts: dict[_Context, int] = {}
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
         """What would become of each."""
@@ -27,12 +38,54 @@ class Trial:
 
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
-        parts = self._parts.get(call.id)
-        if parts is None:
-            parts = self._parts[call.id] = self._booked.parts(call.id)
-        rest = more_than(call, parts) if parts else call
+        parts = self._known(call.id)
+        if not parts:
+            self._packed[call.id] = self._pack(call)
+            new.append(call)
+            return "recorded"
+        rest = more_than(call, parts)
         if rest is None:
             return "known" if parts[0].session == call.session else "replayed"
-        parts.append(rest)
+        self._parts[call.id] = [*parts, rest]
         new.append(rest)
-        return "grown" if len(parts) > 1 else "recorded"
+        return "grown"
+
+    def _known(self, id: str) -> Sequence[Usage]:
+        if id in self._parts:
+            return self._parts[id]
+        packed = self._packed.get(id)
+        return self._booked.parts(id) if packed is None else [self._unpack(id, packed)]
+
+    def _pack(self, call: Usage) -> bytes:
+        context = call.agent_id, call.model, call.session, call.project, call.source
+        index = self._contexts.setdefault(context, len(self._contexts))
+        return _PACKED.pack(
+            index,
+            int(call.timestamp),
+            call.prompt_tokens,
+            call.completion_tokens,
+            call.cached_tokens or 0,
+            call.cache_write_tokens or 0,
+            call.cache_write_1h_tokens or 0,
+            call.reasoning_tokens or 0,
+        )
+
+    def _unpack(self, id: str, packed: bytes) -> Usage:
+        index, timestamp, prompt, completion, cached, write, write_1h, reasoning = _PACKED.unpack(packed)
+        agent_id, model, session, project, source = list(self._contexts)[index]
+        return Usage(
+            agent_id,
+            model,
+            prompt,
+            completion,
+            prompt + completion,
+            timestamp,
+            cached_tokens=cached or None,
+            cache_write_tokens=write or None,
+            cache_write_1h_tokens=write_1h or None,
+            reasoning_tokens=reasoning or None,
+            id=id,
+            session=session,
+            project=project,
+            source=source,
+        )

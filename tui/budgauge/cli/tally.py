@@ -1,0 +1,76 @@
+"""What a collection brought in, as JSON and as a few lines for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from budgauge.cache import cache_folder
+from budgauge.cli.fields import status_fields
+from budgauge.config.load import Loaded
+from budgauge.counters import sum_of
+from budgauge.pricing import PriceBook
+from budgauge.records import Usage
+from budgauge.snapshot import Snapshot, take_snapshot
+from budgauge.sources.report import Report
+from budgauge.text import count, money, safe
+from budgauge.totals import Totals
+
+
+class Tally:
+    """What new records come to, by agent and by model."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._config = msgspec.structs.replace(loaded.config, per_agent_limits={})
+        self._ledger = str(loaded.ledger.path)
+        self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
+        self._totals = Totals(self._prices.pricing_of)
+        self._models: dict[str, set[str]] = {}
+        """source → the models of its records"""
+
+    def count(self, new: Sequence[Usage]) -> None:
+        """Add records, each of which is new."""
+        for source, model in {(usage.source or "", usage.model) for usage in new}:
+            models = self._models.setdefault(source, set())
+            if model not in models:
+                models.add(model)
+                self._prices.resolve([model])
+        self._totals.count_calls(new)
+
+    def completed(self, report: Report) -> Report:
+        """The report, with the models of each source whose price is not known."""
+        sources = tuple(
+            msgspec.structs.replace(source, unpriced_models=self._unpriced(source.name)) for source in report.sources
+        )
+        return msgspec.structs.replace(report, sources=sources)
+
+    def _unpriced(self, source: str) -> tuple[str, ...]:
+        return tuple(sorted(m for m in self._models.get(source, ()) if self._prices.price(m) is None))
+
+    def to_json(self, report: Report) -> str:
+        """The public fields of `collect --json`."""
+        sums = sum_of(self._totals.at(time.time()).groups.values())
+        fields = status_fields(self._snapshot())
+        return json.dumps(
+            {
+                "records": report.records,
+                "total_tokens": sums.total,
+                "prompt_tokens": sums.prompt,
+                "completion_tokens": sums.completion,
+                "cached_tokens": sums.cached,
+                "agents": fields["agents"],
+                "models": fields["models"],
+                "sources": msgspec.to_builtins(report.sources),
+            }
+        )
+
+    def lines(self) -> list[str]:
+        """What each agent used and what it cost, for people."""
+        rows = self._snapshot().agents
+        return [f"  {safe(row.agent_id)}: {count(row.used)} tokens, {money(row.cost_usd)}" for row in rows]
+
+    def _snapshot(self) -> Snapshot:
+        return take_snapshot(self._totals, self._config, self._prices, now=time.time(), ledger=self._ledger)
