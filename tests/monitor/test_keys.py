@@ -274,6 +274,15 @@ async def test_help_tells_every_key(stage: Stage) -> None:
         await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
 
 
+async def test_what_was_read_of_agents_logs_is_told(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("l")
+        await stage.wait(pilot, "  3 known already")
+        await pilot.press("escape")
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
+
+
 async def test_palette_opens(stage: Stage) -> None:
     async with stage.run(100, 40) as pilot:
         await stage.wait(pilot, "812,000 /")

@@ -178,19 +178,9 @@ def make_collector(
 
 
 def _described(source: SourceTotal, verb: str) -> str:
-    left_out = [
-        f"{count(number)} {what}"
-        for number, what in (
-            (source.grown, "grown since they were recorded"),
-            (source.duplicates, "known already"),
-            (source.replayed, "copied from other sessions"),
-            (source.set_aside, "set aside"),
-        )
-        if number
-    ]
-    logs = plural(source.files, "log")
-    said = f"{source.name}: {plural(source.calls, 'call')} {verb} from {logs}"
-    return said + (f" ({', '.join(left_out)})" if left_out else "")
+    beside = ", ".join(f"{count(number)} {what}" for what, number in source.beside)
+    said = f"{source.name}: {plural(source.calls, 'call')} {verb} from {plural(source.files, 'log')}"
+    return f"{said} ({beside})" if beside else said
 
 
 def _follow(collector: Collector, on_report: Callable[[Report], None]) -> None:

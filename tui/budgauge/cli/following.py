@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from budgauge.config.load import Loaded
 from budgauge.errors import BudgaugeError
 from budgauge.observer import Observer
-from budgauge.text import plural
+from budgauge.text import count, plural
 
 if TYPE_CHECKING:
-    from budgauge.sources.report import Report
+    from budgauge.sources.report import Report, SourceTotal
 
 
 class Begun(NamedTuple):
@@ -58,6 +59,13 @@ class Following:
         return plural(self._report.records if self._report else 0, "call")
 
     @property
+    def details(self) -> tuple[str, ...]:
+        """What it met in each agent's logs since it was started, in lines; empty when it is off."""
+        if self._report is None:
+            return ()
+        return tuple(line for source in self._report.sources for line in _lines(source)) + self._report.notes
+
+    @property
     def trouble(self) -> str | None:
         """Why it stopped by itself, or cannot record just now."""
         return self._failure or (self._report.trouble if self._report else None)
@@ -95,6 +103,12 @@ class Following:
 
     def _take(self, report: Report) -> None:
         self._report, self._failure = report, None
+
+
+def _lines(source: SourceTotal) -> Iterator[str]:
+    yield f"{source.name}: {plural(source.calls, 'call')} recorded from {plural(source.files, 'log')}"
+    yield from (f"  {count(number)} {what}" for what, number in source.beside)
+    yield ""
 
 
 def _place(loaded: Loaded) -> tuple[Path, Path | None]:

@@ -63,6 +63,7 @@ class MonitorApp(App[None]):
         Binding("r", "reset", "Reset", id="reset", tooltip="Reset all counters; asks first"),
         Binding("u", "undo", "Undo", id="undo", tooltip="Undo the last reset, at once"),
         Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs; remembered"),
+        Binding("l", "logs", "Logs", id="logs", show=False, tooltip="What was read of agents' logs, and not counted"),
         Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
         Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
         Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
@@ -331,6 +332,12 @@ class MonitorApp(App[None]):
             self._say("Nothing is collected here. For your own agents: budgauge --collect")
         elif collecting.want(not collecting.wanted):
             self._preferences.choose(collecting=collecting.wanted)
+
+    def action_logs(self) -> None:
+        """What collecting met in agents' logs."""
+        from budgauge.monitor.screens.logs import Logs
+
+        self.push_screen(Logs(self._collecting.details if self._collecting else ()))
 
     def on_chore_ended(self, message: ChoreEnded) -> None:
         """Show at once what a chore did, and what it failed of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.message import Message
 
@@ -34,6 +34,11 @@ class Collecting:
     def summary(self) -> str:
         """What it has brought in so far, such as `12 calls`."""
         return self._collector.summary
+
+    @property
+    def details(self) -> Sequence[str]:
+        """What it met in each agent's logs, in lines."""
+        return self._collector.details
 
     @property
     def trouble(self) -> str | None:

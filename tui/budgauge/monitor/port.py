@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +41,10 @@ class CollectorPort(Protocol):
     @property
     def summary(self) -> str:
         """What it has brought in so far, such as `12 calls`."""
+
+    @property
+    def details(self) -> Sequence[str]:
+        """What it met in each agent's logs and did not count, in lines; empty when it is off."""
 
     @property
     def trouble(self) -> str | None:

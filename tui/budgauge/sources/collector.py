@@ -19,11 +19,11 @@ from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.lock import only_collector
-from budgauge.sources.log import Log
+from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
 
-QUIET_STEP_MS = 50
+QUIET_STEP_MS = 80
 """Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
 
 KEEP_SECONDS = 2.0
@@ -66,7 +66,8 @@ class Collector:
         self._only_below = os.path.realpath(only_below) if only_below is not None else None
         self._inside: dict[str | None, bool] = {}
         self._lock_path = lock_path
-        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
+        self._new: Counter[tuple[str, Outcome]] = Counter()
+        """(source, what became of them) → records written"""
         self._trouble: str | None = None
 
     def collect(self) -> Report:
@@ -118,16 +119,9 @@ class Collector:
         return Report(sources=tuple(map(self._total, self._sources)), notes=notes, trouble=self._trouble)
 
     def _total(self, source: Source) -> SourceTotal:
-        """What the source knows of its logs, with what became of its calls."""
-        total = source.total()
-        return msgspec.structs.replace(
-            total,
-            calls=self._outcomes[source.name, "recorded"],
-            grown=self._outcomes[source.name, "grown"],
-            duplicates=total.duplicates + self._outcomes[source.name, "known"],
-            replayed=total.replayed + self._outcomes[source.name, "replayed"],
-            set_aside=total.set_aside + self._outcomes[source.name, "set aside"],
-        )
+        """What the source knows of its logs, with what was written of its calls."""
+        recorded, grown = self._new[source.name, "recorded"], self._new[source.name, "grown"]
+        return msgspec.structs.replace(source.total(), calls=recorded, grown=grown)
 
     def _folders(self) -> list[Path]:
         return [folder for source in self._sources for folder in source.format.roots]
@@ -145,11 +139,17 @@ class Collector:
                 for log, calls in news:
                     wanted = [call for call in calls if self._takes(call, log)]
                     if wanted:
-                        self._outcomes.update((source.name, outcome) for outcome in self._book.book(wanted))
+                        self._note(source, log, Counter(self._book.book(wanted)))
                     if stop is not None and stop.is_set():
                         return
         if time.monotonic() - self._kept_at > KEEP_SECONDS:
             self._keep()
+
+    def _note(self, source: Source, log: Log, outcomes: Counter[Outcome]) -> None:
+        """Remember what became of the calls of a log."""
+        self._new[source.name, "recorded"] += outcomes["recorded"]
+        self._new[source.name, "grown"] += outcomes["grown"]
+        log.note(Counts(duplicates=outcomes["known"], replayed=outcomes["replayed"], set_aside=outcomes["set aside"]))
 
     def _takes(self, call: Usage, log: Log) -> bool:
         if self._since is not None and call.timestamp < self._since:

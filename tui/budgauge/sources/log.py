@@ -111,6 +111,8 @@ class Log:
         self._tail = Tail(_decode_position(cursor.position) if cursor else None)
         self._parser = make_parser(cursor.parser, 0) if cursor else None
         self._left_out = cursor.left_out if cursor else None
+        self._noted = Counts()
+        self._noted = cursor.counts - self.counts if cursor else Counts()
         self._counts_before = self.counts - new_counts
         self._bytes_before = bytes_read
 
@@ -123,7 +125,7 @@ class Log:
     def counts(self) -> Counts:
         """What it held beside new calls, all of it."""
         counts = self._parser.counts if self._parser else Counts()
-        return counts + Counts(set_aside=self._tail.position.skipped_lines)
+        return counts + self._noted + Counts(set_aside=self._tail.position.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:
@@ -141,7 +143,7 @@ class Log:
     def _begin(self) -> None:
         self._bytes_before = self.bytes_read
         self._tail, self._parser, self._left_out = Tail(), None, None
-        self._counts_before = Counts()
+        self._noted = self._counts_before = Counts()
 
     def _read(self) -> list[Usage]:
         if self._parser is None:
@@ -149,6 +151,10 @@ class Log:
         for data, end in self._tail.lines(self.path):
             self._parser.feed(data, end)
         return self._parser.take()
+
+    def note(self, outcomes: Counts) -> None:
+        """Add to the counts what became of calls that it gave out."""
+        self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:
         """Note that a call of this time was left out because it was too old."""

@@ -26,6 +26,18 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     unpriced_models: tuple[str, ...] = ()
     """Models of recorded calls whose price is not known."""
 
+    @property
+    def beside(self) -> list[tuple[str, int]]:
+        """What there was beside new calls: (in words, how many), where there was any."""
+        all = (
+            ("grown since they were recorded", self.grown),
+            ("known already", self.duplicates),
+            ("copied from other sessions", self.replayed),
+            ("set aside", self.set_aside),
+            ("without a final output count", self.lower_bounds),
+        )
+        return [(what, number) for what, number in all if number]
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a collector has done since it began; what its calls add up to is for the totals to say."""

@@ -17,9 +17,9 @@ from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal
 from budgauge.text import plural
 
-_SCAN_SHARE = 1000
+_SCAN_SHARE = 4000
 """Looking through all folders unasked takes about one part in this of the time."""
-_SCAN_SECONDS = 20.0
+_SCAN_SECONDS = 30.0
 """The longest until a new log is found that no hint told of."""
 _WARM_SECONDS = 600.0
 """A log that grew within so long is looked at once a second, whether a hint tells of it or not."""

@@ -1,0 +1,37 @@
+"""What was read of agents' own logs, and what of it did not count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from budgauge.text import safe
+
+_NOTHING = ("Nothing is collected just now: c begins.", "All that was ever met in agents' logs: budgauge doctor")
+
+
+class Logs(ModalScreen[None]):
+    """Lines that a collector says of its sources; Esc closes."""
+
+    AUTO_FOCUS = "#logs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,l,q", "dismiss", "Close", id="logs.close", tooltip="Close this"),
+    ]
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self._lines = tuple(lines) or _NOTHING
+
+    def compose(self) -> ComposeResult:
+        """One line after the other."""
+        with VerticalScroll(id="logs") as box:
+            box.border_title = "agents' logs"
+            box.border_subtitle = "Esc closes"
+            yield Static(Content("\n").join(Content(safe(line)) for line in self._lines))
