@@ -78,13 +78,17 @@ def test_the_config_example_is_in_force_without_a_warning(home: Path) -> None:
 def test_the_config_table_states_the_defaults() -> None:
     default = BudgetConfig()
     table = TEXT.partition("## Configuration")[2].partition("## Keys")[0]
-    stated = dict(re.findall(r"^\| `(\w+)` \| (`\"\w+\"`|\w+) \|", table, re.MULTILINE))
+    stated = dict(re.findall(r"^\| `([\w.]+)` \| (`\"\w+\"`|\w+) \|", table, re.MULTILINE))
     assert stated == {
         "total_budget": str(default.total_budget),
         "warning_threshold": str(default.warning_threshold),
         "count": f'`"{default.count}"`',
         "untracked_buffer": str(default.untracked_buffer),
         "sync": str(default.sync).lower(),
+        "on_hook_error": f'`"{default.on_hook_error}"`',
+        "collect.agent": f'`"{default.collect_agent}"`',
+        "cycle.day": "1",
+        "cycle.timezone": '`"UTC"`',
     }
 
 
@@ -94,7 +98,8 @@ def test_every_command_named_exists_with_its_options(home: Path) -> None:
     assert len(rows) >= 8
     for row in rows:
         for usage in re.findall(r"`budgauge ([^`]*)`", row):
-            command = "" if usage.startswith("[") else usage.split()[0]
+            words = [word for word in usage.split() if word in ("install", usage.split()[0]) and word[0] != "["]
+            command = " ".join(words)
             shown = run(f"budgauge {command} --help", home)
             for option in re.findall(r"--[a-z-]+", usage):
                 assert option in shown, (usage, option)
