@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge import totals as totals_module
+from budgauge.cell import FOREVER, Extent
 from budgauge.counters import Sums
 from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.snapshot import since
-from budgauge.totals import FOREVER, Extent, Totals
+from budgauge.totals import Totals
 from pace import growth
 from usage import usage
 
@@ -22,6 +23,47 @@ def folded(*records: Record) -> Totals:
     totals = Totals()
     totals.add(records)
     return totals
+
+
+class _Tiers:
+    """Prompts above 100 tokens cost more."""
+
+    shape = "tiers"
+
+    def extent(self, prompt_tokens: int, timestamp: float) -> Extent:
+        above = prompt_tokens > 100
+        return Extent((0, int(above)), 0, FOREVER, 100 if above else -1, FOREVER if above else 100)
+
+
+def test_the_rest_of_a_call_is_no_call_more_and_costs_what_the_whole_prompt_makes_it_cost() -> None:
+    totals = Totals(lambda model: _Tiers())
+    totals.add([usage("a", 150, 1, id="x"), usage("a", 0, 9, id="x#2"), usage("a", 7, 5, id="x#3", cached_tokens=7)])
+    totals.add([usage("a", 60, 1, id="y")])
+    totals.add([usage("a", 60, 2, id="y#2"), usage("a", 1, 1)])
+    groups = totals.at(0).groups
+    assert {key[2]: (sums.calls, sums.prompt, sums.completion, sums.cached) for key, sums in groups.items()} == {
+        (0, 1): (1, 150 + 7 + 60, 1 + 9 + 5 + 2, 7),
+        (0, 0): (2, 60 + 1, 1 + 1, 0),
+    }
+    assert used(totals) == {"a": 157 + 15 + 61 + 62 + 2}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        usage("a", 0, 9, id="x#3"),
+        usage("a", 0, 9, id="x#1"),
+        usage("a", 0, 9, id="x#0002x"),
+        usage("a", 0, 9, id="x#²"),
+        usage("a", 0, 9, id="z#2"),
+        usage("b", 0, 9, id="x#2"),
+        usage("a", 0, 9, id="x#2", model="other"),
+        usage("a", 0, 9, id="x#" + "9" * 400),
+    ],
+)
+def test_an_id_that_only_looks_like_the_rest_of_a_call_is_a_call(rest: Usage) -> None:
+    totals = folded(usage("a", 150, 1, id="x"), rest)
+    assert sum(sums.calls for sums in totals.at(0).groups.values()) == 2
 
 
 def used(totals: Totals) -> dict[str, int]:

@@ -5,9 +5,9 @@ from decimal import Context, Decimal
 
 import msgspec
 
+from budgauge.cell import FOREVER, Extent
 from budgauge.config import PriceOverride
 from budgauge.counters import Bucket, Sums
-from budgauge.totals import FOREVER, Extent
 
 _EXACT = Context(prec=80)
 """Enough digits that no product or sum of token counts and prices is ever rounded."""

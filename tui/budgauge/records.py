@@ -20,6 +20,9 @@ MAX_TIMESTAMP = 253_402_300_799
 MAX_NAME_BYTES = 128
 """The most bytes of UTF-8 that an agent id or a model may have."""
 
+PART = "#"
+"""Between a call's id and the number of a later record that adds to it, as in `x#2`."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Timestamp = Union[

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from budgauge.budget import Severity, Spending, own_limit, percentage, severity, warning_due, warning_message
+from budgauge.cell import FOREVER
 from budgauge.config import BudgetConfig
 from budgauge.counters import GroupKey, Groups, Sums, sum_of
 from budgauge.pricing import PriceBook
 from budgauge.text import plural
-from budgauge.totals import FOREVER, Totals
+from budgauge.totals import Totals
 
 if TYPE_CHECKING:
     from budgauge.ledger.reader import LedgerReader

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from budgauge.cache import cache_folder
+from budgauge.cell import PricingOf
 from budgauge.config import Cycle
 from budgauge.cycle import Calendar
 from budgauge.errors import LedgerError, LedgerWriteError
 from budgauge.records import Record
-from budgauge.totals import PricingOf, Totals, uncut
+from budgauge.totals import Totals, uncut
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter

@@ -1,64 +1,28 @@
 """The fold: records, in file order, to sums by cycle, agent, model and price bucket. Pure; reads no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 from zlib import crc32
 
 import msgspec
 
-from budgauge.counters import PLAIN, Bucket, Counters, GroupKey, Groups, Sums
+from budgauge.cell import ALWAYS, FOREVER, Cell, PricingOf, unpriced
+from budgauge.counters import Counters, Groups, Sums
 from budgauge.known import KnownIds
-from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
+from budgauge.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
 
 KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
+_PART_DIGITS = 4
 KEPT_MINUTES = 1440
 """How many minutes that saw usage are kept for rates."""
 KEPT_HOLDS = 100_000
 """When there are twice as many reservations without an end, only so many that expire last are kept."""
 
-FOREVER = float("inf")
 
-
-class Extent(msgspec.Struct, frozen=True):
-    """A price bucket, and for which calls around the one that was asked about it holds."""
-
-    bucket: Bucket
-    begin: float
-    """Unix seconds: from here"""
-    end: float
-    """to just before here,"""
-    above: float
-    """and for prompts of more tokens than this"""
-    upto: float
-    """up to this many."""
-
-
-class Pricing(Protocol):
-    """How one model's calls are told apart by price."""
-
-    @property
-    def shape(self) -> str:
-        """Differs whenever calls would be told apart differently."""
-        ...
-
-    def extent(self, prompt_tokens: int, timestamp: float) -> Extent:
-        """The bucket of a call."""
-        ...
-
-
-PricingOf = Callable[[str], "Pricing | None"]
-"""model → its pricing; None where all its calls cost the same, or its price is not known."""
 CycleOf = Callable[[float], tuple[float, float]]
 """unix seconds → the first second of the cycle that holds them, and the first after it."""
 Recall = Callable[[int], "Record | None"]
 """place → the record that stands there; None if there is none."""
-
-_ALWAYS = Extent(PLAIN, 0, FOREVER, -1, FOREVER)
-
-
-def unpriced(_model: str) -> None:
-    """The pricing of models whose calls need not be told apart."""
 
 
 def uncut(_timestamp: float) -> tuple[float, float]:
@@ -74,40 +38,6 @@ class PastReset(msgspec.Struct, frozen=True):
     timestamp: float
     groups: dict[float, Groups]
     """By cycle."""
-
-
-class _Cell:
-    """The sums to which the next call of an agent and a model is added, if it is like the one before it."""
-
-    __slots__ = ("above", "agent_id", "begin", "booked", "bounded", "counters", "end", "is_touched", "sums", "upto")
-
-    def __init__(self, counters: Counters, key: GroupKey, extent: Extent, cycle: tuple[float, float]) -> None:
-        sums = counters.groups.get(key)
-        if sums is None:
-            sums = counters.groups[key] = Sums()
-        self.sums = sums
-        self.booked = (sums.total, sums.cached)
-        """How much of it the counters know."""
-        self.is_touched = False
-        self.counters = counters
-        self.agent_id = key[0]
-        self.begin = max(extent.begin, cycle[0])
-        self.end = min(extent.end, cycle[1])
-        self.above = extent.above
-        self.upto = extent.upto
-        self.bounded = (self.begin, self.end, self.above, self.upto) != (0, FOREVER, -1, FOREVER)
-
-    def holds(self, prompt: int, timestamp: float) -> bool:
-        """Does a call of this agent and model belong here?"""
-        return self.begin <= timestamp < self.end and self.above < prompt <= self.upto
-
-    def book(self) -> None:
-        """Let the counters know what was added."""
-        total, cached = self.booked
-        sums = self.sums
-        self.counters.spend(self.agent_id, sums.total - total, sums.cached - cached)
-        self.booked = (sums.total, sums.cached)
-        self.is_touched = False
 
 
 class Totals:
@@ -142,7 +72,7 @@ class Totals:
         self._kept: dict[int, Record] = {}
         self._next_place = 0
         self._recall = recall or self._kept.get
-        self._cells: dict[tuple[str, str], _Cell] = {}
+        self._cells: dict[tuple[str, str], Cell] = {}
 
     def at(self, now: float) -> Counters:
         """The counters of the cycle that a moment falls in."""
@@ -195,7 +125,7 @@ class Totals:
                 self.count_calls(calls)
                 return
             if not without_id:
-                self.count_calls(self._new_of(calls, self._number(calls) if places is None else places()))
+                self._count(self._new_of(calls, self._number(calls) if places is None else places()))
                 return
         where = self._number(records) if places is None else places()
         run: list[Usage] = []
@@ -204,10 +134,10 @@ class Totals:
                 if record.id is None or self._remember(record, place):
                     run.append(record)
                 continue
-            self.count_calls(run)
+            self._count(run)
             run = []
             self._control(record, place)
-        self.count_calls(run)
+        self._count(run)
 
     def add_one(self, record: Record, place: int) -> None:
         """Fold one record in, which stands at `place`."""
@@ -237,8 +167,11 @@ class Totals:
         """Is this record's id known? True with the same content, False with other, None if it is new."""
         if usage.id is None:
             return None
-        found = self._find(self.ids, crc32(usage.id.encode()), lambda r: isinstance(r, Usage) and r.id == usage.id)
+        found = self._call_of(usage.id)
         return None if found is None else same_content(found, usage)
+
+    def _call_of(self, id: str) -> Usage | None:
+        return self._find(self.ids, crc32(id.encode()), lambda r: isinstance(r, Usage) and r.id == id)  # type: ignore[return-value]  # as the condition says
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
@@ -301,12 +234,56 @@ class Totals:
         self.ids.add(crc32(usage.id.encode()), place)
         return True
 
+    def _count(self, calls: Sequence[Usage]) -> None:
+        """Fold calls in that all count; some may be the rest of a call of which a part was counted before."""
+        rests = [usage for usage in calls if usage.id is not None and PART in usage.id]
+        if not rests:
+            self.count_calls(calls)
+            return
+        whole: list[Usage] = [usage for usage in calls if usage.id is None or PART not in usage.id]
+        for usage in rests:
+            prompt = self._prompt_before(usage)
+            if prompt is None:
+                whole.append(usage)
+            else:
+                self.count_rest(usage, prompt + usage.prompt_tokens)
+        self.count_calls(whole)
+
+    def _prompt_before(self, usage: Usage) -> int | None:
+        """The prompt of the call that this record continues, as its id says: `x#3` after `x` and `x#2`; else None."""
+        assert usage.id is not None
+        id, _, part = usage.id.rpartition(PART)
+        if not part.isdecimal() or len(part) > _PART_DIGITS or part.startswith("0") or part == "1":
+            return None
+        prompt = 0
+        for name in (id, *(f"{id}{PART}{number}" for number in range(2, int(part)))):
+            before = self._call_of(name)
+            if before is None or (before.agent_id, before.model) != (usage.agent_id, usage.model):
+                return None
+            prompt += before.prompt_tokens
+        return prompt
+
+    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
+        """Fold in what a call spent beyond what was counted of it: at the price of its whole prompt, and no call more.
+
+        Who overrides `count_calls` overrides this, too.
+        """
+        cell = self._cell(msgspec.structs.replace(usage, prompt_tokens=whole_prompt))
+        sums, total = cell.sums, counted_parts(usage)[0]
+        sums.prompt += usage.prompt_tokens
+        sums.completion += usage.completion_tokens
+        sums.total += total
+        sums.last_used = max(sums.last_used, usage.timestamp)
+        cached = self._add_parts(sums, usage)
+        cell.book()
+        self._tick(usage.timestamp, total, cached)
+
     def count_calls(self, calls: Sequence[Usage]) -> None:
         """Fold calls in that all count. The one loop whose speed is felt: a million lines go through it.
 
         Who wants the calls themselves, and no sums, overrides it.
         """
-        cells, touched = self._cells, list[_Cell]()
+        cells, touched = self._cells, list[Cell]()
         minute, minute_end = 0.0, 0.0
         minute_total = minute_cached = 0
         for usage in calls:
@@ -341,19 +318,19 @@ class Totals:
             if cell.is_touched:
                 cell.book()
 
-    def _cell(self, usage: Usage) -> _Cell:
+    def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
         before = self._cells.get((usage.agent_id, usage.model))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
             before.book()
         pricing = self._pricing_of(usage.model)
-        extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else _ALWAYS
+        extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else ALWAYS
         cycle = self._cycle_of(usage.timestamp)
         counters = self.cycles.get(cycle[0])
         if counters is None:
             counters = self.cycles[cycle[0]] = Counters()
-        cell = _Cell(counters, (usage.agent_id, usage.model, extent.bucket), extent, cycle)
+        cell = Cell(counters, (usage.agent_id, usage.model, extent.bucket), extent, cycle)
         self._cells[usage.agent_id, usage.model] = cell
         return cell
 

@@ -14,6 +14,7 @@ import msgspec
 
 from budgauge.budget import Spending, refusal, warning_at, warning_message
 from budgauge.cache import cache_folder
+from budgauge.cell import Pricing
 from budgauge.config import BudgetConfig
 from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, ResetError
 from budgauge.hold import Hold
@@ -36,7 +37,7 @@ from budgauge.records import (
 )
 from budgauge.store import Memory, Shared
 from budgauge.text import safe
-from budgauge.totals import Pricing, counted_parts
+from budgauge.totals import counted_parts
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written

@@ -104,6 +104,10 @@ class _Counted(Totals):
         """Keep them until they are taken."""
         self._calls += calls
 
+    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
+        """A record is a record."""
+        self._calls.append(usage)
+
     def take(self) -> list[Usage]:
         """Those that came since the last time."""
         calls, self._calls = self._calls, []

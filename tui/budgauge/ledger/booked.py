@@ -14,7 +14,7 @@ from budgauge.cache import read_cache, short_name, write_cache
 from budgauge.known import EveryId
 from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
 from budgauge.ledger.tail import Mark, Tail
-from budgauge.records import Batch, Record, Usage
+from budgauge.records import PART, Batch, Record, Usage
 
 VERSION = 1
 
@@ -33,7 +33,7 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 def continued(id: str, part: int) -> str:
     """The id of a call's record; of its second and later ones, which add what the log came to say later."""
-    return id if part == 1 else f"{id}#{part}"
+    return id if part == 1 else f"{id}{PART}{part}"
 
 
 class Booked(LedgerFile):

@@ -21,7 +21,7 @@ from budgauge.ledger.tail import Mark
 from budgauge.records import Fault, Reserve
 from budgauge.totals import KNOWN_IDS, PastReset, Totals
 
-VERSION = 1
+VERSION = 2
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
