@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 
 
@@ -21,7 +22,9 @@ def main() -> None:
             # An agent waits for the answer: what the command line costs to load is spared.
             from budgauge import gate
 
-            gate.main()
+            code = gate.main()
+            # Nothing is left to be tidied up; an agent waits.
+            os._exit(code)
         from budgauge.cli import cli
 
         cli(prog_name="budgauge")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import msgspec
 
@@ -62,6 +62,13 @@ class HookCall(msgspec.Struct, frozen=True):
         return self.turn_id is not None or os.path.basename(self.transcript_path or "").startswith("rollout-")
 
     @property
+    def folder(self) -> Path | None:
+        """Where the agent works; None if that cannot be told."""
+        with suppress(OSError, ValueError):
+            return Path(self.cwd) if self.cwd and os.path.isdir(self.cwd) else None
+        return None
+
+    @property
     def transcripts(self) -> list[Path]:
         """The logs it names, its own first."""
         named = (self.transcript_path, self.agent_transcript_path)
@@ -90,21 +97,26 @@ class Answer(NamedTuple):
 _decode = msgspec.json.Decoder(HookCall).decode
 
 
-def main(options: Options = Options()) -> NoReturn:
-    """Answer the hook call on standard input; ends the process with the answer's exit code."""
-    reply = answer(sys.stdin.buffer.read(MAX_BYTES), options)
-    sys.stdout.write(reply.output)
-    sys.stderr.write(reply.error)
-    sys.exit(reply.code)
+def main(options: Options = Options()) -> int:
+    """Answer the hook call on standard input; the exit code that answers it."""
+    # A stream that was closed before the program began is None.
+    reply = answer(sys.stdin.buffer.read(MAX_BYTES) if sys.stdin else b"", options)
+    for stream, text in ((sys.stdout, reply.output), (sys.stderr, reply.error)):
+        if stream and text:
+            # Whether anybody listens or not, the exit code is the answer.
+            with suppress(OSError, ValueError):
+                stream.write(text)
+                stream.flush()
+    return reply.code
 
 
 def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None) -> Answer:
     """The answer to a hook call, given as it came on standard input. Never raises."""
     env = os.environ if env is None else env
-    event = ""
+    event, start = "", None
     try:
         call = _decode(data)
-        event = call.hook_event_name
+        event, start = call.hook_event_name, call.folder
         return _Gate(call, options, env).answer()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         trouble = f"this is no hook call: {error}" if not event else str(error)
@@ -112,7 +124,7 @@ def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | N
         trouble = str(error)
     except Exception as error:  # whatever it is, the agent must get an answer
         trouble = f"{type(error).__name__}: {error}"
-    return _failed(event, trouble, denies=_denies_on_error(options, env))
+    return _failed(event, trouble, denies=_denies_on_error(options, env, start))
 
 
 class _Notes(msgspec.Struct):
@@ -131,8 +143,7 @@ class _Gate:
 
     def __init__(self, call: HookCall, options: Options, env: Mapping[str, str]) -> None:
         self._call = call
-        start = Path(call.cwd) if call.cwd and os.path.isdir(call.cwd) else None
-        self._loaded = loaded = load(options, env=env, start=start)
+        self._loaded = loaded = load(options, env=env, start=call.folder)
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
         # Nobody chose the default budget, so nothing is refused by it.
         config = loaded.config
@@ -180,7 +191,7 @@ class _Gate:
             return codex_session(call.session_id, call.transcripts, notes.members, notes.strangers, self._names)
         from budgauge.sources.claude_code import claude_session
 
-        return claude_session(call.transcripts[0], self._names)
+        return claude_session(call.transcripts, self._names)
 
     def _since(self, booking: Booking) -> float:
         """From when on calls are brought in: the last reset, else the first collected call, else midnight."""
@@ -227,12 +238,12 @@ def _json(value: object) -> str:
 _DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
 
 
-def _denies_on_error(options: Options, env: Mapping[str, str]) -> bool:
+def _denies_on_error(options: Options, env: Mapping[str, str], start: Path | None) -> bool:
     """What `on_hook_error` says, as well as it can be told where the config itself is what is wrong."""
     with suppress(BudgaugeError, OSError):
-        return load(options, env=env).config.on_hook_error == "deny"
+        return load(options, env=env, start=start).config.on_hook_error == "deny"
     with suppress(BudgaugeError, OSError):
-        files = [Path(options.config)] if options.config else config_files(Path.cwd(), env)
+        files = [Path(options.config)] if options.config else config_files(start or Path.cwd(), env)
         return any(_DENIES.search(path.read_bytes()) for path in files if path.is_file())
     return False
 
@@ -244,10 +255,12 @@ class _NotesFile:
         self.session = session
         ledger = os.path.abspath(loaded.ledger.path)
         self._path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
+        self._is_first = True
 
     def read(self) -> _Notes:
         """The notes; empty ones at a session's first call."""
         content = read_cache(self._path)
+        self._is_first = content is None
         if content is not None:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return _decode_notes(content)
@@ -255,9 +268,8 @@ class _NotesFile:
 
     def write(self, notes: _Notes) -> None:
         """Keep them; the first time, those of sessions long gone are removed."""
-        is_first = not self._path.exists()
         write_cache(self._path, msgspec.json.encode(notes))
-        if is_first:
+        if self._is_first:
             for old in _old_notes(self._path.parent):
                 with suppress(OSError):
                     old.unlink()

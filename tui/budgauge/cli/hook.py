@@ -27,28 +27,21 @@ def hook_command(options: Options) -> None:
     if click.get_current_context().invoked_subcommand is None:
         if on_terminal(sys.stdin):
             raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
-        main(options)
+        click.get_current_context().exit(main(options))
 
 
 @hook_command.command("install")
 @click.argument("agent", type=click.Choice(["codex", "claude-code"]))
 @click.option("--project", is_flag=True, help="In this folder's own settings, not in yours.")
 @click.option("--uninstall", is_flag=True, help="Take it out again.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def install_command(agent: Agent, project: bool, uninstall: bool, yes: bool) -> None:
-    """Show the change to an agent's settings, then make it.
-
-    On a terminal it asks in between.
-    """
+def install_command(agent: Agent, project: bool, uninstall: bool) -> None:
+    """Show the change to an agent's settings, then make it."""
     path = settings_file(agent, os.environ, working_folder() if project else None)
     change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
     if not change.diff:
         click.echo(f"{safe(str(path))}: nothing to change")
         return
     click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
-    if not yes and on_terminal(sys.stdin, sys.stderr) and not click.confirm("Write this?", err=True):
-        note("nothing was changed")
-        click.get_current_context().exit(1)
     write(change)
     click.echo(f"{safe(str(path))}: written")
     if agent == "codex" and not uninstall:

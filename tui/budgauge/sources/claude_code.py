@@ -74,10 +74,10 @@ class ClaudeCodeFormat:
         return make
 
 
-def claude_session(transcript: Path, names: AgentNames) -> SessionFormat:
-    """A session of Claude Code, by its transcript: with all sub-agents' logs in the folder of its name."""
-    below = ClaudeCodeFormat([transcript.with_suffix("")]).find().logs.values()
-    return SessionFormat(ClaudeCodeFormat([], names), [transcript, *below])
+def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:
+    """A session of Claude Code, by its transcripts: with all sub-agents' logs in the folder of the first one's name."""
+    below = ClaudeCodeFormat([transcripts[0].with_suffix("")]).find().logs.values()
+    return SessionFormat(ClaudeCodeFormat([], names), [*transcripts, *below])
 
 
 def _is_agents(path: Path) -> bool:

@@ -31,15 +31,17 @@ def codex_session(
     paths = [Path(path) for path in members]
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
-    threads = {(session or format.key_of(paths[0])).lower()}
+    threads = {(session or "").lower(), *map(format.key_of, paths)} - {""}
     for path in sorted({path for own in paths for path in _beside(own)} - set(paths)):
         if str(path) in strangers:
             continue
         meta = first_line(path)
         if meta is None:
             continue
+        # Rollouts are looked into by their age: who started one is met before it.
         if _kin(meta) & threads:
             paths.append(path)
+            threads.add(format.key_of(path))
         else:
             strangers.append(str(path))
     members[:] = [str(path) for path in paths]

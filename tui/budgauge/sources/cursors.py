@@ -50,6 +50,8 @@ class CursorFile:
         self._booked = booked
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
+        self._mark: Mark | None = None
+        """Of the cursors that were read."""
 
     def read(self) -> Cursors:
         """The cursors that are still true; none where nothing is known. Raises LedgerReadError."""
@@ -58,8 +60,9 @@ class CursorFile:
             kept = None if content is None else _decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             kept = None
-        if kept and kept.version == VERSION and kept.only_below == self._only_below:
-            self._cursors = kept.cursors if still_holds(self._booked.path, kept.mark) else {}
+        fits = kept is not None and kept.version == VERSION and kept.only_below == self._only_below
+        if kept is not None and fits and still_holds(self._booked.path, kept.mark):
+            self._cursors, self._mark = kept.cursors, kept.mark
         return self._cursors
 
     def write(self, cursors: Cursors) -> None:
@@ -69,6 +72,9 @@ class CursorFile:
         with suppress(LedgerReadError):
             # What was booked before stands in the ledger, even if nothing was this time.
             self._booked.refresh()
+            if self._booked.restarts or (self._mark and not still_holds(self._booked.path, self._mark)):
+                # Another file took the ledger's place meanwhile: who knows what of this is booked in it.
+                return
             self._cursors = {**self._cursors, **cursors}
             kept = _Kept(VERSION, self._booked.mark, self._only_below, self._cursors)
             write_cache(self._path, msgspec.msgpack.encode(kept))

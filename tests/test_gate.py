@@ -1,0 +1,341 @@
+"""What an agent is answered at its hooks, and that the ledger is right afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asking import Stage, reset_line
+from budgauge.gate import Answer
+from sources.rollouts import CHILD, PARENT, START, Log
+from sources.sessions import OTHER, Session, tokens
+from usage import line
+
+ALLOWED = Answer()
+DECIDING = ("UserPromptSubmit", "PreToolUse")
+UPDATING = ("PostToolUse", "Stop", "SubagentStop", "SessionStart", "SessionEnd", "PreCompact", "Whatever")
+
+
+@pytest.fixture(params=["codex", "claude-code"])
+def stage(request: pytest.FixtureRequest, own_place: Path, ledger: Path) -> Stage:
+    return Stage(request.param, own_place, ledger)
+
+
+@pytest.fixture
+def codex(own_place: Path, ledger: Path) -> Stage:
+    return Stage("codex", own_place, ledger)
+
+
+@pytest.fixture
+def claude(own_place: Path, ledger: Path) -> Stage:
+    return Stage("claude-code", own_place, ledger)
+
+
+def refused(text: str) -> Answer:
+    return Answer(2, error=f"{text}\n")
+
+
+@pytest.mark.parametrize("event", DECIDING)
+def test_it_is_allowed_until_nothing_is_left(stage: Stage, event: str) -> None:
+    stage.config("total_budget = 100\nwarning_threshold = 100")
+    stage.spend(80, 19)
+    assert stage.ask(event) == ALLOWED
+    stage.spend(0, 1)
+    assert stage.ask(event) == refused("Total budget of 100 tokens would be exceeded (current: 100, requested: 1)")
+    assert stage.used == {stage.agent: 100}
+
+
+@pytest.mark.parametrize("event", DECIDING)
+@pytest.mark.parametrize("family", [False, True])
+def test_its_own_limit_and_its_familys_refuse(stage: Stage, event: str, family: bool) -> None:
+    who = f"{stage.agent}/*" if family else stage.agent
+    stage.config(f'total_budget = 0\nper_agent_limits = {{"{who}" = 100}}')
+    stage.spend(90, 9)
+    assert stage.ask(event) == ALLOWED
+    stage.spend(1, 0)
+    assert stage.ask(event) == refused(f"Agent {who} would exceed limit of 100 tokens (current: 100, requested: 1)")
+
+
+def test_a_sub_agent_has_its_own_limit(stage: Stage) -> None:
+    stage.config(f'total_budget = 0\nper_agent_limits = {{"{stage.agent}/Explore" = 10}}')
+    stage.spend_below(1, 9, 1)
+    assert stage.ask("PreToolUse") == ALLOWED
+    assert stage.ask("PreToolUse", agent_id="a2", agent_type="Plan") == ALLOWED
+    assert stage.ask("PreToolUse", agent_id="a1", agent_type="Explore") == refused(
+        f"Agent {stage.agent}/Explore would exceed limit of 10 tokens (current: 10, requested: 1)"
+    )
+
+
+def test_a_sub_agent_without_a_type_goes_by_its_id(stage: Stage) -> None:
+    stage.config(f'total_budget = 0\nper_agent_limits = {{"{stage.agent}/a7" = 0}}')
+    assert stage.ask("PreToolUse", agent_id="a7") == refused(
+        f"Agent {stage.agent}/a7 would exceed limit of 0 tokens (current: 0, requested: 1)"
+    )
+
+
+def test_a_sub_agent_of_codex_goes_by_the_role_in_its_own_log(codex: Stage) -> None:
+    codex.config('total_budget = 0\nper_agent_limits = {"codex/worker" = 10}')
+    child = Log(CHILD).meta(agent_role="worker", session_id=PARENT).turn().call(9, 0, 1, 0).write(codex.codex)
+    own = codex.ask("PreToolUse", transcript_path=str(child), session_id=CHILD)
+    assert own == refused("Agent codex/worker would exceed limit of 10 tokens (current: 10, requested: 1)")
+
+
+def test_projects_can_be_the_agents_names(stage: Stage) -> None:
+    stage.config('total_budget = 0\nper_agent_limits = {"app" = 5}\n[token_budget.collect]\nagent = "project"')
+    stage.spend(5, 0)
+    assert stage.ask() == refused("Agent app would exceed limit of 5 tokens (current: 5, requested: 1)")
+
+
+def test_a_budget_that_nobody_set_never_refuses_but_limits_do(stage: Stage) -> None:
+    stage.spend(3_000_000, 1)
+    assert stage.ask() == ALLOWED
+    assert stage.ask("PostToolUse") == ALLOWED, "nor does it warn"
+    assert stage.used == {stage.agent: 3_000_001}
+    stage.config(f'per_agent_limits = {{"{stage.agent}" = 5}}')
+    assert stage.ask().code == 2
+
+
+@pytest.mark.parametrize("event", UPDATING)
+def test_other_events_bring_the_ledger_up_to_date_and_never_refuse(stage: Stage, event: str) -> None:
+    stage.config(f'total_budget = 1\nwarning_threshold = 100\nper_agent_limits = {{"{stage.agent}" = 0}}')
+    stage.spend(70, 7)
+    stage.spend_below(1, 5, 0)
+    assert stage.ask(event).code == 0
+    assert stage.used == {stage.agent: 77, f"{stage.agent}/Explore": 5}
+
+
+def test_calls_since_the_last_answer_are_booked_once(stage: Stage) -> None:
+    stage.config("total_budget = 10_000")
+    for number in range(1, 6):
+        stage.spend(number, 1)
+        stage.spend_below(number, 10 * number, 0)
+        for event in (*DECIDING, "Stop"):
+            assert stage.ask(event) == ALLOWED
+    assert stage.used == {stage.agent: 20, f"{stage.agent}/Explore": 150}
+
+
+def test_an_answer_without_news_reads_no_log_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.config("total_budget = 10_000")
+    stage.spend(7, 1)
+    assert stage.ask() == ALLOWED
+    opened: list[str] = []
+    real = os.open
+
+    def note(path: Any, *args: Any, **options: Any) -> int:
+        opened.append(str(path))
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", note)
+    assert stage.ask("Stop") == ALLOWED
+    assert str(stage.ledger) in opened
+    assert str(stage.transcript) not in opened
+
+
+def test_sub_agents_at_any_depth_below_the_session(claude: Stage) -> None:
+    claude.config("total_budget = 10_000")
+    for number, folder in enumerate(("", "workflows/w1", "workflows/w1/deep")):
+        below = Session(agent=f"a{number}").said(f"m{number}", tokens(10**number, 0))
+        below.write(claude.claude, kind="Plan", folder=folder)
+    Session(OTHER).said("other", tokens(5000, 0)).write(claude.claude)
+    assert claude.ask() == ALLOWED
+    assert claude.used == {"claude-code/Plan": 111}
+
+
+def test_rollouts_of_the_same_session_and_of_no_other(codex: Stage) -> None:
+    codex.config("total_budget = 10_000_000")
+    strangers: tuple[dict[str, str], ...] = ({}, {"session_id": CHILD}, {"parent_thread_id": CHILD})
+    kin = ({"session_id": PARENT}, {"parent_thread_id": PARENT.upper()}, {"session_id": PARENT.upper()})
+    today = time.strftime("sessions/%Y/%m/%d")
+    for number, meta in enumerate((*strangers, *kin)):
+        child = Log(f"{PARENT[:-2]}{number:02x}").meta(**meta, agent_role="w").turn().call(10**number, 0, 0, 0)
+        child.write(codex.codex, folder=today if number % 2 else "sessions/2026/11/24")
+    assert codex.ask() == ALLOWED
+    assert codex.ask("Stop") == ALLOWED
+    assert codex.used == {"codex/w": 111_000}
+
+
+def test_a_sub_agents_sub_agent_that_names_its_parent_alone(codex: Stage) -> None:
+    codex.config("total_budget = 10_000")
+    Log(CHILD).meta(parent_thread_id=PARENT, agent_role="w").turn().call(1, 0, 0, 0).write(codex.codex)
+    below = Log(f"{CHILD[:-2]}ff").meta(parent_thread_id=CHILD, agent_role="w").turn().call(10, 0, 0, 0)
+    below.write(codex.codex)
+    assert codex.ask() == ALLOWED
+    assert codex.used == {"codex/w": 11}
+
+
+def test_a_rollout_whose_first_line_comes_later_is_found_then(codex: Stage) -> None:
+    codex.config("total_budget = 10_000")
+    child = Log(CHILD).meta(session_id=PARENT, agent_role="w").turn().call(9, 0, 1, 0)
+    path = child.write(codex.codex)
+    path.write_bytes(child.data[:50])
+    assert codex.ask() == ALLOWED
+    child.write(codex.codex)
+    assert codex.ask() == ALLOWED
+    assert codex.used == {"codex/w": 10}
+
+
+def test_what_a_fork_copied_is_not_counted(codex: Stage) -> None:
+    codex.config("total_budget = 10_000")
+    for number in (100, 200, 300):
+        codex.spend(number, 1)
+    assert isinstance(codex.log, Log)
+    child = Log(CHILD, start=START + 900).meta(session_id=PARENT, forked_from_id=PARENT).copy_of(codex.log)
+    child.call(7, 0, 1, 0).write(codex.codex)
+    assert codex.ask() == ALLOWED
+    assert codex.used == {"codex": 603 + 8}
+
+
+def test_what_a_fork_copied_from_another_session_is_not_counted(codex: Stage) -> None:
+    codex.config("total_budget = 10_000")
+    parent = Log().meta().turn().call(100, 0, 1, 0).call(200, 0, 1, 0)
+    parent.write(codex.codex, folder="sessions/2026/01/01")
+    codex.transcript.unlink()
+    child = Log(CHILD, start=START + 900).meta(forked_from_id=PARENT).copy_of(parent).call(7, 0, 1, 0)
+    path = child.write(codex.codex)
+    for _ in range(2):
+        assert codex.ask(session_id=CHILD, transcript_path=str(path)) == ALLOWED
+        assert codex.used == {"codex": 8}
+
+
+def test_a_rollout_named_beside_the_transcript_is_read_too(codex: Stage) -> None:
+    codex.config("total_budget = 10_000")
+    path = Log(CHILD).meta(agent_role="w").turn().call(9, 0, 1, 0).write(codex.codex, folder="sessions/2020/01/01")
+    assert codex.ask("SubagentStop", agent_transcript_path=str(path)) == ALLOWED
+    assert codex.used == {"codex/w": 10}
+
+
+def test_a_sub_agents_log_named_beside_the_transcript_is_read_too(claude: Stage) -> None:
+    """Where older versions put it: beside the session's own."""
+    claude.config("total_budget = 10_000")
+    path = claude.transcript.with_name("agent-b1.jsonl")
+    path.write_bytes(Session(agent="b1").said("b1", tokens(9, 1), attributionAgent="w").data)
+    assert claude.ask("SubagentStop", agent_transcript_path=str(path)) == ALLOWED
+    assert claude.used == {"claude-code/w": 10}
+
+
+@pytest.mark.parametrize("event", ["UserPromptSubmit", "PostToolUse"])
+def test_the_agent_is_warned_once_a_session(stage: Stage, event: str) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(70, 9)
+    assert stage.ask(event) == ALLOWED
+    stage.spend(2, 0)
+    assert stage.ask("Stop") == ALLOWED
+    reply = stage.ask(event)
+    text = "Token budget warning: 81.0% used (81 / 100)"
+    assert (reply.code, reply.error) == (0, "")
+    specific = {"hookEventName": event, "additionalContext": text}
+    assert json.loads(reply.output) == {"systemMessage": text, "hookSpecificOutput": specific}
+    for again in ("UserPromptSubmit", "PostToolUse", "PreToolUse"):
+        assert stage.ask(again) == ALLOWED
+    assert json.loads(stage.ask(event, session_id="another").output)["systemMessage"] == text
+
+
+def test_a_refusal_carries_no_warning_and_uses_none_up(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    assert stage.ask().output == ""
+    assert "100.0% used" in stage.ask("PostToolUse").output
+
+
+def test_after_a_reset_it_is_allowed_again(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    assert stage.ask().code == 2
+    with stage.ledger.open("ab") as file:
+        file.write(reset_line(START + 400))
+    assert stage.ask() == ALLOWED
+    assert stage.used == {}
+
+
+def test_from_the_last_reset_on(stage: Stage) -> None:
+    stage.config("total_budget = 10_000")
+    stage.spend(1, 0)
+    before = stage.log.time
+    stage.spend(10, 0)
+    stage.ledger.write_bytes(reset_line(START - 5) + reset_line(before))
+    assert stage.ask() == ALLOWED
+    assert stage.used == {stage.agent: 10}
+
+
+def test_without_a_reset_from_the_first_collected_call_on(stage: Stage) -> None:
+    stage.config("total_budget = 10_000")
+    stage.spend(1, 0)
+    before = stage.log.time
+    stage.spend(10, 0)
+    stage.ledger.write_bytes(line("x", 5, 0, timestamp=START - 9) + line("x", 7, 0, id="x", timestamp=START - 9))
+    assert stage.ask() == ALLOWED
+    assert stage.used == {"x": 12}, "calls that nobody collected do not tell"
+    stage.ledger.write_bytes(line("x", 7, 0, id="x", source="codex", timestamp=before))
+    assert stage.ask() == ALLOWED
+    assert stage.used == {"x": 7, stage.agent: 10}
+
+
+def test_without_either_from_midnight_on(own_place: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    stage = Stage("claude-code", own_place, ledger)
+    stage.config("total_budget = 10_000")
+    ledger.unlink()
+    assert isinstance(stage.log, Session)
+    midnight = int(time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1)))
+    for seconds, spent in ((midnight - 1, 1), (midnight, 10), (midnight + 1, 100)):
+        stage.log.time = seconds
+        stage.spend(spent, 0)
+    assert stage.ask() == ALLOWED
+    assert stage.used == {"claude-code": 110}
+
+
+def test_a_projects_budget_is_found_from_where_the_session_works(stage: Stage, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / ".codex").mkdir(parents=True)
+    (project / ".codex" / "token_budget.toml").write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
+    stage.spend(5, 0)
+    assert stage.ask() == ALLOWED
+    assert stage.ask(cwd=str(project)).code == 2
+
+
+def hook(stage: Stage, data: bytes, *options: str) -> subprocess.Popen[bytes]:
+    environment = os.environ if options else {**os.environ, "CODEX_TOKEN_LEDGER": str(stage.ledger)}
+    command, pipe = [sys.executable, "-m", "budgauge", "hook", *options], subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_command_answers_by_exit_code_and_both_outputs(stage: Stage, named: bool) -> None:
+    options = ["--ledger", str(stage.ledger)] if named else []
+    stage.config("total_budget = 100")
+    stage.spend(85, 0)
+    told = hook(stage, stage.call(), *options)
+    out, err = told.communicate()
+    assert (told.returncode, err) == (0, b"")
+    assert json.loads(out)["hookSpecificOutput"]["hookEventName"] == "UserPromptSubmit"
+    stage.spend(15, 0)
+    process = hook(stage, stage.call("PreToolUse"), *options)
+    message = b"Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+    assert (*process.communicate(), process.returncode) == (b"", message, 2)
+
+
+def test_many_at_once_count_everything_once(stage: Stage) -> None:
+    stage.config("total_budget = 100_000")
+    for number in range(1, 4):
+        for step in range(20):
+            stage.spend(number, step)
+        stage.spend_below(number, 1000 * number, 0)
+        asked = [hook(stage, stage.call(event)) for event in (*DECIDING, "PostToolUse", "Stop")]
+        for process in asked:
+            assert (*process.communicate(), process.returncode) == (b"", b"", 0)
+        own = sum(20 * step + 190 for step in range(1, number + 1))
+        below = sum(1000 * step for step in range(1, number + 1))
+        assert stage.used == {stage.agent: own, f"{stage.agent}/Explore": below}

@@ -1,0 +1,365 @@
+"""What an agent is answered when nothing can be decided: always something, as the config says, and never silently."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asking import Stage
+from budgauge import gate
+from budgauge.config.load import Options
+from budgauge.gate import Answer
+from sources.rollouts import PARENT
+from usage import locked
+
+DECIDING = ("UserPromptSubmit", "PreToolUse")
+UPDATING = ("PostToolUse", "Stop", "SubagentStop", "Whatever")
+UNREADABLE = {
+    "empty": b"",
+    "blank": b" \n",
+    "text": b"garbage",
+    "array": b"[]",
+    "null": b"null",
+    "number": b"5",
+    "nested": b"[" * 100_000,
+    "no-event": b"{}",
+    "wrong-event": b'{"hook_event_name": 1}',
+    "null-event": b'{"hook_event_name": null}',
+    "cut": b'{"hook_event_name": "Stop"',
+    "two": b'{"hook_event_name": "Stop"} {}',
+    "bytes": b"\xff\xfe\x00",
+    "latin-1": b'{"hook_event_name": "Stop", "session_id": "\xe4"}',
+    "surrogate": b'{"hook_event_name": "Stop", "session_id": "\\ud800"}',
+    "deep": b'{"hook_event_name": "Stop", "tool_input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.fixture(params=["codex", "claude-code"])
+def stage(request: pytest.FixtureRequest, own_place: Path, ledger: Path) -> Stage:
+    return Stage(request.param, own_place, ledger)
+
+
+@pytest.fixture
+def claude(own_place: Path, ledger: Path) -> Stage:
+    return Stage("claude-code", own_place, ledger)
+
+
+@pytest.fixture(params=["allow", "deny"])
+def policy(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def check(reply: Answer, policy: str, event: str = "") -> str:
+    """See that it is an answer where nothing was decided, under this policy; why it says so."""
+    refuses = policy == "deny" and (not event or event in DECIDING)
+    done = "so this was refused: " if refuses else "so this was allowed without a check: "
+    begin = f"budgauge could not decide, {done}"
+    assert reply.error.startswith(begin)
+    assert (reply.error[-1], reply.error.count("\n")) == ("\n", 1)
+    assert reply.error[:-1].isprintable()
+    assert reply.code == (2 if refuses else 0)
+    assert reply.output == "" if refuses else json.loads(reply.output) == {"systemMessage": reply.error[:-1]}
+    return reply.error[len(begin) : -1]
+
+
+@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_hook_call(claude: Stage, policy: str, data: bytes) -> None:
+    claude.config(f'total_budget = 5\non_hook_error = "{policy}"')
+    assert check(claude.answer(data), policy).startswith("this is no hook call: ")
+
+
+def fifo(stage: Stage) -> None:
+    stage.transcript.unlink()
+    os.mkfifo(stage.transcript)
+
+
+def folder(stage: Stage) -> None:
+    stage.transcript.unlink()
+    stage.transcript.mkdir()
+
+
+def loop(stage: Stage) -> None:
+    stage.transcript.unlink()
+    stage.transcript.symlink_to(stage.transcript)
+
+
+def ledger_is_a_folder(stage: Stage) -> None:
+    stage.ledger.unlink()
+    stage.ledger.mkdir()
+
+
+def ledger_is_a_fifo(stage: Stage) -> None:
+    stage.ledger.unlink()
+    os.mkfifo(stage.ledger)
+
+
+def ledger_is_a_link(stage: Stage) -> None:
+    stage.ledger.rename(stage.ledger.with_suffix(".real"))
+    stage.ledger.symlink_to(stage.ledger.with_suffix(".real"))
+
+
+def ledger_is_foreign(stage: Stage) -> None:
+    stage.ledger.write_text("my diary\n")
+
+
+def ledgers_folder_is_a_file(stage: Stage) -> None:
+    stage.ledger.unlink()
+    stage.ledger.parent.joinpath("file").write_text("")
+    stage.ledger = stage.ledger.parent / "file" / "ledger.jsonl"
+
+
+TROUBLES = [
+    fifo,
+    folder,
+    loop,
+    ledger_is_a_folder,
+    ledger_is_a_fifo,
+    ledger_is_a_link,
+    ledger_is_foreign,
+    ledgers_folder_is_a_file,
+]
+
+
+@pytest.mark.parametrize("event", [*DECIDING, *UPDATING])
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_logs_and_ledgers_that_cannot_be_used(
+    stage: Stage, policy: str, event: str, trouble: Callable[[Stage], None]
+) -> None:
+    stage.config(f'total_budget = 10_000\non_hook_error = "{policy}"')
+    stage.log.time = int(time.time()) + 60
+    stage.spend(5, 1)
+    trouble(stage)
+    assert check(stage.ask(event), policy, event)
+    if trouble is ledger_is_foreign:
+        assert stage.ledger.read_text() == "my diary\n"
+
+
+@pytest.mark.parametrize("event", DECIDING)
+@pytest.mark.parametrize(
+    "wrong", ['total_budget = "5"', "total_budget = ", "[", "\0", "count = 7", "cycle = 5", "x = " + "[" * 10_000]
+)
+def test_a_broken_config(stage: Stage, policy: str, event: str, wrong: str) -> None:
+    stage.config(f'on_hook_error = "{policy}"\n{wrong}')
+    assert "token_budget.toml" in check(stage.ask(event), policy, event)
+
+
+def test_a_config_that_only_mentions_a_refusal_does_not_refuse(stage: Stage) -> None:
+    stage.config('total_budget = "5"  # once: on_hook_error = "deny"\n# on_hook_error = "deny"')
+    check(stage.ask(), "allow", "UserPromptSubmit")
+
+
+def test_a_wrong_variable(stage: Stage, policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.config(f'on_hook_error = "{policy}"')
+    monkeypatch.setenv("CODEX_TOKEN_BUDGET", "many")
+    assert "CODEX_TOKEN_BUDGET" in check(stage.ask(), policy, "UserPromptSubmit")
+
+
+def test_a_projects_own_policy_holds_wherever_the_command_runs(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "p" / ".codex").mkdir(parents=True)
+    text = '[token_budget]\ntotal_budget = 5\non_hook_error = "deny"\n'
+    (tmp_path / "p" / ".codex" / "token_budget.toml").write_text(text, encoding="utf-8")
+    ledger_is_a_folder(stage)
+    check(stage.ask(cwd=str(tmp_path / "p")), "deny", "UserPromptSubmit")
+
+
+@pytest.mark.parametrize("event", [*DECIDING, *UPDATING])
+def test_a_ledger_that_another_process_holds(
+    stage: Stage, policy: str, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LOCK_SECONDS", 0.01)
+    stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    stage.spend(100, 0)
+    with locked(stage.ledger):
+        assert f"process {os.getpid()} has held the ledger's lock" in check(stage.ask(event), policy, event)
+    assert stage.used == {}
+    assert stage.ask().code == 2, "it goes on once the lock is free"
+    with locked(stage.ledger):
+        assert stage.ask().code == 2, "where nothing is new, nobody waits"
+
+
+def test_a_transcript_that_is_not_there_yet_is_no_trouble(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.transcript.unlink()
+    assert stage.ask() == Answer()
+    stage.spend(100, 0)
+    assert stage.ask().code == 2
+
+
+@pytest.mark.parametrize("key", ["transcript_path", "cwd", "session_id", "agent_id", "agent_type"])
+@pytest.mark.parametrize("value", ["\0", "/a\0b", "x" * 5000, "/" * 5000, "\x1b]0;x\x07", "\u202e", "~", " ", ""])
+def test_strange_names_do_not_hinder_a_decision(stage: Stage, key: str, value: str) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    assert stage.ask().code == 2
+    reply = stage.ask("PreToolUse", **{key: value})
+    if reply.error.startswith("budgauge could not decide"):
+        assert key == "transcript_path", reply.error
+        assert value not in ("\0", "/a\0b", "")
+    else:
+        assert (reply.code, reply.error[:12]) == (2, "Total budget")
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, True])
+def test_fields_of_a_wrong_kind(stage: Stage, policy: str, value: object) -> None:
+    stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    reply = stage.ask("PreToolUse", agent_type=value)
+    if value is None:
+        assert reply == Answer()
+    else:
+        check(reply, policy)
+
+
+def test_a_huge_call_is_answered(stage: Stage, policy: str) -> None:
+    stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    stage.spend(100, 0)
+    assert stage.ask(prompt="x" * 20_000_000).error.startswith("Total budget of 100 tokens")
+
+
+def test_a_call_longer_than_any_is_not_read_to_its_end(
+    claude: Stage, policy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claude.config(f'on_hook_error = "{policy}"')
+    data = io.BytesIO(claude.call(prompt="x" * 1000))
+    monkeypatch.setattr(gate, "MAX_BYTES", 500)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data))
+    code = gate.main()
+    assert data.tell() <= io.DEFAULT_BUFFER_SIZE
+    check(Answer(code, *capsys.readouterr()), policy)
+
+
+def test_a_cache_folder_that_cannot_be_written_changes_no_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    check_answers_without_a_cache(stage)
+
+
+def test_a_cache_folder_that_cannot_be_named_changes_no_answer(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/tmp/" + "x" * 300)
+    check_answers_without_a_cache(stage)
+
+
+def check_answers_without_a_cache(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(85, 0)
+    for _ in range(2):
+        assert "85.0% used" in stage.ask().output
+    stage.spend(15, 0)
+    for _ in range(2):
+        assert stage.ask().code == 2
+    assert stage.used == {stage.agent: 100}
+
+
+_AS_NOBODY = """
+import os, sys
+from budgauge import gate
+from budgauge.config.load import Options
+data = sys.stdin.buffer.read()
+gate.answer(data, Options(ledger="warm.jsonl"))  # what it loads cannot be loaded any more later
+os.chmod(os.path.expanduser("~/.cache"), 0o000)
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+reply = gate.answer(data, Options(ledger=sys.argv[1]))
+sys.stderr.write(reply.error)
+sys.exit(reply.code)
+"""
+
+
+def test_a_cache_folder_that_cannot_be_entered_changes_no_answer(codex_for_all: Stage) -> None:
+    stage = codex_for_all
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    Path("warm.jsonl").write_bytes(stage.ledger.read_bytes())
+    command = [sys.executable, "-c", _AS_NOBODY, str(stage.ledger)]
+    done = subprocess.run(command, input=stage.call(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b""), done.stderr.decode()
+
+
+@pytest.fixture
+def codex_for_all(own_place: Path, ledger: Path) -> Iterator[Stage]:
+    """A home that anyone may use."""
+    (own_place / ".cache").mkdir()
+    stage = Stage("codex", own_place, ledger)
+    opened = {own_place, ledger.parent, *own_place.parents, *ledger.parent.parents}
+    modes = {
+        path: path.stat().st_mode for path in opened if "pytest" in path.name or path in (own_place, ledger.parent)
+    }
+    for path in modes:
+        path.chmod(0o777 if path in (own_place, ledger.parent) else 0o755)
+    ledger.chmod(0o666)
+    yield stage
+    for path, mode in modes.items():
+        path.chmod(mode)
+    (own_place / ".cache").chmod(0o700)
+
+
+KEYS = ("hook_event_name", "session_id", "transcript_path", "agent_transcript_path", "cwd", "agent_id", "agent_type")
+TEXTS = st.one_of(
+    st.sampled_from([*DECIDING, *UPDATING, "", "/", ".", "..", "\0", "rollout-x", "/rollout-1.jsonl", PARENT]),
+    st.text(st.characters(exclude_categories=()), max_size=20),
+)
+LEAVES = st.one_of(TEXTS, TEXTS, TEXTS, st.none(), st.booleans(), st.integers(), st.floats())
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=5)
+CALLS = st.dictionaries(st.sampled_from([*KEYS, "turn_id", "tool_input"]), VALUES)
+EVENTS = st.fixed_dictionaries({"hook_event_name": st.sampled_from([*DECIDING, *UPDATING])})
+
+
+@given(st.one_of(VALUES, CALLS, st.tuples(CALLS, EVENTS).map(lambda parts: {**parts[0], **parts[1]})))
+def test_any_json_is_answered(said: Any) -> None:
+    reply = gate.answer(json.dumps(said).encode(), Options(ledger="ledger.jsonl"))
+    assert reply.code == 0
+    assert not reply.output or json.loads(reply.output)["systemMessage"]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_answered(data: bytes) -> None:
+    assert gate.answer(data, Options(ledger="ledger.jsonl")).code == 0
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_name_of_a_sub_agent_is_decided_upon(name: str) -> None:
+    data = json.dumps({"hook_event_name": "PreToolUse", "agent_type": name, "turn_id": ""}).encode()
+    assert gate.answer(data, Options(ledger="ledger.jsonl")) == Answer()
+
+
+def command(data: bytes | None, *, shell: str = "") -> subprocess.CompletedProcess[bytes]:
+    line = [sys.executable, "-m", "budgauge", "hook"]
+    if shell:
+        line = ["sh", "-c", f'exec "$@" {shell}', "sh", *line]
+    return subprocess.run(line, input=data, capture_output=True, check=False)
+
+
+def test_the_command_says_on_both_outputs_why_it_did_not_decide(own_place: Path) -> None:
+    done = command(b"garbage")
+    check(Answer(done.returncode, done.stdout.decode(), done.stderr.decode()), "allow")
+
+
+def test_the_command_refuses_what_it_cannot_read_where_that_is_wanted(claude: Stage) -> None:
+    claude.config('on_hook_error = "deny"')
+    done = command(b"")
+    check(Answer(done.returncode, done.stdout.decode(), done.stderr.decode()), "deny")
+
+
+def test_the_command_without_standard_input_answers_as_the_config_says(claude: Stage) -> None:
+    claude.config('on_hook_error = "deny"')
+    done = command(None, shell="<&-")
+    check(Answer(done.returncode, done.stdout.decode(), done.stderr.decode()), "deny")
+
+
+def test_the_command_refuses_even_where_nobody_listens(claude: Stage) -> None:
+    claude.config('on_hook_error = "deny"')
+    assert command(b"", shell=">&-").returncode == 2
+    assert command(b"", shell="2>&-").returncode == 2
