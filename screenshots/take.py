@@ -90,7 +90,7 @@ async def take(folder: Path, picture: Picture) -> str:
         observer,
         collector=Idle(),
         preferences=preferences,
-        found_logs=lambda: [FoundLog("codex", "~/.codex"), FoundLog("claude-code", "~/.claude/projects", False)],
+        found_logs=lambda: [FoundLog("codex", "~/.codex"), FoundLog("claude-code", "~/.claude/projects")],
         clock=lambda: NOW,
         shown_ledger="~/.codex/token_usage.jsonl",
     )
