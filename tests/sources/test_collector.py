@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from budgauge.sources.collector import Collector
 from budgauge.sources.lock import lock_name
 from budgauge.sources.report import Report, SourceTotal
 from sources.rollouts import CHILD, PARENT, START, Log
-from sources.sinks import Sink, codex
+from sources.sessions import Session, tokens
+from sources.sinks import Sink, claude, codex
 
 WAIT_SECONDS = 10
 
@@ -168,6 +170,43 @@ def test_following_sees_what_comes_in_old_and_new_files(tmp_path: Path) -> None:
         Log(CHILD).meta().turn().record(7, 0, 1, 0).write(tmp_path, folder="sessions/2026/11/25")
         report = live.until(lambda report: report.records == 7)
     assert sum(prompt for prompt, _ in sink.spent) == 100 + 15 + 7
+    assert report.sources[0].duplicates == 0
+
+
+def test_following_sees_new_sessions_and_their_sub_agents(tmp_path: Path) -> None:
+    sink = Sink()
+    with following(Collector(sink, [claude(tmp_path), codex(tmp_path)])) as live:
+        live.until(lambda report: report.records == 0)
+        Session().said("msg_1", tokens(1, 1)).write(tmp_path)
+        live.until(lambda report: report.records == 1)
+        for number in range(20):
+            log = Session(f"{number:08x}-ea67-4f2b-990c-322fcc223a1e").said(f"msg_s{number}", tokens(10, 0))
+            log.write(tmp_path, project=f"-p-{number % 7}")
+            agent = Session(log.session, agent=f"a{number}").said(f"msg_a{number}", tokens(100, 0))
+            agent.write(
+                tmp_path, project=f"-p-{number % 7}", kind="Explore", folder="workflows/w" if number % 2 else ""
+            )
+        live.until(lambda report: report.records == 41)
+    by_agent = Counter[str]()
+    for call in sink.calls:
+        by_agent[call.agent_id] += call.prompt_tokens
+    assert by_agent == {"claude-code": 201, "claude-code/Explore": 2000}
+
+
+def test_a_thread_archived_while_it_is_followed_is_followed_there(tmp_path: Path) -> None:
+    sink = Sink()
+    with following(Collector(sink, [codex(tmp_path)])) as live:
+        log = Log().meta().turn().call(100, 0, 10, 0)
+        path = log.write(tmp_path)
+        live.until(lambda report: report.records == 1)
+        moved = tmp_path / "archived_sessions" / path.name
+        moved.parent.mkdir()
+        path.rename(moved)
+        before = len(log.data)
+        with moved.open("ab") as file:
+            file.write(log.call(50, 0, 5, 0).data[before:])
+        report = live.until(lambda report: report.records == 2)
+    assert sink.spent == [(100, 10), (50, 5)]
     assert report.sources[0].duplicates == 0
 
 

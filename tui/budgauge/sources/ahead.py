@@ -44,7 +44,12 @@ class Ahead:
         """Raises OSError where no process can be had."""
         self._keys = set(logs)
         reading, writing = os.pipe()
-        self._child = os.fork()
+        try:
+            self._child = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if not self._child:
             os.close(reading)
             _serve(writing, logs.values())
