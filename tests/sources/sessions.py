@@ -87,7 +87,7 @@ class Session:
             below, name = below / self.session / "subagents" / folder, f"agent-{self.agent}.jsonl"
         below.mkdir(parents=True, exist_ok=True)
         path = below / name
-        path.write_bytes(self.data)
         if kind is not None:
             path.with_suffix(".meta.json").write_text(json.dumps({"agentType": kind}), encoding="utf-8")
+        path.write_bytes(self.data)
         return path
