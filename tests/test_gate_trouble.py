@@ -20,6 +20,7 @@ from asking import Stage
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
+from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS
 from sources.rollouts import PARENT
 from usage import locked
 
@@ -73,10 +74,21 @@ def check(reply: Answer, policy: str, event: str = "") -> str:
     return reply.error[len(begin) : -1]
 
 
+def test_what_is_booked_already_refuses_even_where_the_log_cannot_be_read(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    stage.ask("Stop")
+    stage.transcript.unlink()
+    stage.transcript.mkdir()
+    assert stage.ask().code == 2
+    assert "would be exceeded" in stage.ask().error
+
+
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_no_hook_call(claude: Stage, policy: str, data: bytes) -> None:
     claude.config(f'total_budget = 5\non_hook_error = "{policy}"')
-    assert check(claude.answer(data), policy).startswith("this is no hook call: ")
+    event = "Stop" if b'"Stop"' in data else ""
+    assert check(claude.answer(data), policy, event).startswith("this is no hook call: ")
 
 
 def fifo(stage: Stage) -> None:
@@ -180,8 +192,10 @@ def test_a_ledger_that_another_process_holds(
     monkeypatch.setattr(gate, "LOCK_SECONDS", 0.01)
     stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
     stage.spend(100, 0)
+    began = time.monotonic()
     with locked(stage.ledger):
         assert f"process {os.getpid()} has held the ledger's lock" in check(stage.ask(event), policy, event)
+    assert time.monotonic() - began < LOCK_TIMEOUT_SECONDS / 2, "an agent waits less long than other writers"
     assert stage.used == {}
     assert stage.ask().code == 2, "it goes on once the lock is free"
     with locked(stage.ledger):

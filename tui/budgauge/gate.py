@@ -119,7 +119,9 @@ def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | N
         event, start = call.hook_event_name, call.folder
         return _Gate(call, options, env).answer()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        trouble = f"this is no hook call: {error}" if not event else str(error)
+        named = None if event else _EVENT.search(data)
+        event = named[1].decode() if named else event
+        trouble = f"this is no hook call: {error}"
     except (BudgaugeError, OSError) as error:
         trouble = str(error)
     except Exception as error:  # whatever it is, the agent must get an answer
@@ -157,9 +159,16 @@ class _Gate:
     def answer(self) -> Answer:
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
+        trouble: BudgaugeError | OSError | None = None
         if call.transcripts:
-            self._bring_up_to_date(notes)
+            try:
+                self._bring_up_to_date(notes)
+            except (BudgaugeError, OSError) as error:
+                # What is booked already may be enough to refuse.
+                trouble = error
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
+        if trouble is not None and not reply.code:
+            raise trouble
         if not reply.code and not notes.warned and call.hook_event_name in TELLING:
             reply = self._warning()
             notes.warned = bool(reply.output)
@@ -235,6 +244,8 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode() + "\n"
 
 
+_EVENT = re.compile(rb'"hook_event_name"\s*:\s*"(\w+)"')
+"""The event of a call that cannot be decoded: at some, a refusal would do harm."""
 _DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
 
 

@@ -76,7 +76,8 @@ class ClaudeCodeFormat:
 
 def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:
     """A session of Claude Code, by its transcripts: with all sub-agents' logs in the folder of the first one's name."""
-    below = ClaudeCodeFormat([transcripts[0].with_suffix("")]).find().logs.values()
+    own = transcripts[0]
+    below = ClaudeCodeFormat([own.with_suffix("")] if own.suffix == _SUFFIX else []).find().logs.values()
     return SessionFormat(ClaudeCodeFormat([], names), [*transcripts, *below])
 
 
