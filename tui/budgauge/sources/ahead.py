@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -76,13 +75,13 @@ class Ahead:
 
 def read_ahead(logs: Mapping[str, Log]) -> Ahead | None:
     """A child that reads its share of these logs; None where it is not worth it, or cannot be."""
-    # A fork would copy locks that other threads hold just then.
-    if sys.platform != "linux" or threading.active_count() > 1:
-        return None
     sizes = {key: log.size for key, log in logs.items()}
-    if sum(sizes.values()) < WORTH_BYTES:
+    if sys.platform != "linux" or sum(sizes.values()) < WORTH_BYTES:
         return None
     try:
+        # A fork would copy locks that other threads, also those that are not Python's, hold just then.
+        if len(os.listdir("/proc/self/task")) > 1:
+            return None
         return Ahead({key: logs[key] for key in _share(sizes)})
     except OSError:
         return None
