@@ -9,7 +9,8 @@ logs can be held against what was really served.
     GET /truth                           # {"calls": n, "by_model": {model: {...sums...}}}
 
 First turn of a conversation: the model asks for one shell command (`echo hi`), so that the
-agent's tool hooks run. Next turn: it says "done". A prompt with the word "delegate" makes the
+agent's tool hooks run. Next turn: it says "done". A prompt with "insist:" makes it ask for the
+command three times, whatever comes of it. A prompt with the word "delegate" makes the
 model start a sub-agent first (Codex: spawn_agent, then wait_agent; Claude Code: Agent), whose
 own conversation then runs as above. Token counts grow with every call, so no two calls are
 alike and a missed or doubled call shows in the sum.
@@ -50,6 +51,8 @@ Json = dict[str, Any]
 """A JSON object of another program's making: its shape is only known where it is read."""
 Truth = dict[str, dict[str, int]]
 """Sums by model."""
+INSISTING = 3
+"""How often a command is asked for where the prompt insists on it."""
 
 
 class Book:
@@ -59,6 +62,12 @@ class Book:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._sums: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.requests: list[Json] = []
+        """All that was asked, as it came."""
+        self.totals: list[int] = []
+        """Tokens of each answer, prompt and completion."""
+        self.command = "echo hi"
+        """What the model wants to run."""
 
     def number(self) -> int:
         """The next call's number, from 1."""
@@ -68,6 +77,7 @@ class Book:
     def add(self, model: str, **tokens: int) -> None:
         with self._lock:
             self._sums[model]["calls"] += 1
+            self.totals.append(tokens["prompt_tokens"] + tokens["completion_tokens"])
             for name, count in tokens.items():
                 self._sums[model][name] += count
 
@@ -93,7 +103,7 @@ def function_call(number: int, name: str, arguments: Json, **more: object) -> Js
     return {**call, **more, "name": name, "arguments": json.dumps(arguments)}
 
 
-def next_item(request: Json, number: int) -> Json:
+def next_item(request: Json, number: int, command: str) -> Json:
     """What the model says or does next in a Codex conversation."""
     items: list[Json] = [item for item in request.get("input", []) if isinstance(item, dict)]
     tools = {tool.get("name") or tool.get("type") for tool in request.get("tools", [])}
@@ -102,13 +112,14 @@ def next_item(request: Json, number: int) -> Json:
         task = {"message": "say hi", "agent_type": "worker"}
         return function_call(number, "spawn_agent", task, namespace="multi_agent_v1")
     if spawned and not any(item.get("name") == "wait_agent" for item in items):
-        answers = [item for item in items if item.get("call_id") == spawned[0]["call_id"] and "output" in item]
-        child = json.loads(answers[0]["output"] if answers else "{}").get("agent_id", "")
+        call = spawned[0]["call_id"]
+        outputs = [item["output"] for item in items if item.get("call_id") == call and "output" in item]
+        child = json.loads(outputs[0] if outputs else "{}").get("agent_id", "")
         wait = {"targets": [child], "timeout_ms": 20_000}
         return function_call(number, "wait_agent", wait, namespace="multi_agent_v1")
-    answered = any(item.get("type", "").endswith("_call_output") for item in items)
-    if not answered and "exec_command" in tools:
-        return function_call(number, "exec_command", {"cmd": "echo hi"})
+    answers = sum(item.get("type", "").endswith("_call_output") for item in items)
+    if answers < (INSISTING if asked(items, "insist:") else 1) and "exec_command" in tools:
+        return function_call(number, "exec_command", {"cmd": command})
     content = [{"type": "output_text", "text": "done"}]
     return {"type": "message", "id": f"msg_{number}", "role": "assistant", "content": content}
 
@@ -116,7 +127,7 @@ def next_item(request: Json, number: int) -> Json:
 def responses_api(request: Json, book: Book) -> str:
     """One streamed answer of the Responses API (Codex)."""
     number = book.number()
-    item = next_item(request, number)
+    item = next_item(request, number, book.command)
     prompt, cached, completion, reasoning = 1000 + 100 * number, 512, 50 + number, 20
     book.add(
         request.get("model", "?"),
@@ -140,19 +151,21 @@ def responses_api(request: Json, book: Book) -> str:
     )
 
 
-def next_blocks(request: Json, number: int) -> tuple[list[Json], str]:
+def next_blocks(request: Json, number: int, command: str) -> tuple[list[Json], str]:
     """What the model says or does next in a Claude Code conversation, and why it stops there."""
     messages = request.get("messages", [])
     tools = {tool.get("name") for tool in request.get("tools") or []}
     text = {"type": "text", "text": "working"}
     use = {"type": "tool_use", "id": f"toolu_{number:05d}"}
-    if "tool_result" in json.dumps(messages[-1:]):
+    answers = json.dumps(messages).count('"type": "tool_result"')
+    insists = answers < INSISTING and asked(messages, "insist:")
+    if "tool_result" in json.dumps(messages[-1:]) and not insists:
         return [text], "end_turn"
     if "Agent" in tools and asked(messages, "delegate"):
         task = {"description": "say hi", "prompt": "say hi", "subagent_type": "general-purpose"}
         return [text, {**use, "name": "Agent", "input": task}], "tool_use"
     if "Bash" in tools:
-        return [text, {**use, "name": "Bash", "input": {"command": "echo hi", "description": "say hi"}}], "tool_use"
+        return [text, {**use, "name": "Bash", "input": {"command": command, "description": "say hi"}}], "tool_use"
     return [text], "end_turn"
 
 
@@ -190,7 +203,7 @@ def messages_api(request: Json, book: Book) -> tuple[str, Json]:
         completion_tokens=completion,
     )
     head = {"id": f"msg_{number:05d}", "type": "message", "role": "assistant", "model": model, "stop_sequence": None}
-    blocks, stop = next_blocks(request, number)
+    blocks, stop = next_blocks(request, number, book.command)
     stopped = {"stop_reason": stop, "stop_sequence": None}
     stream = [event("message_start", message={**head, "content": [], "stop_reason": None, "usage": usage})]
     for index, block in enumerate(blocks):
@@ -247,9 +260,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "count_tokens" in self.path:
             self.reply('{"input_tokens": 100}')
         elif self.path.startswith("/v1/responses"):
-            self.reply(responses_api(json.loads(body), self.book), "text/event-stream")
+            request = json.loads(body)
+            self.book.requests.append(request)
+            self.reply(responses_api(request, self.book), "text/event-stream")
         elif self.path.startswith("/v1/messages"):
             request = json.loads(body)
+            self.book.requests.append(request)
             stream, whole = messages_api(request, self.book)
             if request.get("stream"):
                 self.reply(stream, "text/event-stream")

@@ -22,6 +22,7 @@ def test_missing_claude_settings_get_a_matcher_only_where_there_is_a_tool(path: 
         "PostToolUse": [tool],
         "SubagentStop": [group],
         "Stop": [group],
+        "SessionEnd": [group],
     }
     assert change.before == ""
     assert change.after == json.dumps({"hooks": expected}, indent=2) + "\n"

@@ -37,6 +37,11 @@ TELLING = ("UserPromptSubmit", "PostToolUse")
 """Events whose answer can tell the agent something."""
 LOCK_SECONDS = 2.0
 """How long the ledger's lock is waited for: an agent waits for the answer."""
+LINE_SECONDS = 0.1
+"""How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
+LOOK_SECONDS = 0.004
+END_BYTES = 1 << 18
+"""So much of the log's end is looked at for that line."""
 FORGET_SECONDS = 30 * 86_400
 """How long a session's notes are kept after its last call."""
 MAX_BYTES = 64 << 20
@@ -53,6 +58,7 @@ class HookCall(msgspec.Struct, frozen=True):
     cwd: str | None = None
     agent_id: str | None = None
     agent_type: str | None = None
+    tool_use_id: str | None = None
     turn_id: str | None = None
     """Codex's alone."""
 
@@ -162,6 +168,8 @@ class _Gate:
         trouble: BudgaugeError | OSError | None = None
         if call.transcripts:
             try:
+                if not call.is_codex and call.hook_event_name == "PreToolUse":
+                    _await_tool_use(call)
                 self._bring_up_to_date(notes)
             except (BudgaugeError, OSError) as error:
                 # What is booked already may be enough to refuse.
@@ -221,6 +229,28 @@ class _Gate:
         if not warning_due(self._config, used):
             return Answer()
         return _told(self._call.hook_event_name, warning_message(self._config, used))
+
+
+def _await_tool_use(call: HookCall) -> None:
+    """Wait, not for long, until the log holds the message that asked for the tool.
+
+    Claude Code asks this hook while it still writes that message: without it the decision would
+    be one call behind.
+    """
+    log = call.transcripts[0]
+    if call.agent_id:
+        log = log.with_suffix("") / "subagents" / f"agent-{call.agent_id}.jsonl"
+    mark = f'"{call.tool_use_id}"'.encode(errors="replace")
+    deadline = time.monotonic() + LINE_SECONDS
+    while call.tool_use_id and mark not in _end_of(log) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+
+
+def _end_of(log: Path) -> bytes:
+    with suppress(OSError), open(log, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
+        return file.read(END_BYTES)
+    return b""
 
 
 def _told(event: str, text: str) -> Answer:

@@ -11,7 +11,7 @@ Value = Any  # JSON's and TOML's values, and tomlkit's, which act like them: eac
 
 EVENTS: dict[Agent, tuple[str, ...]] = {
     "codex": ("UserPromptSubmit", "PreToolUse", "PostToolUse", "PostModelRequest", "SubagentStop", "Stop"),
-    "claude-code": ("UserPromptSubmit", "PreToolUse", "PostToolUse", "SubagentStop", "Stop"),
+    "claude-code": ("UserPromptSubmit", "PreToolUse", "PostToolUse", "SubagentStop", "Stop", "SessionEnd"),
 }
 TIMEOUT_SECONDS = 10
 _MATCHED = ("PreToolUse", "PostToolUse")
