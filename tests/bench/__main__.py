@@ -1,6 +1,6 @@
 """Speed, each figure as a ratio against a named rival measured in the same run.
 
-    python tests/bench [ledger] [live] [paint] [status]
+    python tests/bench [collect] [hook] [ledger] [live] [paint] [status]
 
 Run it on an otherwise quiet machine. Modules are compiled first, as an installed package's are.
 """
@@ -17,13 +17,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import collect
+import hook
 import live
 import paint
 import status
 
 import ledger
 
-BENCHES = {"ledger": ledger.run, "live": live.run, "paint": paint.run, "status": status.run}
+BENCHES = {
+    "collect": collect.run,
+    "hook": hook.run,
+    "ledger": ledger.run,
+    "live": live.run,
+    "paint": paint.run,
+    "status": status.run,
+}
 
 if __name__ == "__main__":
     import budgauge
