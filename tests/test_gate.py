@@ -339,3 +339,75 @@ def test_many_at_once_count_everything_once(stage: Stage) -> None:
         own = sum(20 * step + 190 for step in range(1, number + 1))
         below = sum(1000 * step for step in range(1, number + 1))
         assert stage.used == {stage.agent: own, f"{stage.agent}/Explore": below}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"tool_input": {"a": "cut emoji \\ud83d"}',
+        b'"tool_input": {"a": "\\ude00 \\\\ud83d"}',
+        b'"tool_input": ' + b"[" * 3000 + b"]" * 3000,
+        b'"tool_input": NaN',
+        b'"prompt": "hi \\ud83d", "agent_type": 5',
+        b'"tool_use_id": 5',
+    ],
+)
+@pytest.mark.parametrize("event", ["UserPromptSubmit", "PreToolUse"])
+def test_nothing_that_a_model_writes_opens_the_gate(stage: Stage, event: str, odd: bytes) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(100, 0)
+    reply = stage.answer(stage.call(event)[:-1] + b", " + odd + b"}")
+    assert (reply.code, reply.error) == (2, EXCEEDED)
+
+
+EXCEEDED = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+
+
+def test_a_text_cut_within_a_character_hides_no_call(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    stage.spend(60, 0)
+    stage.log.data = stage.log.data.replace(b'"text":"x"', b'"text":"x \\ud83d"')
+    if isinstance(stage.log, Log):
+        stage.log.line("session_meta", {"id": "p"}).call(40, 0, 0, 0)
+        stage.log.data = stage.log.data.replace(b'"rate_limits":null', b'"rate_limits":{"name":"\\ud83d"}')
+    else:
+        stage.log.said("msg_cut", tokens(40, 0))
+    stage.transcript.write_bytes(stage.log.data)
+    assert stage.ask().code == 2
+    assert sum(stage.used.values()) == 100
+
+
+def test_what_a_call_grew_by_after_a_reset_counts(claude: Stage) -> None:
+    claude.config("total_budget = 1000")
+    assert isinstance(claude.log, Session)
+    claude.log.said("msg_1", tokens(100, 1), stop=None).write(claude.claude)
+    assert claude.ask() == ALLOWED
+    with claude.ledger.open("ab") as file:
+        file.write(reset_line(START + 50))
+    claude.log.said("msg_1", tokens(100, 5000)).write(claude.claude)
+    assert claude.ask().code == 2
+    assert claude.used == {"claude-code": 4999}
+
+
+def test_a_project_stays_the_project_when_the_agent_goes_elsewhere(
+    claude: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "proj"
+    (project / ".codex").mkdir(parents=True)
+    (project / ".codex" / "config.toml").write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
+    claude.spend(5, 0)
+    assert claude.ask(cwd=str(tmp_path)).code == 0
+    monkeypatch.setenv("CLAUDE_PROJECT_DIR", str(project))
+    assert claude.ask(cwd=str(tmp_path)).code == 2
+
+
+def test_a_sub_agent_begun_on_a_day_between_is_found(codex: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    codex.config("total_budget = 10_000")
+    monkeypatch.setattr(time, "time", lambda: START + 3 * 86_400)
+    meta = {"session_id": PARENT, "agent_role": "w", "base_instructions": "x" * 300_000}
+    Log(CHILD).meta(**meta).turn().call(9, 0, 1, 0).write(codex.codex, folder="sessions/2025/11/25")
+    for path in codex.codex.rglob("*/24/*.jsonl"):
+        (codex.codex / "sessions/2025/11/24").mkdir(parents=True, exist_ok=True)
+        codex.transcript = path.rename(codex.codex / "sessions/2025/11/24" / path.name)
+    assert codex.ask() == ALLOWED
+    assert codex.used == {"codex/w": 10}

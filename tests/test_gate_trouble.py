@@ -41,7 +41,6 @@ UNREADABLE = {
     "two": b'{"hook_event_name": "Stop"} {}',
     "bytes": b"\xff\xfe\x00",
     "latin-1": b'{"hook_event_name": "Stop", "session_id": "\xe4"}',
-    "surrogate": b'{"hook_event_name": "Stop", "session_id": "\\ud800"}',
     "deep": b'{"hook_event_name": "Stop", "tool_input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 }
 

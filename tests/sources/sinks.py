@@ -26,6 +26,9 @@ class Sink:
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
         return self._trial.book(calls)
 
+    def holds(self, id: str) -> bool:
+        return self._trial.holds(id)
+
     @property
     def spent(self) -> list[tuple[int, int]]:
         """Prompt and completion tokens of each call."""

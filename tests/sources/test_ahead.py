@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -114,3 +115,12 @@ def test_where_no_process_can_be_had_all_is_read_here(home: Path, monkeypatch: p
     open_before = len(os.listdir("/proc/self/fd"))
     assert collected(home)[0].calls == expected.calls
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_a_child_that_the_system_has_seen_to_is_no_fault(home: Path, forks: list[int]) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert collected(home)[1].records
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert len(forks) == 2

@@ -23,6 +23,7 @@ from budgauge.config.find import config_files
 from budgauge.config.load import Loaded, Options, load
 from budgauge.errors import BudgaugeError, SourceError
 from budgauge.ledger.booking import Booking
+from budgauge.records import repaired
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.name import AgentNames
@@ -67,11 +68,12 @@ class HookCall(msgspec.Struct, frozen=True):
         """Else it is Claude Code."""
         return self.turn_id is not None or os.path.basename(self.transcript_path or "").startswith("rollout-")
 
-    @property
-    def folder(self) -> Path | None:
-        """Where the agent works; None if that cannot be told."""
-        with suppress(OSError, ValueError):
-            return Path(self.cwd) if self.cwd and os.path.isdir(self.cwd) else None
+    def folder(self, env: Mapping[str, str]) -> Path | None:
+        """Where the session was begun, if that is told, else where the agent is now; None if neither is."""
+        for place in ("" if self.is_codex else env.get("CLAUDE_PROJECT_DIR"), self.cwd):
+            with suppress(OSError, ValueError):
+                if place and os.path.isdir(place):
+                    return Path(place)
         return None
 
     @property
@@ -121,18 +123,48 @@ def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | N
     env = os.environ if env is None else env
     event, start = "", None
     try:
-        call = _decode(data)
-        event, start = call.hook_event_name, call.folder
+        call = _decode_call(data)
+        event, start = call.hook_event_name, call.folder(env)
         return _Gate(call, options, env).answer()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        named = None if event else _EVENT.search(data)
-        event = named[1].decode() if named else event
         trouble = f"this is no hook call: {error}"
+        call = _picked(data)
+        event, start = call.hook_event_name, call.folder(env)
+        if event in DECIDING:
+            # A prompt, or what a tool is told, may be anything: it must not open the gate.
+            with suppress(Exception):
+                reply = _Gate(call, options, env).answer()
+                if reply.code:
+                    return reply
     except (BudgaugeError, OSError) as error:
         trouble = str(error)
     except Exception as error:  # whatever it is, the agent must get an answer
         trouble = f"{type(error).__name__}: {error}"
     return _failed(event, trouble, denies=_denies_on_error(options, env, start))
+
+
+def _decode_call(data: bytes) -> HookCall:
+    """A call; texts that were cut within a character are no fault of it. Raises as msgspec does."""
+    try:
+        return _decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        mended = repaired(data)
+        if mended == data:
+            raise
+        return _decode(mended)
+
+
+def _picked(data: bytes) -> HookCall:
+    """What can be told of a call that cannot be decoded: agents write these fields before all others."""
+    fields: dict[str, str] = {}
+    for name in HookCall.__struct_fields__:
+        found = re.search(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*")' % name.encode(), data)
+        if found:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                fields[name] = msgspec.json.decode(repaired(found[1]), type=str)
+    return HookCall(**{"hook_event_name": "", **fields})
 
 
 class _Notes(msgspec.Struct):
@@ -151,7 +183,7 @@ class _Gate:
 
     def __init__(self, call: HookCall, options: Options, env: Mapping[str, str]) -> None:
         self._call = call
-        self._loaded = loaded = load(options, env=env, start=call.folder)
+        self._loaded = loaded = load(options, env=env, start=call.folder(env))
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
         # Nobody chose the default budget, so nothing is refused by it.
         config = loaded.config
@@ -165,13 +197,13 @@ class _Gate:
     def answer(self) -> Answer:
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
-        trouble: BudgaugeError | OSError | None = None
+        trouble: Exception | None = None
         if call.transcripts:
             try:
                 if not call.is_codex and call.hook_event_name == "PreToolUse":
                     _await_tool_use(call)
                 self._bring_up_to_date(notes)
-            except (BudgaugeError, OSError) as error:
+            except Exception as error:  # whatever it is
                 # What is booked already may be enough to refuse.
                 trouble = error
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
@@ -270,12 +302,12 @@ def _failed(event: str, trouble: str, *, denies: bool) -> Answer:
 
 
 def _json(value: object) -> str:
-    # The standard library's encoder would take longer to load than all else here to run.
-    return msgspec.json.encode(value).decode() + "\n"
+    # Loaded here: there is seldom anything to tell. It escapes what an agent's encoding may lack.
+    import json
+
+    return json.dumps(value) + "\n"
 
 
-_EVENT = re.compile(rb'"hook_event_name"\s*:\s*"(\w+)"')
-"""The event of a call that cannot be decoded: at some, a refusal would do harm."""
 _DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
 
 

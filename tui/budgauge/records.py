@@ -277,6 +277,14 @@ def _is_deep(line: bytes) -> bool:
     return False
 
 
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def repaired(text: bytes | bytearray) -> bytes:
+    """JSON with every escaped surrogate as U+FFFD: where text was cut within a pair, a half of it is left."""
+    return _HALF_PAIR.sub(rb"\\ufffd", text)
+
+
 class _Typed(msgspec.Struct, gc=False):
     type: object = None
 

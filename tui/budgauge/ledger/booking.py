@@ -70,6 +70,12 @@ class Booking:
                 raise written.take_back(error) from error
         return outcomes
 
+    def holds(self, id: str) -> bool:
+        """Is a call of this id booked, as far as is known? Raises LedgerReadError."""
+        if not self.booked.exists:
+            self.booked.refresh()
+        return bool(self.booked.parts(id))
+
     def _book(self, ledger: LedgerWriter, call: Usage) -> Outcome:
         assert call.id is not None
         parts = self.booked.parts(call.id)

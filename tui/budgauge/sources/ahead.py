@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import msgspec
@@ -70,7 +71,9 @@ class Ahead:
     def close(self) -> None:
         """The child is no longer needed."""
         self._pipe.close()
-        os.waitpid(self._child, 0)
+        # Where SIGCHLD is ignored the system has seen to it.
+        with suppress(ChildProcessError):
+            os.waitpid(self._child, 0)
 
 
 def read_ahead(logs: Mapping[str, Log]) -> Ahead | None:

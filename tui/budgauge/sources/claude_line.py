@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from budgauge.records import Count
+from budgauge.records import Count, repaired
 
 ASSISTANT = "assistant"
 SYNTHETIC = "<synthetic>"
@@ -106,6 +106,11 @@ def read_line(text: bytes | bytearray) -> Line | None:
         line = _line(text)
     except msgspec.ValidationError:
         line = _read_loosely(text)
+    except msgspec.DecodeError:
+        mended = repaired(text)
+        if mended == text:
+            raise
+        return read_line(mended)
     return line if line.type == ASSISTANT else None
 
 

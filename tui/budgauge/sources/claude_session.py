@@ -59,6 +59,7 @@ class Session:
         `agent_type` tells what kind it is, as soon as that is known. `saved` is what `save` gave.
         """
         self._state = _decode_state(saved) if saved else State(seconds)
+        self._state.seconds = seconds or self._state.seconds
         self._agent = agent
         self._agent_type = agent_type
         self._lines: dict[str, Line] = {}

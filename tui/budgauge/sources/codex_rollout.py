@@ -14,7 +14,7 @@ from operator import sub
 import msgspec
 
 from budgauge.errors import RecordError
-from budgauge.records import MAX_COUNT, Usage
+from budgauge.records import MAX_COUNT, Usage, repaired
 from budgauge.sources import codex_line
 from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord, unix_seconds
 from budgauge.sources.lines import other_lines
@@ -109,7 +109,7 @@ class Rollout:
                 if _COUNT.match(text):
                     self._read_count(text)
                 elif any(mark in text for mark in _MARKS):
-                    self._read(codex_line.line(text))
+                    self._read(codex_line.line(repaired(text) if b"\\u" in text else text))
             except _Unreadable:
                 self._state.counts.set_aside += 1
 
@@ -117,8 +117,8 @@ class Rollout:
         """A `token_count` that begins as Codex writes it."""
         try:
             line = codex_line.count_line(text)
-        except msgspec.ValidationError:
-            self._read(codex_line.line(text))
+        except msgspec.DecodeError:
+            self._read(codex_line.line(repaired(text)))
             return
         self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
         if line.payload.info is not None:

@@ -16,8 +16,10 @@ from budgauge.sources.codex_line import SessionMeta
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 
-_HEAD_BYTES = 1 << 18
-"""A rollout's first line is looked for in so much of it: it may hold all instructions."""
+_HEAD_BYTES = (1 << 16, 1 << 22)
+"""A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
+_MOST_DAYS = 31
+"""Of a session's life, in which its sub-agents' rollouts are looked for."""
 
 
 def codex_session(
@@ -54,9 +56,8 @@ def _home(rollout: Path) -> Path:
 
 
 def _beside(rollout: Path) -> Iterator[Path]:
-    """The rollouts in the folders of its day and of today, where what it starts is written."""
-    today = rollout.parents[3] / time.strftime("%Y/%m/%d") if len(rollout.parents) > 3 else rollout.parent
-    for folder in {rollout.parent, today}:
+    """The rollouts in the folders of its day and of each day since then: what it starts is written there."""
+    for folder in {rollout.parent, *_days_since(rollout)}:
         try:
             names = os.listdir(folder)
         except OSError:
@@ -64,12 +65,23 @@ def _beside(rollout: Path) -> Iterator[Path]:
         yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
 
 
+def _days_since(rollout: Path) -> Iterator[Path]:
+    if len(rollout.parents) <= 3:
+        return
+    now = time.time()
+    for days in range(_MOST_DAYS):
+        folder = rollout.parents[3] / time.strftime("%Y/%m/%d", time.localtime(now - days * 86_400))
+        yield folder
+        if folder <= rollout.parent:
+            return
+
+
 def first_line(rollout: Path) -> SessionMeta | None:
     """Whose a rollout is, as its first line says; None if that cannot be read, or not yet."""
     try:
         descriptor = open_log(rollout)
         try:
-            head = os.pread(descriptor, _HEAD_BYTES, 0)
+            head = next((head for size in _HEAD_BYTES if b"\n" in (head := os.pread(descriptor, size, 0))), b"")
         finally:
             os.close(descriptor)
         return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)

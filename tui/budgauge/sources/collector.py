@@ -37,6 +37,10 @@ class Book(Protocol):
         """Book calls; what became of each. Raises BudgaugeError: then none of them counts as booked."""
         ...
 
+    def holds(self, id: str) -> bool:
+        """Is a call of this id booked? Raises BudgaugeError."""
+        ...
+
 
 class Collector:
     """Reads what is new of its sources at every pass. Used by one thread at a time."""
@@ -152,7 +156,8 @@ class Collector:
         log.note(Counts(duplicates=outcomes["known"], replayed=outcomes["replayed"], set_aside=outcomes["set aside"]))
 
     def _takes(self, call: Usage, log: Log) -> bool:
-        if self._since is not None and call.timestamp < self._since:
+        # What was booked before may have grown since.
+        if self._since is not None and call.timestamp < self._since and not self._book.holds(call.id or ""):
             log.leave_out(call.timestamp)
             return False
         if self._only_below is None:

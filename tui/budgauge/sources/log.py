@@ -102,14 +102,14 @@ class Log:
     ) -> None:
         """`bytes_read` and `new_counts` are of what another reader has just read.
 
-        Raises msgspec.MsgspecError for a cursor that is not of this kind of log.
+        Raises msgspec.MsgspecError for a cursor that is not of this kind of log, and OSError.
         """
         self.path = path
         self.size = 0
         """Bytes in the file, when it was last looked at."""
         self._make_parser = make_parser
         self._tail = Tail(_decode_position(cursor.position) if cursor else None)
-        self._parser = make_parser(cursor.parser, 0) if cursor else None
+        self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None
         self._left_out = cursor.left_out if cursor else None
         self._noted = Counts()
         self._noted = cursor.counts - self.counts if cursor else Counts()

@@ -36,6 +36,10 @@ class Trial:
         self._count(new)
         return outcomes
 
+    def holds(self, id: str) -> bool:
+        """Would a call of this id be booked by now?"""
+        return bool(self._known(id))
+
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
         parts = self._known(call.id)
