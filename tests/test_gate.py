@@ -42,6 +42,11 @@ def refused(text: str) -> Answer:
     return Answer(2, error=f"{text}\n")
 
 
+def limited(agent: str) -> Answer:
+    """Refused because an agent used all of its limit of 100."""
+    return refused(f"Agent {agent} would exceed limit of 100 tokens (current: 100, requested: 1)")
+
+
 @pytest.mark.parametrize("event", DECIDING)
 def test_it_is_allowed_until_nothing_is_left(stage: Stage, event: str) -> None:
     stage.config("total_budget = 100\nwarning_threshold = 100")
@@ -411,3 +416,54 @@ def test_a_sub_agent_begun_on_a_day_between_is_found(codex: Stage, monkeypatch: 
         codex.transcript = path.rename(codex.codex / "sessions/2025/11/24" / path.name)
     assert codex.ask() == ALLOWED
     assert codex.used == {"codex/w": 10}
+
+
+def test_a_session_begun_as_some_agent_is_still_the_sessions_own(claude: Stage) -> None:
+    """`claude --agent x` tells a type and no id; its calls are booked on `claude-code`."""
+    claude.config('[token_budget.per_agent_limits]\n"claude-code" = 100')
+    claude.spend(100, 0)
+    for event in DECIDING:
+        assert claude.ask(event, agent_type="reviewer") == limited("claude-code")
+
+
+@pytest.mark.parametrize("named", [{"agent_id": "a1"}, {"agent_type": "free"}, {"turn_id": "t"}, {"cwd": "/"}])
+def test_a_model_cannot_say_who_asks(stage: Stage, named: dict[str, str]) -> None:
+    stage.config(f'[token_budget.per_agent_limits]\n"{stage.agent}" = 100')
+    stage.spend(100, 0)
+    deep = b'"deep": ' + b"[" * 3000 + b"]" * 3000
+    for field in (b"tool_input", b"prompt"):
+        free = b', "%s": {%s, %s}}' % (field, json.dumps(named)[1:-1].encode(), deep)
+        assert stage.answer(stage.call("PreToolUse")[:-1] + free) == limited(stage.agent)
+
+
+def test_a_codex_thread_is_named_by_the_project_it_was_begun_in(codex: Stage, tmp_path: Path) -> None:
+    codex.config('[token_budget.collect]\nagent = "project"\n[token_budget.per_agent_limits]\n"app" = 100')
+    codex.spend(100, 0)
+    assert codex.ask(cwd=str(tmp_path)) == limited("app")
+    assert codex.used == {"app": 100}
+
+
+def test_sub_agents_logs_that_cannot_be_listed_are_told_of(claude: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    claude.config("total_budget = 100")
+    claude.spend_below(1, 5, 0)
+    shut = claude.transcript.with_suffix("") / "subagents"
+    listed = os.scandir
+
+    def scandir(folder: str) -> object:
+        if Path(folder) == shut:
+            raise PermissionError(13, "Permission denied", folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert f"cannot read {shut}: Permission denied" in claude.ask().error
+
+
+def test_what_is_kept_of_a_session_goes_when_it_is_old(stage: Stage, own_place: Path) -> None:
+    stage.config("total_budget = 100")
+    assert stage.ask() == ALLOWED
+    kept = list((own_place / ".cache" / "budgauge").glob("hook-*"))
+    for path in kept:
+        os.utime(path, (1, 1))
+    assert {path.suffix for path in kept} == {".pos", ".notes"}
+    assert stage.ask(session_id=OTHER) == ALLOWED
+    assert [path for path in kept if path.exists()] == []

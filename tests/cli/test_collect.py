@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from budgauge.cli import cli
 from sources.rollouts import CHILD, START, Log
+from sources.sessions import Session, tokens
 
 Run = Callable[..., Result]
 
@@ -128,3 +129,14 @@ def test_people_are_told_in_a_few_lines(run: Run) -> None:
     assert first.stdout.splitlines()[0] == "codex: 1 call recorded from 2 logs"
     again = run("--since", "all", "--dry-run")
     assert again.stdout.splitlines()[0] == "codex: 1 call would be recorded from 2 logs"
+
+
+def test_a_lower_bound_is_told_while_it_is_one(own_place: Path, ledger: Path) -> None:
+    log = Session().said("msg_1", tokens(10, 1), stop=None).said("msg_2", tokens(5, 5))
+    command = ["--ledger", str(ledger), "collect", "claude-code", "--since", "all"]
+    log.write(own_place / ".claude")
+    first = CliRunner().invoke(cli, command)
+    assert "1 without a final output count: a lower bound" in first.stdout
+    log.said("msg_1", tokens(10, 150)).write(own_place / ".claude")
+    assert fields(CliRunner().invoke(cli, [*command, "--json"]))["sources"][0]["lower_bounds"] == 0
+    assert "lower bound" not in CliRunner().invoke(cli, command).output

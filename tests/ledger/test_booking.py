@@ -251,3 +251,19 @@ def check_most(ledger: Path, most: dict[str, Kinds]) -> None:
         assert counts[5] <= reasoning
     assert len({record.id for record in records}) == len(records)
     assert sum(fold(ledger).values()) == sum(sum((*row[:3], row[4])) for row in most.values())
+
+
+def test_a_record_is_told_of_once_it_is_on_the_disk(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Usage] = []
+    booking = Booking(ledger, sync=True, count=told.extend)
+
+    def fails(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fails)
+        with pytest.raises(LedgerWriteError):
+            booking.book([usage(id="x", source="s")])
+    assert told == []
+    assert booking.book([usage(id="x", source="s")]) == ["recorded"]
+    assert [record.id for record in told] == ["x"]

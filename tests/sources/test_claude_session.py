@@ -77,7 +77,8 @@ def test_the_last_count_may_come_later_and_adds_the_difference(tmp_path: Path, s
     log.write(tmp_path)
     first = collector.collect()
     assert (first.records, first.sources[0].lower_bounds) == (1, 1)
-    assert "1 call without a final output count" in first.notes[0]
+    assert ("without a final output count: a lower bound", 1) in first.sources[0].beside
+    assert first.notes == ()
     with log.write(tmp_path).open("ab") as file:
         file.write(Session(spaced=spaced, start=START + 60).said("msg_1", tokens(10, 150, 500)).data)
     last = collector.collect()

@@ -17,9 +17,11 @@ import pytest
 from budgauge.errors import LedgerWriteError, SourceError
 from budgauge.ledger.booking import Outcome
 from budgauge.records import Usage
+from budgauge.sources.codex import CodexFormat
 from budgauge.sources.collector import Collector
 from budgauge.sources.lock import lock_name
 from budgauge.sources.report import Report, SourceTotal
+from budgauge.sources.source import Found, Source
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sessions import Session, tokens
 from sources.sinks import Sink, claude, codex
@@ -208,6 +210,33 @@ def test_a_thread_archived_while_it_is_followed_is_followed_there(tmp_path: Path
         report = live.until(lambda report: report.records == 2)
     assert sink.spent == [(100, 10), (50, 5)]
     assert report.sources[0].duplicates == 0
+
+
+class Counting(CodexFormat):
+    """Counts how often its folders are looked through."""
+
+    looks = 0
+
+    def find(self) -> Found:
+        self.looks += 1
+        return super().find()
+
+
+def test_what_changes_elsewhere_or_is_no_log_costs_no_look_through_the_folders(tmp_path: Path) -> None:
+    path = Log().meta().turn().call(1, 0, 1, 0).write(tmp_path)
+    format = Counting(tmp_path)
+    source = Source(format)
+    assert len(list(source.news(None, None))) == 1
+    copy = tmp_path / "archived_sessions" / path.name
+    for changed in (tmp_path / "other" / "x.jsonl", path, path.with_name("notes.txt")):
+        assert list(source.news(frozenset([str(changed)]), None)) == []
+    assert format.looks == 1
+    for looks in (2, 2):
+        assert list(source.news(frozenset([str(copy)]), None)) == []
+        assert format.looks == looks
+    new = Log(CHILD).meta().turn().call(2, 0, 1, 0).write(tmp_path, folder="sessions/2026/11/25")
+    assert len(list(source.news(frozenset([str(new)]), None))) == 1
+    assert format.looks == 3
 
 
 def test_following_outlives_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ LOOK_SECONDS = 0.004
 END_BYTES = 1 << 18
 """So much of the log's end is looked at for that line."""
 FORGET_SECONDS = 30 * 86_400
-"""How long a session's notes are kept after its last call."""
+"""How long what is kept of a session stays after it last changed."""
 MAX_BYTES = 64 << 20
 """A longer call is not read: whatever it is, it is none."""
 
@@ -84,13 +84,14 @@ class HookCall(msgspec.Struct, frozen=True):
 
     def agent(self, names: AgentNames) -> str:
         """The id of the agent or sub-agent that asks, as its calls are booked."""
-        role = self.agent_type or self.agent_id
+        # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
+        role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_codex:
             return names.of("claude-code", role, self.cwd)
         from budgauge.sources.codex_session import first_line
 
         meta = first_line(Path(self.transcript_path)) if self.transcript_path else None
-        return names.of("codex", (meta.role if meta else None) or role, self.cwd)
+        return names.of("codex", (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)
 
 
 class Answer(NamedTuple):
@@ -156,8 +157,13 @@ def _decode_call(data: bytes) -> HookCall:
         return _decode(mended)
 
 
+_FREE = re.compile(rb'"(?:tool_input|tool_response|prompt|last_assistant_message)"\s*:')
+"""Where what a person or a model wrote begins: neither must say who asks."""
+
+
 def _picked(data: bytes) -> HookCall:
-    """What can be told of a call that cannot be decoded: agents write these fields before all others."""
+    """What can be told of a call that cannot be decoded, of what its agent wrote itself."""
+    data = _FREE.split(data, maxsplit=1)[0]
     fields: dict[str, str] = {}
     for name in HookCall.__struct_fields__:
         found = re.search(rb'"%s"\s*:\s*("(?:[^"\\]|\\.)*")' % name.encode(), data)
@@ -212,14 +218,15 @@ class _Gate:
         if not reply.code and not notes.warned and call.hook_event_name in TELLING:
             reply = self._warning()
             notes.warned = bool(reply.output)
-        if msgspec.json.encode(notes) != before:
+        if self._notes_file.is_first or msgspec.json.encode(notes) != before:
             self._notes_file.write(notes)
         return reply
 
     def _bring_up_to_date(self, notes: _Notes) -> None:
         place, cache = self._loaded.ledger, cache_folder()
         booking = Booking(place.path, sync=self._config.sync, cache=cache, timeout=LOCK_SECONDS)
-        source = Source(self._format(notes))
+        format = self._format(notes)
+        source = Source(format)
         collector = Collector(
             booking,
             [source],
@@ -228,8 +235,8 @@ class _Gate:
             cursors=CursorFile(cache, booking.booked, place.project, purpose=self._notes_file.session),
         )
         collector.collect()
-        if source.unreadable:
-            raise SourceError(f"cannot read {', '.join(source.unreadable)}", hint="Check the file's permissions.")
+        if unread := [*format.unlistable, *source.unreadable]:
+            raise SourceError(f"cannot read {', '.join(unread)}", hint="Check its permissions.")
 
     def _format(self, notes: _Notes) -> SessionFormat:
         """The session's logs. Each agent's reader is loaded alone: every call of this command starts anew."""
@@ -269,9 +276,9 @@ def _await_tool_use(call: HookCall) -> None:
     Claude Code asks this hook while it still writes that message: without it the decision would
     be one call behind.
     """
-    log = call.transcripts[0]
-    if call.agent_id:
-        log = log.with_suffix("") / "subagents" / f"agent-{call.agent_id}.jsonl"
+    from budgauge.sources.claude_code import agents_log
+
+    log = agents_log(call.transcripts[0], call.agent_id) if call.agent_id else call.transcripts[0]
     mark = f'"{call.tool_use_id}"'.encode(errors="replace")
     deadline = time.monotonic() + LINE_SECONDS
     while call.tool_use_id and mark not in _end_of(log) and time.monotonic() < deadline:
@@ -328,12 +335,13 @@ class _NotesFile:
         self.session = session
         ledger = os.path.abspath(loaded.ledger.path)
         self._path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
-        self._is_first = True
+        self.is_first = True
+        """Is nothing kept of this session yet?"""
 
     def read(self) -> _Notes:
         """The notes; empty ones at a session's first call."""
         content = read_cache(self._path)
-        self._is_first = content is None
+        self.is_first = content is None
         if content is not None:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return _decode_notes(content)
@@ -342,7 +350,7 @@ class _NotesFile:
     def write(self, notes: _Notes) -> None:
         """Keep them; the first time, those of sessions long gone are removed."""
         write_cache(self._path, msgspec.json.encode(notes))
-        if self._is_first:
+        if self.is_first:
             for old in _old_notes(self._path.parent):
                 with suppress(OSError):
                     old.unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -50,8 +49,8 @@ def install_command(agent: Agent, project: bool, uninstall: bool) -> None:
 
 def own_command() -> str:
     """How an agent calls this very installation, whatever its PATH is then."""
-    script = Path(sys.argv[0])
-    found = script if script.name == "budgauge" and script.is_file() else shutil.which("budgauge")
+    script, beside = Path(sys.argv[0]), Path(sys.executable).with_name("budgauge")
+    found = next((path for path in (script, beside) if path.name == "budgauge" and path.is_file()), None)
     if found:
         return f"{shlex.quote(os.path.abspath(found))} hook"
     return f"{shlex.quote(sys.executable)} -m budgauge hook"

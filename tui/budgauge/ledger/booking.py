@@ -44,7 +44,6 @@ class Booking:
         """With `sync`, what was booked is on the disk before `book` returns. `cache` is as for Booked.
 
         `timeout` is how many seconds the lock is waited for, if not the usual time.
-
         `count` is told of each record that was written.
         """
         self.booked = Booked(ledger, cache)
@@ -62,12 +61,14 @@ class Booking:
         if self._writer is None:
             self._writer = _writer(self.booked, self._sync, self._timeout)
         for begin in range(0, len(calls), _AT_ONCE):
+            new: list[Usage] = []
             with self._writer as ledger:
-                outcomes += [self._book(ledger, call) for call in calls[begin : begin + _AT_ONCE]]
+                outcomes += [self._book(ledger, call, new) for call in calls[begin : begin + _AT_ONCE]]
             written = ledger.written()
             error = written.bring_to_disk() if written else None
             if written and error:
                 raise written.take_back(error) from error
+            self._count(new)
         return outcomes
 
     def holds(self, id: str) -> bool:
@@ -76,7 +77,7 @@ class Booking:
             self.booked.refresh()
         return bool(self.booked.parts(id))
 
-    def _book(self, ledger: LedgerWriter, call: Usage) -> Outcome:
+    def _book(self, ledger: LedgerWriter, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
         parts = self.booked.parts(call.id)
         rest = more_than(call, parts) if parts else call
@@ -87,7 +88,7 @@ class Booking:
         except RecordError:
             return "set aside"
         ledger.append(rest)
-        self._count([rest])
+        new.append(rest)
         return "grown" if parts else "recorded"
 
 

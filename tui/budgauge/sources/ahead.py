@@ -127,7 +127,9 @@ def _widen(writing: int) -> None:
     """Let the child be far ahead."""
     import fcntl
 
-    fcntl.fcntl(writing, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
+    # A small pipe serves as well; it only lets the child be less far ahead.
+    with suppress(OSError):
+        fcntl.fcntl(writing, getattr(fcntl, "F_SETPIPE_SZ", 1031), _PIPE_BYTES)
 
 
 def _read(log: Log) -> bytes:

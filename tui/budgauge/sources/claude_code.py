@@ -77,8 +77,14 @@ class ClaudeCodeFormat:
 def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:
     """A session of Claude Code, by its transcripts: with all sub-agents' logs in the folder of the first one's name."""
     own = transcripts[0]
-    below = ClaudeCodeFormat([own.with_suffix("")] if own.suffix == _SUFFIX else []).find().logs.values()
-    return SessionFormat(ClaudeCodeFormat([], names), [*transcripts, *below])
+    below = ClaudeCodeFormat([own.with_suffix("")] if own.suffix == _SUFFIX else []).find()
+    unlistable = tuple(note.removeprefix("cannot read ") for note in below.notes)
+    return SessionFormat(ClaudeCodeFormat([], names), [*transcripts, *below.logs.values()], unlistable)
+
+
+def agents_log(transcript: Path, agent_id: str) -> Path:
+    """Where the log of a sub-agent that a session started is."""
+    return transcript.with_suffix("") / _SUBAGENTS / f"{_AGENT}{agent_id}{_SUFFIX}"
 
 
 def _is_agents(path: Path) -> bool:

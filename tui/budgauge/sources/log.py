@@ -107,6 +107,8 @@ class Log:
         self.path = path
         self.size = 0
         """Bytes in the file, when it was last looked at."""
+        self.written = 0.0
+        """Unix seconds of its last change, then."""
         self._make_parser = make_parser
         self._tail = Tail(_decode_position(cursor.position) if cursor else None)
         self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None

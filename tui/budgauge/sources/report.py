@@ -22,7 +22,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     grown: int = 0
     """Records that add to a call that was recorded before it was complete."""
     lower_bounds: int = 0
-    """Calls recorded whose final output count has not come: at least so much was spent."""
+    """Calls in the logs just read whose final output count has not come: at least so much was spent."""
     unpriced_models: tuple[str, ...] = ()
     """Models of recorded calls whose price is not known."""
 
@@ -34,7 +34,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
             ("known already", self.duplicates),
             ("copied from other sessions", self.replayed),
             ("set aside", self.set_aside),
-            ("without a final output count", self.lower_bounds),
+            ("without a final output count: a lower bound", self.lower_bounds),
         )
         return [(what, number) for what, number in all if number]
 

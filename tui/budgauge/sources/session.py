@@ -14,7 +14,9 @@ class SessionFormat:
 
     roots: tuple[Path, ...] = ()
 
-    def __init__(self, format: Format, logs: Iterable[Path]) -> None:
+    def __init__(self, format: Format, logs: Iterable[Path], unlistable: tuple[str, ...] = ()) -> None:
+        """`unlistable` are folders of the session that cannot be looked into, and why."""
+        self.unlistable = unlistable
         self._format = format
         self._logs = {format.key_of(path): path for path in logs}
 

@@ -15,7 +15,6 @@ from budgauge.records import Usage
 from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal
-from budgauge.text import plural
 
 _SCAN_SHARE = 4000
 """Looking through all folders unasked takes about one part in this of the time."""
@@ -84,6 +83,8 @@ class Source:
         self._logs: dict[str, Log] = {}
         self._unreadable: dict[str, str] = {}
         self._warm: dict[str, float] = {}
+        self._passed_over: set[Path] = set()
+        """What a look through the folders saw and took for no log; another look, in its time, may find otherwise."""
         self._next_scan = 0.0
 
     @property
@@ -136,14 +137,16 @@ class Source:
         if told is None:
             return log, log.read()
         make_parser = self.format.parser(key, log.path, self._find)
-        log = Log(log.path, make_parser, told.cursor, bytes_read=told.bytes_read, new_counts=told.new_counts)
-        self._logs[key] = log
-        return log, [Usage(*fields) for fields in told.calls]
+        read = Log(log.path, make_parser, told.cursor, bytes_read=told.bytes_read, new_counts=told.new_counts)
+        read.size, read.written = log.size, log.written
+        self._logs[key] = read
+        return read, [Usage(*fields) for fields in told.calls]
 
     def _commit(self, key: str, log: Log) -> None:
         self.cursors[key] = log.cursor()
         self.changes += 1
-        self._warm[key] = time.monotonic()
+        if time.time() - log.written < _WARM_SECONDS:
+            self._warm[key] = time.monotonic()
         self._unreadable.pop(key, None)
 
     def total(self) -> SourceTotal:
@@ -156,7 +159,7 @@ class Source:
             duplicates=counts.duplicates,
             replayed=counts.replayed,
             set_aside=counts.set_aside + self._found.unreadable + len(self._unreadable),
-            lower_bounds=counts.lower_bounds,
+            lower_bounds=sum(log.counts.lower_bounds for log in self._logs.values()),
         )
 
     @property
@@ -170,8 +173,6 @@ class Source:
         notes += (f"{self.name}: {note}" for note in self._found.notes)
         if wrong := sum(log.new_counts.disagreements > 0 for log in self._logs.values()):
             notes.append(f"{self.name}: in {wrong} session logs the calls do not add up to the session's own total")
-        if open := sum(log.counts.lower_bounds for log in self._logs.values()):
-            notes.append(f"{self.name}: {plural(open, 'call')} without a final output count: a lower bound")
         return tuple(notes)
 
     def _find(self, key: str) -> Path | None:
@@ -187,17 +188,27 @@ class Source:
             warm = time.monotonic() - _WARM_SECONDS
             self._warm = {key: at for key, at in self._warm.items() if at > warm}
             return [(key, logs[key]) for key in self._warm if key in logs]
-        paths = {path for name in changed if (path := Path(name)).suffix in _TELLING}
+        paths = {path for name in changed if self._tells(path := Path(name))}
         known = {path: key for key, path in logs.items()} if paths else {}
-        if not paths <= known.keys():
-            # A new log, or a new folder: what is in it may have come before the folder was watched.
-            return self._scan()
-        return [(known[path], path) for path in paths]
+        if paths <= known.keys():
+            return [(known[path], path) for path in paths]
+        # A new log, or a new folder: what is in it may have come before the folder was watched.
+        found = self._scan()
+        kept = set(self._found.logs.values())
+        self._passed_over |= {path for path in paths if path.suffix in _LOG_SUFFIXES and path not in kept}
+        return found
+
+    def _tells(self, path: Path) -> bool:
+        """Can a change of this path be one of these logs? Other agents' paths are among those that change."""
+        if path.suffix not in _TELLING or path in self._passed_over:
+            return False
+        return any(path.is_relative_to(root) for root in self.format.roots)
 
     def _scan(self) -> Iterable[tuple[str, Path]]:
         began = time.monotonic()
         self._found = self.format.find()
         logs = self._found.logs
+        self._passed_over.difference_update(logs.values())
         for gone in [key for key in self._logs if key not in logs]:
             del self._logs[gone]
         self._unreadable = {key: why for key, why in self._unreadable.items() if key in logs}
@@ -220,7 +231,7 @@ class Source:
                 return None
             log = self._logs[key] = self._open(key, path, cursor, since)
         log.path = path
-        log.size = status.st_size
+        log.size, log.written = status.st_size, status.st_mtime
         return log
 
     def _open(self, key: str, path: Path, cursor: Cursor | None, since: float | None) -> Log:

@@ -28,6 +28,7 @@ class Trial:
         self._parts: dict[str, list[Usage]] = {}
         """id → what is booked of a call, in the ledger or because it came again and had grown."""
         self._contexts: dict[_Context, int] = {}
+        self._context_list: list[_Context] = []
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
         """What would become of each."""
@@ -63,6 +64,8 @@ class Trial:
     def _pack(self, call: Usage) -> bytes:
         context = call.agent_id, call.model, call.session, call.project, call.source
         index = self._contexts.setdefault(context, len(self._contexts))
+        if index == len(self._context_list):
+            self._context_list.append(context)
         return _PACKED.pack(
             index,
             int(call.timestamp),
@@ -76,7 +79,7 @@ class Trial:
 
     def _unpack(self, id: str, packed: bytes) -> Usage:
         index, timestamp, prompt, completion, cached, write, write_1h, reasoning = _PACKED.unpack(packed)
-        agent_id, model, session, project, source = list(self._contexts)[index]
+        agent_id, model, session, project, source = self._context_list[index]
         return Usage(
             agent_id,
             model,

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from budgauge.text import safe
 
-_NOTHING = ("Nothing is collected just now: c begins.", "All that was ever met in agents' logs: budgauge doctor")
+_NOTHING = ("Nothing was collected here since it was opened.", "All that was ever met in agents' logs: budgauge doctor")
 
 
 class Logs(ModalScreen[None]):
