@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from budgauge import doctor as doctor_module
 from budgauge.cli import cli
+from budgauge.hooks import installed, write
 from budgauge.ledger import network
 from budgauge.ledger import reader as reader_module
 from budgauge.ledger.reader import LedgerReader
@@ -50,7 +52,7 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
         *("config", "ledger", "space", "file system", "watching", "lines", "lock", "checkpoint", "prices"),
-        "agents' logs",
+        *("agents' logs", "gate"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
     assert {check["mend"] for check in checks} == {""}
@@ -257,3 +259,23 @@ def test_any_exception_of_a_look_is_an_error_found(doctor: Doctor, monkeypatch: 
     assert (result.exit_code, "\x1b" in result.stdout) == (1, False)
     assert "ValueError" in result.stdout
     assert "prices" in result.stdout
+
+
+def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
+    assert "no agent asks it" in found(doctor("--json"), "gate")["message"]
+    path = own_place / ".claude" / "settings.json"
+    path.parent.mkdir()
+    write(installed("claude-code", path, f"{sys.executable} -m budgauge hook"))
+    finding = found(doctor("--json"), "gate")
+    assert (finding["state"], finding["details"]) == ("ok", [f"{path}: claude-code asks at 6 events"])
+    write(installed("claude-code", path, "/gone/budgauge hook"))
+    finding = found(doctor("--json"), "gate")
+    assert (finding["state"], finding["details"]) == ("error", [f"{path}: /gone/budgauge hook"])
+    path.write_text("{", encoding="utf-8")
+    assert str(path) in found(doctor("--json"), "gate")["message"]
+
+
+def test_calls_that_the_gate_booked_are_not_denied(doctor: Doctor, ledger: Path) -> None:
+    assert "none are collected" in found(doctor("--json"), "agents' logs")["message"]
+    ledger.write_bytes(line(id="claude-code:m", source="claude-code"))
+    assert "booked by the gate" in found(doctor("--json"), "agents' logs")["message"]

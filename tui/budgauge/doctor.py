@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from budgauge.cache import cache_folder
 from budgauge.config.load import Loaded, Options, load
+from budgauge.doctor_agents import agents_logs, gate
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
-from budgauge.ledger.booked import Booked
+from budgauge.finding import Finding, State
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.file import open_ledger
 from budgauge.ledger.foreign import check_is_ledger
@@ -30,13 +28,9 @@ from budgauge.ledger.tail import Tail
 from budgauge.pricing import PriceBook, lookup_in_child, table_version
 from budgauge.records import Batch, Fault
 from budgauge.snapshot import fold_problems
-from budgauge.sources.cursors import CursorFile
-from budgauge.sources.log import Counts
 from budgauge.text import count, plural
 from budgauge.totals import Totals
 from budgauge.watch import watch
-
-State = Literal["ok", "warning", "error"]
 
 EVENT_SECONDS = 2.0
 """How long an event may take to arrive."""
@@ -44,17 +38,6 @@ LOW_BYTES = 100 << 20
 NO_BYTES = 1 << 20
 _TRIES = 100
 """To read a ledger twice to the same place while others write."""
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look found."""
-
-    name: str
-    state: State
-    message: str
-    mend: str = ""
-    """What to do about it; empty where nothing must be done."""
-    details: tuple[str, ...] = ()
 
 
 def examine(options: Options) -> Iterator[Finding]:
@@ -74,7 +57,8 @@ def examine(options: Options) -> Iterator[Finding]:
         ("lock", _lock),
         ("checkpoint", _checkpoint),
         ("prices", _prices),
-        ("agents' logs", _logs),
+        ("agents' logs", agents_logs),
+        ("gate", gate),
     )
     usable = True
     for name, look in looks:
@@ -361,34 +345,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-def _logs(loaded: Loaded) -> Finding:
-    """What was met in agents' own logs, as far as they are collected into this ledger."""
-    file = CursorFile(cache_folder(), Booked(loaded.ledger.path), loaded.ledger.project, writes=False)
-    kept = file.read()
-    by_source = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
-    if not by_source:
-        return Finding(name="agents' logs", state="ok", message="none are collected into this ledger so far")
-    counts = {source: sum((one.counts for one in cursors), Counts()) for source, cursors in by_source.items()}
-    details = tuple(
-        f"{source}: {plural(len(by_source[source]), 'log')} read; {count(of.duplicates)} copies of calls, "
-        f"{count(of.replayed)} repeated from other sessions, {count(of.set_aside)} set aside, "
-        f"{count(of.lower_bounds)} without a final output count, {count(of.disagreements)} that do not add up"
-        for source, of in counts.items()
-    )
-    total = sum(counts.values(), Counts())
-    message = f"collected: {', '.join(by_source)}"
-    if total.set_aside or total.disagreements:
-        logs = tuple(
-            f"{key}: {count(one.counts.set_aside)} set aside, {count(one.counts.disagreements)} that do not add up"
-            for cursors in kept.values()
-            for key, one in cursors.items()
-            if one.counts.set_aside or one.counts.disagreements
-        )
-        mend = "Look at these logs: what was set aside in them is not counted."
-        message = f"{message}; not everything could be read"
-        return Finding(name="agents' logs", state="warning", message=message, mend=mend, details=details + logs)
-    return Finding(name="agents' logs", state="ok", message=message, details=details)
-
-
-_READING = (_lines, _lock, _checkpoint, _prices, _logs)
+_READING = (_lines, _lock, _checkpoint, _prices, agents_logs)
 """Looks that would only say again what is wrong with the ledger itself."""

@@ -2,6 +2,6 @@
 
 from budgauge.hooks.change import Change, write
 from budgauge.hooks.entry import EVENTS, Agent
-from budgauge.hooks.settings import installed, settings_file, uninstalled
+from budgauge.hooks.settings import commands_at, installed, settings_file, uninstalled
 
-__all__ = ["EVENTS", "Agent", "Change", "installed", "settings_file", "uninstalled", "write"]
+__all__ = ["EVENTS", "Agent", "Change", "commands_at", "installed", "settings_file", "uninstalled", "write"]

@@ -10,7 +10,7 @@ from budgauge.config.find import codex_home, home_folder
 from budgauge.errors import ConfigError
 from budgauge.hooks import claude_settings, codex_settings
 from budgauge.hooks.change import Change, read
-from budgauge.hooks.entry import EVENTS, Agent, Value, install, is_our_command, uninstall
+from budgauge.hooks.entry import EVENTS, Agent, Value, install, is_our_command, ours_in, uninstall
 
 _BOM = "\ufeff"
 
@@ -44,6 +44,15 @@ def installed(agent: Agent, path: Path, command: str) -> Change:
 def uninstalled(agent: Agent, path: Path) -> Change:
     """The settings without our entries, at any event, and without what that empties. Raises ConfigError."""
     return _changed(agent, path, None)
+
+
+def commands_at(agent: Agent, path: Path) -> dict[str, str]:
+    """event → the command of ours that an agent's settings call there. Raises ConfigError."""
+    text = read(path).removeprefix(_BOM)
+    document = codex_settings.decoded(path, text) if agent == "codex" else claude_settings.decoded(path, text)
+    hooks = document.get("hooks", {})
+    _check_types(path, hooks, agent)
+    return {event: str(ours[0]["command"]) for event, groups in hooks.items() if (ours := ours_in(groups))}
 
 
 def _changed(agent: Agent, path: Path, command: str | None) -> Change:

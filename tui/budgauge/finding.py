@@ -1,0 +1,18 @@
+"""What one of the doctor's looks found."""
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["ok", "warning", "error"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look found."""
+
+    name: str
+    state: State
+    message: str
+    mend: str = ""
+    """What to do about it; empty where nothing must be done."""
+    details: tuple[str, ...] = ()
