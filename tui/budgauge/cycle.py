@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, datetime, timedelta, timezone, tzinfo
 
 from budgauge.config import Cycle
@@ -89,3 +90,9 @@ def zone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(name)
+
+
+def midnight(now: float) -> float:
+    """Unix seconds at which the day of a moment began, in the local time zone."""
+    day = time.localtime(now)
+    return time.mktime((*day[:3], 0, 0, 0, *day[6:8], -1))

@@ -21,6 +21,7 @@ from budgauge.budget import warning_due, warning_message
 from budgauge.cache import cache_folder, read_cache, short_name, write_cache
 from budgauge.config.find import config_files
 from budgauge.config.load import Loaded, Options, load
+from budgauge.cycle import midnight
 from budgauge.errors import BudgaugeError, SourceError
 from budgauge.ledger.booking import Booking
 from budgauge.records import repaired
@@ -255,9 +256,8 @@ class _Gate:
         if reset is not None:
             return reset
         booking.booked.refresh()
-        now = time.localtime()
-        midnight = time.mktime((*now[:3], 0, 0, 0, *now[6:8], -1))
-        return min(midnight, booking.booked.earliest or midnight)
+        begun = midnight(time.time())
+        return min(begun, booking.booked.earliest or begun)
 
     def _decided(self) -> Answer:
         refused = self._tracker.check(self._call.agent(self._names))

@@ -15,6 +15,7 @@ import click
 from budgauge.cache import cache_folder
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.load import Loaded, Options
+from budgauge.cycle import midnight
 from budgauge.errors import ConfigError
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.booking import Booking, Count, uncounted
@@ -126,16 +127,11 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
             return last
         if since == "cycle":
             raise ConfigError("--since cycle: nothing was reset yet", hint="Name a date, or all.")
-        return midnight()
+        return midnight(time.time())
     moment = parse_date(since)
     if moment is None:
         raise ConfigError(f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30")
     return moment
-
-
-def midnight() -> float:
-    """Unix seconds at which this day began, by the local clock."""
-    return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 def parse_date(text: str) -> float | None:

@@ -91,7 +91,8 @@ class LedgerReader(LedgerFile):
             self._trusts_checkpoint = False
             self._tail = Tail()
             self._forget()
-            return super()._read(fd, status) or True
+            super()._read(fd, status)
+            return True
 
     def _take(self, batch: Batch) -> None:
         self.totals.add(batch.records, batch.offsets)
