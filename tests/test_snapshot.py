@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from budgauge.cell import FOREVER
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.pricing import PriceBook
-from budgauge.records import Record, Reset, UndoReset
+from budgauge.records import Record, Reserve, Reset, UndoReset
 from budgauge.snapshot import Problem, Snapshot, take_snapshot
 from budgauge.totals import Totals
 from usage import usage
@@ -17,9 +18,9 @@ from usage import usage
 PRICE = PriceOverride(prompt_per_1k=Decimal(1), completion_per_1k=Decimal(2), cached_per_1k=Decimal("0.1"))
 
 
-def seen(*records: Record, **settings: Any) -> Snapshot:
+def seen(*records: Record, recent_from: float = FOREVER, **settings: Any) -> Snapshot:
     config = BudgetConfig(**{"total_budget": 1000, "prices": {"gpt-4": PRICE}, **settings})
-    totals = Totals()
+    totals = Totals(recent_from=recent_from)
     totals.add(records)
     return take_snapshot(totals, config, PriceBook(config.prices), now=0, ledger="/l")
 
@@ -63,6 +64,25 @@ def test_families() -> None:
     ]
     assert view.exceeded == ("f/*",)
     assert [row.agent_id for row in view.agents] == ["f/x", "f", "ff"]
+
+
+def test_a_family_is_the_sum_of_its_members() -> None:
+    view = seen(
+        usage("f", 30, 1, timestamp=70, cached_tokens=4),
+        usage("f/x", 70, 0, timestamp=130),
+        usage("f/y", 5, 0, timestamp=130, model="no-such-model"),
+        usage("g", 1, 0, timestamp=130, model="no-such-model"),
+        Reserve(100, "h", "f/x", 9, 1e9),
+        per_agent_limits={"f/*": 200, "g/*": 9, "idle/*": 9},
+        recent_from=0,
+    )
+    family, unpriced, idle = view.families
+    assert (family.calls, family.last_used, family.reserved, family.usage_percentage) == (3, 130, 9, 53.0)
+    assert (family.prompt_tokens, family.completion_tokens, family.cached_tokens) == (105, 1, 4)
+    assert family.cost_usd == view.cost.total_usd
+    assert family.share == pytest.approx(10600 / 107)
+    assert family.minutes == ((1, 31), (2, 75))
+    assert (unpriced.cost_usd, idle.cost_usd, idle.last_used) == (None, Decimal(0), None)
 
 
 def test_an_agent_allowed_nothing_is_no_alarm_until_it_is_used() -> None:

@@ -198,13 +198,13 @@ def test_a_reset_line_that_came_twice_is_one_reset() -> None:
 
 def test_minutes_hold_usage_whatever_was_reset() -> None:
     totals = folded(usage(timestamp=59), usage(timestamp=60.5, cached_tokens=2), Reset(61, "r"), usage(timestamp=119))
-    assert totals.minutes == {0: (15, 0), 1: (30, 2)}
+    assert totals.minutes.spent == {0: (15, 0), 1: (30, 2)}
 
 
 def test_minutes_are_bounded_and_a_line_from_the_future_pushes_nothing_out() -> None:
     totals = folded(usage(timestamp=9e9), *(usage(timestamp=60 * minute) for minute in range(10_000)))
-    assert len(totals.minutes) <= 2 * totals_module.KEPT_MINUTES
-    assert all(minute in totals.minutes for minute in range(10_000 - totals_module.KEPT_MINUTES, 10_000))
+    assert len(totals.minutes.spent) <= 2 * totals_module.KEPT_MINUTES
+    assert all(minute in totals.minutes.spent for minute in range(10_000 - totals_module.KEPT_MINUTES, 10_000))
 
 
 def test_calls_are_told_apart_by_bucket() -> None:
@@ -295,9 +295,9 @@ def test_reading_in_pieces_is_reading_at_once(lines: list[Record]) -> None:
     for record in lines:
         pieces.add([record])
     whole = folded(*lines)
-    assert (pieces.at(0).groups, pieces.minutes, pieces.set_aside) == (
+    assert (pieces.at(0).groups, pieces.minutes.spent, pieces.set_aside) == (
         whole.at(0).groups,
-        whole.minutes,
+        whole.minutes.spent,
         whole.set_aside,
     )
 

@@ -132,6 +132,27 @@ def test_status_exit_code_tells_the_state(run: Run, prompt: int, code: int) -> N
     assert run("status").exit_code == 0
 
 
+def test_status_shows_a_family_as_it_shows_an_agent(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[token_budget.per_agent_limits]\n"a/*" = 1000\n')
+    record(run, "a/x", 900)
+    record(run, "a/y", 300, "--spent")
+    lines = run("status", "--config", str(config)).stdout.splitlines()
+    assert "Limit   a/* has nothing left of its limit" in lines
+    (heads,) = (line.split() for line in lines if line.startswith("Agent"))
+    (family,) = (line.split() for line in lines if line.startswith("a/*"))
+    assert dict(zip(heads, family, strict=True)) == {
+        "Agent": "a/*",
+        "Used": "1,200",
+        "Limit": "1,000",
+        "Left": "0",
+        "Part": "120.0%",
+        "State": "exceeded",
+        "Calls": "2",
+        "Cost": "$0.0360",
+    }
+
+
 def test_status_of_a_folder_is_one_clear_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["status", "--ledger", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (1, "")

@@ -71,10 +71,12 @@ class Cell:
         """Does a call of this agent and model belong here?"""
         return self.begin <= timestamp < self.end and self.above < prompt <= self.upto
 
-    def book(self) -> None:
-        """Let the counters know what was added."""
+    def book(self) -> tuple[int, int]:
+        """Let the counters know what was added: (total, cached) tokens."""
         total, cached = self.booked
         sums = self.sums
-        self.counters.spend(self.agent_id, sums.total - total, sums.cached - cached)
+        added = sums.total - total, sums.cached - cached
+        self.counters.spend(self.agent_id, *added)
         self.booked = (sums.total, sums.cached)
         self.is_touched = False
+        return added

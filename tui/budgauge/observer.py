@@ -140,7 +140,9 @@ class Observer:
     def _make_reader(self, prices: PriceBook) -> LedgerReader:
         loaded = self.loaded
         self._cycle = loaded.config.cycle
-        return LedgerReader(loaded.ledger.path, prices.pricing_of, cycle=self._cycle, checkpoints=self._cache)
+        return LedgerReader(
+            loaded.ledger.path, prices.pricing_of, cycle=self._cycle, checkpoints=self._cache, clock=self._clock
+        )
 
     def _reopen(self) -> None:
         """Go on under another config; what was read of the same ledger stays until it could be read again."""

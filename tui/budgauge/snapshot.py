@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from budgauge.budget import Severity, Spending, own_limit, percentage, severity, warning_due, warning_message
+from budgauge.budget import (
+    Severity,
+    Spending,
+    families_of,
+    own_limit,
+    percentage,
+    severity,
+    warning_due,
+    warning_message,
+)
 from budgauge.cell import FOREVER
 from budgauge.config import BudgetConfig
 from budgauge.counters import GroupKey, Groups, Sums, sum_of
+from budgauge.minutes import Minutes, Pairs, merged
 from budgauge.pricing import PriceBook
 from budgauge.text import plural
-from budgauge.totals import Totals
+from budgauge.totals import KEPT_RECENT, Totals
 
 if TYPE_CHECKING:
     from budgauge.ledger.reader import LedgerReader
@@ -45,17 +55,32 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds of its latest call."""
     cost_usd: Decimal | None
     """None where a model's price is unknown and nothing could be priced."""
+    minutes: Pairs
+    """(unix minute, counted tokens) of its latest minutes that saw usage, resets or not."""
 
 
 class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A family limit: an agent and everything below it, together."""
+    """A family: an agent and everything below it, together."""
 
     family: str
     """Its key, such as `claude-code/*`."""
     used: int
-    limit: int
-    remaining: int
+    reserved: int
+    limit: int | None
+    """None means no limit for the family as a whole; those of a snapshot have one."""
+    remaining: int | None
+    usage_percentage: float | None
     state: Severity
+    share: float
+    """Percent of the total used; 0 when nothing is used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    last_used: float | None
+    cost_usd: Decimal | None
+    """What of it could be priced; None where something was used and nothing could."""
+    minutes: Pairs
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,12 +155,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     since: float | None
     """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
+    cycle_end: float | None
+    """Unix seconds when the counters start afresh by themselves; None if they never do."""
     reset_id: str | None
     ledger: str
     """Path of the ledger; empty for one in memory."""
     problems: tuple[Problem, ...]
-    minutes: tuple[tuple[int, int], ...]
-    """(unix minute, counted tokens) of the latest minutes that saw usage, oldest first."""
+    minutes: Pairs
+    """(unix minute, counted tokens) of the latest minutes that saw usage, resets or not."""
     warning: str | None
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
@@ -164,8 +191,8 @@ def take_snapshot(
     groups = totals.at(now).groups
     used = spending.by_all()
     budget = config.total_budget or None
-    agents = _agent_rows(groups, spending, config, prices)
-    families = _family_rows(spending, config)
+    agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    families = _family_rows(agents, config, used, int(now // 60))
     return Snapshot(
         total_budget=config.total_budget,
         budget_is_default=budget_is_default,
@@ -181,10 +208,11 @@ def take_snapshot(
         models=_model_rows(groups, config, prices),
         cost=_cost(groups, config, prices, used),
         since=since(totals, now),
+        cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
         reset_id=totals.reset_id,
         ledger=ledger,
         problems=(*problems, *fold_problems(totals)),
-        minutes=tuple(sorted((minute, config.counted(*spent)) for minute, spent in totals.minutes.items())),
+        minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
         stale_at=_stale_at(totals, now),
@@ -251,20 +279,29 @@ def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, lis
     return groups
 
 
-def _agent_rows(groups: Groups, spending: Spending, config: BudgetConfig, prices: PriceBook) -> tuple[AgentRow, ...]:
+def _agent_rows(
+    groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
+) -> tuple[AgentRow, ...]:
     parts = _grouped(groups, lambda key: key[0])
     for agent_id in (*config.per_agent_limits, *spending.reserved):
         if agent_id in spending.reserved or not agent_id.endswith("/*"):
             parts.setdefault(agent_id, [])
-    rows = [_agent_row(agent_id, part, spending, config, prices) for agent_id, part in parts.items()]
+    rows = [
+        _agent_row(agent_id, part, recent.get(agent_id), spending, config, prices) for agent_id, part in parts.items()
+    ]
     return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
 
 
 def _agent_row(
-    agent_id: str, parts: list[_Part], spending: Spending, config: BudgetConfig, prices: PriceBook
+    agent_id: str,
+    parts: list[_Part],
+    recent: Minutes | None,
+    spending: Spending,
+    config: BudgetConfig,
+    prices: PriceBook,
 ) -> AgentRow:
     sums = sum_of(part for _, part in parts)
-    used, total_used = config.counted(sums.total, sums.cached), spending.by_all()
+    used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)
     return AgentRow(
         agent_id=agent_id,
@@ -274,25 +311,72 @@ def _agent_row(
         remaining=None if limit is None else max(0, limit - used),
         usage_percentage=percentage(used, limit),
         state=severity(used, limit, config.warning_threshold),
-        share=used * 100 / total_used if total_used else 0.0,
+        share=_share(used, spending.by_all()),
         prompt_tokens=sums.prompt,
         completion_tokens=sums.completion,
         cached_tokens=sums.cached,
         calls=sums.calls,
         last_used=sums.last_used if sums.calls else None,
         cost_usd=_priced(parts, prices),
+        minutes=recent.pairs(uncached=config.count == "uncached") if recent else (),
     )
 
 
-def _family_rows(spending: Spending, config: BudgetConfig) -> tuple[FamilyRow, ...]:
-    limits = {key: limit for key, limit in config.per_agent_limits.items() if key.endswith("/*")}
-    spent = spending.by_families() if limits else {}
-    rows = []
-    for family, limit in limits.items():
-        used = spent.get(family, 0)
-        state = severity(used, limit, config.warning_threshold)
-        rows.append(FamilyRow(family=family, used=used, limit=limit, remaining=max(0, limit - used), state=state))
+def _share(used: int, total_used: int) -> float:
+    return used * 100 / total_used if total_used else 0.0
+
+
+def _family_rows(
+    agents: Iterable[AgentRow], config: BudgetConfig, total_used: int, minute: int
+) -> tuple[FamilyRow, ...]:
+    members: dict[str, list[AgentRow]] = {key: [] for key in config.per_agent_limits if key.endswith("/*")}
+    for row in agents if members else ():
+        for family in families_of(row.agent_id):
+            if family in members:
+                members[family].append(row)
+    rows = (
+        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, total_used, minute)
+        for family, rows in members.items()
+    )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
+
+
+def fold_family(
+    family: str,
+    members: Sequence[AgentRow],
+    limit: int | None,
+    threshold: float,
+    total_used: int,
+    minute: int,
+) -> FamilyRow:
+    """A family's row from its members' at a unix minute; `threshold` in percent."""
+    used = sum(row.used for row in members)
+    costs = [row.cost_usd for row in members if row.calls]
+    known = [cost for cost in costs if cost is not None]
+    return FamilyRow(
+        family=family,
+        used=used,
+        reserved=sum(row.reserved for row in members),
+        limit=limit,
+        remaining=None if limit is None else max(0, limit - used),
+        usage_percentage=percentage(used, limit),
+        state=severity(used, limit, threshold),
+        share=_share(used, total_used),
+        prompt_tokens=sum(row.prompt_tokens for row in members),
+        completion_tokens=sum(row.completion_tokens for row in members),
+        cached_tokens=sum(row.cached_tokens for row in members),
+        calls=sum(row.calls for row in members),
+        last_used=max((row.last_used for row in members if row.last_used is not None), default=None),
+        cost_usd=None if costs and not known else _sum(known),
+        minutes=merged((row.minutes for row in members), minute - KEPT_RECENT),
+    )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    whole = Decimal(0)
+    for amount in amounts:
+        whole = _EXACT.add(whole, amount)
+    return whole
 
 
 def _model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:

@@ -8,13 +8,18 @@ import msgspec
 from budgauge.cell import ALWAYS, FOREVER, Cell, PricingOf, unpriced
 from budgauge.counters import Counters, Groups, Sums
 from budgauge.known import KnownIds
+from budgauge.minutes import Minutes
 from budgauge.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
 
 KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
 _PART_DIGITS = 4
-KEPT_MINUTES = 1440
-"""How many minutes that saw usage are kept for rates."""
+KEPT_MINUTES = 256
+"""How many minutes that saw usage are kept of everyone,"""
+KEPT_RECENT = 64
+"""and how many of each agent,"""
+KEPT_AGENTS = 2000
+"""of at least so many agents, those that were used last."""
 KEPT_HOLDS = 100_000
 """When there are twice as many reservations without an end, only so many that expire last are kept."""
 
@@ -44,16 +49,25 @@ class Totals:
     """What a ledger adds up to so far. Add records in file order; read the sums at any time."""
 
     def __init__(
-        self, pricing_of: PricingOf = unpriced, cycle_of: CycleOf = uncut, recall: Recall | None = None
+        self,
+        pricing_of: PricingOf = unpriced,
+        cycle_of: CycleOf = uncut,
+        recall: Recall | None = None,
+        *,
+        recent_from: float = FOREVER,
     ) -> None:
         """`recall` gives the record that stands at a place, for ids that come again.
 
-        Without it the latest records with ids are kept here.
+        Without it the latest records with ids are kept here. Each agent's minutes are noted from
+        `recent_from` (unix seconds, where a minute begins) on: for a long past they would cost
+        much and tell nothing.
         """
         self.cycles: dict[float, Counters] = {}
         """First second of a cycle → its counters; 0 for all time where no cycle is set."""
-        self.minutes: dict[int, tuple[int, int]] = {}
-        """unix minute → (total, cached) tokens, resets or not."""
+        self.minutes = Minutes(KEPT_MINUTES)
+        """Of everyone, resets or not."""
+        self.recent: dict[str, Minutes] = {}
+        """Of each agent, resets or not."""
         self.resets: list[PastReset] = []
         """Resets not undone, oldest first."""
         self.holds: dict[str, Reserve] = {}
@@ -73,6 +87,7 @@ class Totals:
         self._next_place = 0
         self._recall = recall or self._kept.get
         self._cells: dict[tuple[str, str], Cell] = {}
+        self._recent_from = recent_from
 
     def at(self, now: float) -> Counters:
         """The counters of the cycle that a moment falls in."""
@@ -103,7 +118,7 @@ class Totals:
         """Everything that is counted, to be compared with another fold's."""
         cycles = {begin: (c.groups, c.spent, c.spent_by_all) for begin, c in self.cycles.items() if c.groups}
         resets = [(reset.id, reset.agent_id, reset.groups) for reset in self.resets]
-        return cycles, resets, self.minutes, self.holds, self.flagged, self.set_aside
+        return cycles, resets, self.minutes.rows(), self.holds, self.flagged, self.set_aside
 
     def last_reset(self) -> PastReset | None:
         """The last reset of everyone, if any."""
@@ -160,8 +175,8 @@ class Totals:
         sums.total += total
         if timestamp > sums.last_used:
             sums.last_used = timestamp
-        cell.book()
-        self._tick(timestamp, total, 0)
+        self._book(cell, timestamp)
+        self.minutes.add(int(timestamp) // 60, total, 0)
 
     def known(self, usage: Usage) -> bool | None:
         """Is this record's id known? True with the same content, False with other, None if it is new."""
@@ -275,8 +290,8 @@ class Totals:
         sums.total += total
         sums.last_used = max(sums.last_used, usage.timestamp)
         cached = self._add_parts(sums, usage)
-        cell.book()
-        self._tick(usage.timestamp, total, cached)
+        self._book(cell, usage.timestamp)
+        self.minutes.add(int(usage.timestamp) // 60, total, cached)
 
     def count_calls(self, calls: Sequence[Usage]) -> None:
         """Fold calls in that all count. The one loop whose speed is felt: a million lines go through it.
@@ -287,8 +302,17 @@ class Totals:
         minute, minute_end = 0.0, 0.0
         minute_total = minute_cached = 0
         for usage in calls:
+            timestamp = usage.timestamp
+            if not minute <= timestamp < minute_end:
+                if minute_total:
+                    self.minutes.add(int(minute) // 60, minute_total, minute_cached)
+                if touched and (timestamp >= self._recent_from or minute_end > self._recent_from):
+                    # Each agent's minutes are told apart by booking at their ends.
+                    touched = self._book_all(touched, minute)
+                minute = timestamp - timestamp % 60
+                minute_end, minute_total, minute_cached = minute + 60, 0, 0
             cell = cells.get((usage.agent_id, usage.model))
-            prompt, completion, timestamp = usage.prompt_tokens, usage.completion_tokens, usage.timestamp
+            prompt, completion = usage.prompt_tokens, usage.completion_tokens
             if cell is None or (cell.bounded and not cell.holds(prompt, timestamp)):
                 cell = self._cell(usage)
             if not cell.is_touched:
@@ -304,26 +328,38 @@ class Totals:
             sums.total += total
             if timestamp > sums.last_used:
                 sums.last_used = timestamp
-            if not minute <= timestamp < minute_end:
-                if minute_total:
-                    self._tick(minute, minute_total, minute_cached)
-                minute = timestamp - timestamp % 60
-                minute_end, minute_total, minute_cached = minute + 60, 0, 0
             minute_total += total
             if usage.cached_tokens or usage.cache_write_tokens or usage.cache_write_1h_tokens or usage.reasoning_tokens:
                 minute_cached += self._add_parts(sums, usage)
         if minute_total:
-            self._tick(minute, minute_total, minute_cached)
+            self.minutes.add(int(minute) // 60, minute_total, minute_cached)
+        self._book_all(touched, minute)
+
+    def _book_all(self, touched: list[Cell], second: float) -> list[Cell]:
         for cell in touched:
             if cell.is_touched:
-                cell.book()
+                self._book(cell, second)
+        return []
+
+    def _book(self, cell: Cell, second: float) -> None:
+        """Let the counters know what was added to a cell, all in one minute if that is a recent one."""
+        total, cached = cell.book()
+        if second < self._recent_from or not total:
+            return
+        recent = self.recent.get(cell.agent_id)
+        if recent is None:
+            if len(self.recent) >= 2 * KEPT_AGENTS:
+                latest = sorted(self.recent.items(), key=lambda agent: max(agent[1].spent))[-KEPT_AGENTS:]
+                self.recent = dict(latest)
+            recent = self.recent[cell.agent_id] = Minutes(KEPT_RECENT)
+        recent.add(int(second) // 60, total, cached)
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
         before = self._cells.get((usage.agent_id, usage.model))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
-            before.book()
+            self._book(before, usage.timestamp)
         pricing = self._pricing_of(usage.model)
         extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else ALWAYS
         cycle = self._cycle_of(usage.timestamp)
@@ -346,15 +382,6 @@ class Totals:
         sums.cache_write += write
         sums.cache_write_1h += write_1h
         return cached
-
-    def _tick(self, second: float, total: int, cached: int) -> None:
-        minute = int(second) // 60
-        before, before_cached = self.minutes.get(minute, (0, 0))
-        self.minutes[minute] = (before + total, before_cached + cached)
-        if len(self.minutes) > 2 * KEPT_MINUTES:
-            # By age, not by key: one line from the future must not push out the present.
-            for old in list(self.minutes)[:KEPT_MINUTES]:
-                del self.minutes[old]
 
     def _control(self, record: Record, place: int) -> None:
         if isinstance(record, Settle):

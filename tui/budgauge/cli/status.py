@@ -13,7 +13,7 @@ from budgauge.config import BudgetConfig
 from budgauge.config.load import Options
 from budgauge.cycle import zone
 from budgauge.observer import Observer
-from budgauge.snapshot import AgentRow, CycleRow, Snapshot
+from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot
 from budgauge.text import count, money, percent, safe, width
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
@@ -51,13 +51,13 @@ def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles
 
 def _lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
     lines = [*_total_lines(snapshot, exists=exists)]
-    if snapshot.agents:
-        held = any(row.reserved for row in snapshot.agents)
+    rows: list[AgentRow | FamilyRow] = [*snapshot.agents, *snapshot.families]
+    if rows:
+        held = any(row.reserved for row in rows)
         heads = [head for head in _HEADS if held or head != _RESERVED]
-        lines += ["", *_table(heads, [_agent_cells(row, held=held) for row in snapshot.agents])]
-    if snapshot.families:
-        cells = [[row.family, count(row.used), count(row.limit), row.state] for row in snapshot.families]
-        lines += ["", *_table(["Family", "Used", "Limit", "State"], cells)]
+        # One table for both: numbers stand under each other.
+        table = _table(heads, [_cells(row, held=held) for row in rows])
+        lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]
     lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
     return lines
@@ -79,6 +79,7 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
         from budgauge.monitor.when import stamp
 
         lines.append(f"Since   {stamp(snapshot.since)}")
+    lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]
 
 
@@ -112,18 +113,21 @@ def _cycle_lines(cycles: Sequence[CycleRow], config: BudgetConfig) -> list[str]:
 
 
 _RESERVED = "Reserved"
-_HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "State", "Calls", "Cost"]
+_HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "Part", "State", "Calls", "Cost"]
 
 
-def _agent_cells(row: AgentRow, *, held: bool) -> list[str]:
+def _cells(row: AgentRow | FamilyRow, *, held: bool) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
-    state = row.state if row.limit is not None else f"{percent(row.share)} of used"
+    part = percent(row.share) if row.usage_percentage is None else percent(row.usage_percentage)
+    state = "of used" if row.limit is None else row.state
     reserved = [count(row.reserved)] if held else []
-    return [safe(row.agent_id), count(row.used), *reserved, limit, left, state, count(row.calls), money(row.cost_usd)]
+    name = row.agent_id if isinstance(row, AgentRow) else row.family
+    numbers = [count(row.used), *reserved, limit, left, part, state, count(row.calls), money(row.cost_usd)]
+    return [safe(name), *numbers]
 
 
-_LEFT_ALIGNED = {"Agent", "Cycle from", "Family", "State"}
+_LEFT_ALIGNED = {"Agent", "Cycle from", "State"}
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:

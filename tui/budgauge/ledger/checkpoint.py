@@ -18,10 +18,11 @@ from budgauge.cache import read_cache, short_name, verified, write_cache
 from budgauge.counters import Bucket, Counters, Groups, Sums
 from budgauge.known import dump_bytes
 from budgauge.ledger.tail import Mark
+from budgauge.minutes import Minutes
 from budgauge.records import Fault, Reserve
-from budgauge.totals import KNOWN_IDS, PastReset, Totals
+from budgauge.totals import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
 
-VERSION = 2
+VERSION = 3
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
@@ -55,6 +56,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     fault_count: int
     cycles: list[tuple[float, _Rows]]
     minutes: list[tuple[int, int, int]]
+    recent: list[tuple[str, list[tuple[int, int, int]]]]
     resets: list[_Reset]
     holds: list[Reserve]
     flagged: dict[str, int]
@@ -74,7 +76,8 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         for begin, rows in self.cycles:
             totals.cycles[begin] = counters = Counters()
             counters.bring_back(_groups(rows))
-        totals.minutes = {minute: (total, cached) for minute, total, cached in self.minutes}
+        totals.minutes = Minutes(KEPT_MINUTES, self.minutes)
+        totals.recent = {agent_id: Minutes(KEPT_RECENT, spent) for agent_id, spent in self.recent}
         for past in self.resets:
             groups = {begin: _groups(rows) for begin, rows in past.groups}
             totals.resets.append(PastReset(past.id, past.agent_id, past.timestamp, groups))
@@ -165,7 +168,8 @@ class CheckpointStore:
             faults=faults,
             fault_count=fault_count,
             cycles=[(begin, _rows(counters.groups)) for begin, counters in totals.cycles.items()],
-            minutes=[(minute, *spent) for minute, spent in totals.minutes.items()],
+            minutes=totals.minutes.rows(),
+            recent=[(agent_id, minutes.rows()) for agent_id, minutes in totals.recent.items()],
             resets=[
                 _Reset(r.id, r.agent_id, r.timestamp, [(begin, _rows(groups)) for begin, groups in r.groups.items()])
                 for r in totals.resets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from budgauge.totals import Totals, uncut
 
 KEPT_FAULTS = 100
 """How many of the first lines set aside are kept in memory; all are counted."""
+RECENT_SECONDS = 7200.0
+"""How far back from when reading begins each agent's minutes are told apart."""
 _Answer = TypeVar("_Answer")
 
 
@@ -34,6 +37,7 @@ class LedgerReader(LedgerFile):
         *,
         cycle: Cycle | None = None,
         checkpoints: Path | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`checkpoints` is the folder where the fold of a long ledger is kept; None keeps none."""
         self.faults: list[Fault] = []
@@ -42,6 +46,7 @@ class LedgerReader(LedgerFile):
         self._pricing_of = pricing_of
         self._cycle_of = Calendar(cycle).span if cycle else uncut
         self._store = CheckpointStore(checkpoints, path, cycle_name(cycle)) if checkpoints else None
+        self._clock = clock
         self._trusts_checkpoint = True
         self._kept_offset = 0
         super().__init__(path)
@@ -128,7 +133,8 @@ class LedgerReader(LedgerFile):
         return pricing.shape if pricing else ""
 
     def _forget(self) -> None:
-        self.totals = Totals(self._pricing_of, self._cycle_of, self.recall)
+        recent_from = (self._clock() - RECENT_SECONDS) // 60 * 60
+        self.totals = Totals(self._pricing_of, self._cycle_of, self.recall, recent_from=recent_from)
         self.faults = []
         self.fault_count = self._kept_offset = 0
 

@@ -1,0 +1,59 @@
+"""Tokens by minute: what rates and forecasts are made of. Pure; reads no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Pairs = tuple[tuple[int, int], ...]
+"""(unix minute, tokens), oldest first; minutes without usage are left out."""
+
+
+class Minutes:
+    """(total, cached) tokens of the minutes that last saw usage."""
+
+    __slots__ = ("_kept", "_pairs", "_uncached", "spent")
+
+    def __init__(self, kept: int, spent: Iterable[tuple[int, int, int]] = ()) -> None:
+        """At least `kept` minutes are kept, and at most twice as many; `spent` is what `rows` gave."""
+        self.spent = {minute: (total, cached) for minute, total, cached in spent}
+        """unix minute → (total, cached), in the order in which the minutes first came."""
+        self._kept = kept
+        self._pairs: Pairs | None = None
+        self._uncached = False
+
+    def add(self, minute: int, total: int, cached: int) -> None:
+        """Add tokens to a unix minute."""
+        spent = self.spent
+        before, before_cached = spent.get(minute, (0, 0))
+        spent[minute] = (before + total, before_cached + cached)
+        self._pairs = None
+        if len(spent) > 2 * self._kept:
+            # By age, not by key: one line from the future must not push out the present.
+            for old in list(spent)[: self._kept]:
+                del spent[old]
+
+    def rows(self) -> list[tuple[int, int, int]]:
+        """(unix minute, total, cached), to be kept."""
+        return [(minute, *spent) for minute, spent in self.spent.items()]
+
+    def pairs(self, *, uncached: bool) -> Pairs:
+        """What counts of them, all or all that was not cached; the same object if nothing changed."""
+        if self._pairs is None or self._uncached != uncached:
+            self._uncached = uncached
+            self._pairs = tuple(
+                sorted(
+                    (minute, total - cached if uncached else total) for minute, (total, cached) in self.spent.items()
+                )
+            )
+        return self._pairs
+
+
+def merged(parts: Iterable[Pairs], since: int) -> Pairs:
+    """Several agents' minutes as one's, from a unix minute on."""
+    whole: dict[int, int] = {}
+    for pairs in parts:
+        if pairs and pairs[-1][0] >= since:
+            for minute, tokens in pairs:
+                if minute >= since:
+                    whole[minute] = whole.get(minute, 0) + tokens
+    return tuple(sorted(whole.items()))
