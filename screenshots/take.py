@@ -82,7 +82,7 @@ def fill(ledger: Path, scale: float) -> None:
 async def take(folder: Path, picture: Picture) -> str:
     """One picture of the app on what lies in a folder, as SVG."""
     options = Options(config=str(folder / "config.toml"), ledger=str(folder / "token_usage.jsonl"))
-    observer = Observer(options, cache=folder / "cache", lookup=False)
+    observer = Observer(options, cache=folder / "cache", lookup=False, clock=lambda: NOW)
     observer.resolve_prices()
     preferences = Preferences(folder / "preferences.json")
     preferences.choose(theme=picture.theme)

@@ -30,15 +30,15 @@ calls = st.lists(
 @given(calls, st.integers(0, 20), st.booleans())
 def test_each_agents_minutes_are_those_of_its_calls(lines: list[Usage], begin: int, at_once: bool) -> None:
     totals = Totals(recent_from=begin * 60)
-    for part in [lines] if at_once else [[line] for line in lines]:
+    for part in [lines] if at_once else [[call] for call in lines]:
         totals.add(part)
     expected: dict[str, dict[int, tuple[int, int]]] = {}
-    for line in lines:
-        minute = int(line.timestamp) // 60
+    for call in lines:
+        minute = int(call.timestamp) // 60
         if minute >= begin:
-            total, cached = totals_module.counted_parts(line)
-            before = expected.setdefault(line.agent_id, {}).get(minute, (0, 0))
-            expected[line.agent_id][minute] = (before[0] + total, before[1] + cached)
+            total, cached = totals_module.counted_parts(call)
+            before = expected.setdefault(call.agent_id, {}).get(minute, (0, 0))
+            expected[call.agent_id][minute] = (before[0] + total, before[1] + cached)
     assert {agent: minutes.spent for agent, minutes in totals.recent.items()} == expected
 
 

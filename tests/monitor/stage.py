@@ -48,7 +48,7 @@ def view(
     """A view of some calls, one a minute, the last one now."""
     config = BudgetConfig(total_budget=budget, per_agent_limits=limits or {}, prices={"gpt-4": PRICE})
     prices = PriceBook(config.prices)
-    totals = Totals(prices.pricing_of)
+    totals = Totals(prices.pricing_of, recent_from=0)
     totals.add(
         [
             Usage(agent, model, tokens, 0, tokens, NOW - 60 * (len(calls) - 1 - place))

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.forecast import rate_now
 from budgauge.monitor.bar import limit_bar, share_bar
+from budgauge.monitor.big import big, big_cells
+from budgauge.monitor.chart import columns
 from budgauge.monitor.columns import GAP, Extent, fit_columns
-from budgauge.monitor.rate import columns, current_rate, last_minutes
 from budgauge.monitor.theme import next_theme
-from budgauge.monitor.when import ago, clock, day
+from budgauge.monitor.when import ago, clock, day, span
 from budgauge.monitor.widgets.agent_table import _percent
 from budgauge.monitor.widgets.key_line import Key, fit_keys
 from budgauge.monitor.wrap import shell_lines, wrap
@@ -51,17 +53,43 @@ def test_columns_go_in_order() -> None:
     counts = [len(fit_columns(cells, Extent(20, 9))) for cells in range(40, 200)]
     assert counts == sorted(counts)
     assert counts[0] >= 3
-    assert counts[-1] == 9
+    assert counts[-1] == 12
 
 
 def test_the_rate_is_that_of_the_last_sixty_seconds() -> None:
-    minutes = [(10, 600), (11, 100)]
-    assert current_rate(minutes, 11 * 60) == 700
-    assert current_rate(minutes, 11 * 60 + 30) == 400
-    assert current_rate(minutes, 12 * 60 + 59) == 2
-    assert current_rate(minutes, 20 * 60) == 0
-    assert current_rate([], 0) == 0
-    assert last_minutes(minutes, 12 * 60, 4) == (0, 600, 100, 0)
+    minutes = ((10, 600), (11, 100))
+    assert rate_now(minutes, 11 * 60) == 700
+    assert rate_now(minutes, 11 * 60 + 30) == 400
+    assert rate_now(minutes, 12 * 60 + 59) == 2
+    assert rate_now(minutes, 20 * 60) == 0
+    assert rate_now((), 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((0, "1s"), (59, "59s"), (60, "1m"), (99 * 60, "99m"), (100 * 60, "1h 40m"), (7200, "2h")),
+        *((86_399, "1d"), (86_400, "1d"), (100_000, "1d 4h"), (20 * 86_400, "20d"), (1e12, ">999d")),
+    ],
+)
+def test_spans_are_short(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+@given(st.floats(0, 1e15))
+def test_spans_fit_in_seven_cells(seconds: float) -> None:
+    assert len(span(seconds)) <= 7
+
+
+@given(st.text(st.sampled_from("0123456789.,%>kMBT hdms"), min_size=1, max_size=8), st.sampled_from([1, 2]))
+def test_large_figures_are_as_wide_as_they_say(text: str, scale: int) -> None:
+    lines = big(text, scale)
+    assert {len(line) for line in lines} == {big_cells(text, scale)}
+    assert len(lines) == {1: 3, 2: 5}[scale]
+
+
+def test_large_figures_differ() -> None:
+    assert len({tuple(big(char)) for char in "0123456789kMBThdms%"}) == 19
 
 
 def test_a_chart_shows_whatever_is_not_nothing() -> None:

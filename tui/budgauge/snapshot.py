@@ -15,6 +15,7 @@ from budgauge.budget import (
     own_limit,
     percentage,
     severity,
+    warning_at,
     warning_due,
     warning_message,
 )
@@ -145,6 +146,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     usage_percentage: float | None
     warning_threshold: float
     """Percent."""
+    warning_at: int | None
+    """The least number of used tokens that reaches the threshold; None if the budget is unlimited."""
     untracked_buffer: float
     """Percent."""
     state: Severity
@@ -201,6 +204,7 @@ def take_snapshot(
         reserved=sum(spending.reserved.values()),
         usage_percentage=percentage(used, budget),
         warning_threshold=config.warning_threshold,
+        warning_at=None if budget is None else int(warning_at(config)),
         untracked_buffer=config.untracked_buffer,
         state=severity(used, budget, config.warning_threshold),
         agents=agents,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
+from budgauge.monitor.order import Order
 from budgauge.text import count, width
 
-ColumnName = Literal["agent", "used", "held", "gauge", "percent", "of", "state", "cost", "calls", "last"]
+ColumnName = Literal[
+    "agent", "used", "held", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
+]
 GAP = 2
 """Cells between two columns."""
 SIGN_CELLS = 2
@@ -24,6 +26,8 @@ class Column(msgspec.Struct, frozen=True):
     cells: int
     right: bool = True
     """Does it end flush right?"""
+    order: Order | None = None
+    """By what a click on its head sorts."""
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -35,21 +39,29 @@ class Extent(msgspec.Struct, frozen=True):
     """Cells of the largest count, in full."""
     held: bool = False
     """Is anything reserved?"""
+    limits: bool = True
+    """Does anything have a limit?"""
 
 
 _OPTIONAL: tuple[Column, ...] = (
     Column("held", "held", 6),
-    Column("percent", "", 6),
-    Column("gauge", "", 12, right=False),
-    Column("of", "", 8, right=False),
-    Column("cost", "cost", 8),
-    Column("state", "state", 8, right=False),
-    Column("last", "last", 4),
+    Column("percent", "", 6, order="share"),
+    Column("gauge", "", 12, right=False, order="share"),
+    Column("rate", "/min", 6, order="rate"),
+    Column("cost", "cost", 8, order="cost"),
+    Column("gone", "gone in", 7, order="wall"),
+    Column("of", "", 8, right=False, order="share"),
+    Column("trend", "10 min", 10, right=False, order="rate"),
+    Column("last", "last", 4, order="last"),
     Column("calls", "calls", 5),
+    Column("state", "state", 8, right=False, order="share"),
 )
 """In the order in which they are given room."""
 
-_ORDER: tuple[ColumnName, ...] = ("agent", "used", "held", "gauge", "percent", "of", "state", "calls", "cost", "last")
+_ORDER: tuple[ColumnName, ...] = (
+    *("agent", "used", "held", "gauge", "percent", "of", "state"),
+    *("trend", "rate", "gone", "calls", "cost", "last"),
+)
 _NAME_CELLS = 14
 """A name gets so many before other columns get any."""
 _GAUGE_CELLS = 56
@@ -58,19 +70,19 @@ _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
 
 
-def extent(names: Iterable[str], largest: int, *, held: bool = False) -> Extent:
+def extent(longest: int, largest: int, *, held: bool = False, limits: bool = True) -> Extent:
     """The room that names and counts need; with `held`, reserved tokens have a column."""
-    return Extent(max(map(width, names), default=0), max(4, width(count(largest))), held)
+    return Extent(longest, max(5, width(count(largest))), held, limits)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     """The columns for a width: agent and used always, the others as there is room for them."""
     agent = max(5, need.agent)
     room = cells - SIGN_CELLS - need.used - GAP
-    name = min(agent, max(_NAME_CELLS, cells // 4))
+    name = min(agent, max(_NAME_CELLS, cells * 2 // 5))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
-        if column.name == "held" and not need.held:
+        if (column.name == "held" and not need.held) or (column.name in ("gone", "state") and not need.limits):
             continue
         if column.name == "gauge":
             column = msgspec.structs.replace(column, cells=max(8, min(12, cells - _ROOMY_CELLS)))
@@ -83,6 +95,6 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
         gauge = taken["gauge"].cells + max(0, room - name)
         taken["gauge"] = msgspec.structs.replace(taken["gauge"], cells=min(gauge, _GAUGE_CELLS))
         room -= min(gauge, _GAUGE_CELLS) - (gauge - max(0, room - name))
-    taken["agent"] = Column("agent", "agent", SIGN_CELLS + max(1, room), right=False)
-    taken["used"] = Column("used", "used", need.used)
+    taken["agent"] = Column("agent", "agent", SIGN_CELLS + max(1, room), right=False, order="name")
+    taken["used"] = Column("used", "used", need.used, order="used")
     return tuple(taken[key] for key in _ORDER if key in taken)

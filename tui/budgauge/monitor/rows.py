@@ -1,85 +1,150 @@
-"""The rows of the table of agents: families with a limit first, then every agent."""
+"""The rows of the table of agents: families, and below each its agents."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import msgspec
 
-from budgauge.budget import Severity, percentage
+from budgauge.budget import families_of
+from budgauge.monitor.order import Key, Source, name_of, part_of
 from budgauge.monitor.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH
-from budgauge.snapshot import AgentRow, FamilyRow, Snapshot
-from budgauge.text import safe, short
+from budgauge.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
+from budgauge.text import safe, short, width
+
+RowKey = tuple[str, bool]
+"""An agent's id or a family's key, and whether it is a family."""
+FOLDED, UNFOLDED = "▸", "▾"
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+@lru_cache(maxsize=10_000)
+def shown_name(name: str) -> str:
+    """An id as it may be shown."""
+    return safe(name)
+
+
+class Row(msgspec.Struct, frozen=True):
     """One line of the table, ready to be laid out."""
 
-    key: str
-    """The agent's id or the family's key, as it is in the ledger."""
-    name: str
-    """The same, safe to show."""
-    is_family: bool
-    used: int
-    reserved: int
-    """Held for calls to come; 0 for a family: its agents' rows have them."""
-    limit: int | None
-    part: float
-    """Percent: of the limit, or of everyone's total where there is none."""
-    state: Severity
-    cost: Decimal | None
-    calls: int | None
-    """None for a family: its agents' rows have them."""
-    last_used: float | None
+    source: Source
+    depth: int = 0
+    """Families it stands in."""
+    folded: bool | None = None
+    """None where there is nothing to fold."""
+    members: int = 0
+    """How many agents a family has."""
+
+    @property
+    def key(self) -> str:
+        """The agent's id or the family's key, as it is in the ledger."""
+        return name_of(self.source)
+
+    @property
+    def is_family(self) -> bool:
+        """Is it more than one agent?"""
+        return isinstance(self.source, FamilyRow)
+
+    @property
+    def row_key(self) -> RowKey:
+        """What tells it from all others."""
+        return self.key, self.is_family
+
+    @property
+    def name(self) -> str:
+        """Its key, safe to show."""
+        return shown_name(self.key)
+
+    @property
+    def part(self) -> float:
+        """Percent: of the limit, or of everyone's total where there is none."""
+        return part_of(self.source)
 
     @property
     def sign(self) -> str:
         """The glyph of its state."""
-        return NO_LIMIT_GLYPH if self.limit is None else GLYPHS[self.state]
+        return NO_LIMIT_GLYPH if self.source.limit is None else GLYPHS[self.source.state]
 
     @property
     def state_word(self) -> str:
         """The word of its state."""
-        return NO_LIMIT if self.limit is None else self.state
+        return NO_LIMIT if self.source.limit is None else self.source.state
 
     @property
     def of(self) -> str:
         """What `part` is a part of."""
-        return "of used" if self.limit is None else f"of {short(self.limit)}"
+        return "of used" if self.source.limit is None else f"of {short(self.source.limit)}"
+
+    @property
+    def name_cells(self) -> int:
+        """Cells of the name, and what stands in front of it."""
+        return width(self.name) + 2 * self.depth + 2 * self.is_family
 
 
-def table_rows(snapshot: Snapshot) -> tuple[Row, ...]:
-    """Every row there is."""
-    return (*map(_family, snapshot.families), *map(_agent, snapshot.agents))
+class Tree(msgspec.Struct, frozen=True):
+    """What stands below what; rows are made of it."""
+
+    families: dict[str, FamilyRow]
+    """Those that have a limit, and top-level ones of several agents."""
+    below: dict[str, list[Source]]
+    """Family key → what stands right below it; `""` for what stands in no family."""
 
 
-def _family(row: FamilyRow) -> Row:
-    return Row(
-        key=row.family,
-        name=safe(row.family),
-        is_family=True,
-        used=row.used,
-        reserved=0,
-        limit=row.limit,
-        part=percentage(row.used, row.limit) or 0.0,
-        state=row.state,
-        cost=None,
-        calls=None,
-        last_used=None,
-    )
+def tree_of(snapshot: Snapshot, minute: int) -> Tree:
+    """Every agent below its nearest family, every family below the nearest around it, at a unix minute."""
+    families = {row.family: row for row in snapshot.families}
+    tops: dict[str, list[AgentRow]] = {}
+    for row in snapshot.agents:
+        tops.setdefault(row.agent_id.partition("/")[0], []).append(row)
+    for top, members in tops.items():
+        key = f"{top}/*"
+        if len(members) > 1 and key not in families and top:
+            families[key] = fold_family(key, members, None, snapshot.warning_threshold, snapshot.total_used, minute)
+    below: dict[str, list[Source]] = {"": []}
+    for family in families.values():
+        around = families_of(family.family.removesuffix("/*"))
+        next(around)  # itself
+        _put(below, families, around, family)
+    for row in snapshot.agents:
+        _put(below, families, families_of(row.agent_id), row)
+    return Tree(families, below)
 
 
-def _agent(row: AgentRow) -> Row:
-    return Row(
-        key=row.agent_id,
-        name=safe(row.agent_id),
-        is_family=False,
-        used=row.used,
-        reserved=row.reserved,
-        limit=row.limit,
-        part=row.share if row.usage_percentage is None else row.usage_percentage,
-        state=row.state,
-        cost=row.cost_usd,
-        calls=row.calls,
-        last_used=row.last_used,
-    )
+def _put(below: dict[str, list[Source]], families: dict[str, FamilyRow], around: Iterator[str], source: Source) -> None:
+    below.setdefault(next((key for key in around if key in families), ""), []).append(source)
+
+
+def table_rows(
+    tree: Tree,
+    key: Callable[[Source], Key],
+    *,
+    reverse: bool = False,
+    folded: frozenset[str] = frozenset(),
+    words: tuple[str, ...] = (),
+) -> tuple[Row, ...]:
+    """The rows in order. With `words`, only agents whose ids hold them all, upper or lower case, and their families."""
+    rows: list[Row] = []
+
+    def walk(family: str, depth: int) -> int:
+        """Add what stands below a family; how many agents that were."""
+        members = 0
+        for source in sorted(tree.below.get(family, ()), key=key, reverse=reverse):
+            if isinstance(source, FamilyRow):
+                is_folded = source.family in folded and not words
+                place = len(rows)
+                rows.append(Row(source, depth, is_folded))
+                number = walk(source.family, depth + 1)
+                if is_folded:
+                    del rows[place + 1 :]
+                if number or not words:
+                    rows[place] = Row(source, depth, is_folded if number else None, number)
+                else:
+                    del rows[place:]
+                members += number
+            elif all(word in source.agent_id.lower() for word in words):
+                rows.append(Row(source, depth))
+                members += 1
+        return members
+
+    walk("", 0)
+    return tuple(rows)

@@ -35,3 +35,19 @@ def ago(seconds: float) -> str:
         if seconds < limit:
             return f"{int(seconds // size)}{unit}"
     return f"{min(999, int(seconds // 86_400))}d"
+
+
+def span(seconds: float) -> str:
+    """How long something takes, in at most seven characters: 45s, 12m, 2h 10m, 3d 4h, 41d, >999d."""
+    if seconds < 60:
+        return f"{max(1, int(seconds))}s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{round(minutes)}m"
+    hours, minute = divmod(round(min(minutes, 1e7)), 60)
+    if hours < 24:
+        return f"{hours}h {minute}m" if minute else f"{hours}h"
+    days, hour = divmod(round(minutes / 60) if minutes < 1e7 else 10**6, 24)
+    if days < 10:
+        return f"{days}d {hour}h" if hour else f"{days}d"
+    return f"{days}d" if days < 1000 else ">999d"

@@ -10,12 +10,12 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.screen import Screen
 
-from budgauge.monitor.rows import table_rows
 from budgauge.monitor.screens.too_small import TooSmall
 from budgauge.monitor.when import clock
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Banner, Item, banner_items
 from budgauge.monitor.widgets.cost import CostPanel, cost_face
+from budgauge.monitor.widgets.figures import Figures, figures
 from budgauge.monitor.widgets.gauge import Gauge, gauge_face
 from budgauge.monitor.widgets.guide import Guide, GuideFace
 from budgauge.monitor.widgets.key_line import Key, KeyLine
@@ -28,7 +28,11 @@ from budgauge.text import plural
 
 MIN_WIDTH, MIN_HEIGHT = 40, 10
 TALL = 20
-"""From so many lines on, panels have borders."""
+"""From so many lines on, panels have borders,"""
+HIGH = 36
+"""and bars are thick."""
+FIGURES_WIDTH, FIGURES_HEIGHT = 76, 28
+"""From so many cells and lines on, what matters most stands in large figures."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +64,7 @@ class Dashboard(Screen[None]):
         (0, "-too-short"),
         (MIN_HEIGHT, "-short"),
         (TALL, "-tall"),
-        (36, "-high"),
+        (HIGH, "-high"),
     ]
 
     def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
@@ -75,6 +79,7 @@ class Dashboard(Screen[None]):
         yield Banner()
         with Vertical(id="total") as total:
             total.border_title = "total"
+            yield Figures()
             yield Gauge()
         with Container(id="body"):
             with Vertical(id="agents") as agents:
@@ -102,19 +107,21 @@ class Dashboard(Screen[None]):
         tall = height >= TALL
         gauge = self.query_one(Gauge)
         gauge.roomy = tall
-        gauge.bar_lines = 2 if height >= 36 else 1
+        gauge.bar_lines = 2 if height >= HIGH else 1
+        has_figures = height >= FIGURES_HEIGHT and event.size.width >= FIGURES_WIDTH
+        self.set_class(has_figures, "-figures")
+        gauge.foretells = not has_figures
+        self.query_one(Figures).scale = 2 if height >= 50 and event.size.width >= 120 else 1
         self.query_one(Guide).roomy = height >= 24
         self.query_one(Banner).room = max(2, height // 6)
 
     def show(self, view: View, now: float, around: Surroundings) -> None:
         """Bring everything up to a view, at a moment (unix seconds)."""
         snapshot = view.snapshot
-        self.query_one(Gauge).face = gauge_face(snapshot, readable=not view.ledger_trouble)
         self.query_one(CostPanel).face = cost_face(snapshot)
         table = self.query_one(AgentTable)
-        table.threshold = snapshot.warning_threshold
         table.vacancy = _vacancy(snapshot)
-        table.rows = table_rows(snapshot)
+        table.show(snapshot, now)
         self._title_agents(snapshot)
         self.set_class(is_new(view), "-new")
         self.set_class(is_new(view) and bool(table.rows), "-with-limits")
@@ -123,7 +130,10 @@ class Dashboard(Screen[None]):
     def tick(self, view: View, now: float, around: Surroundings) -> None:
         """Bring up to a moment what changes by time alone."""
         snapshot = view.snapshot
-        self.query_one(AgentTable).minute = int(now // 60)
+        self.query_one(AgentTable).tick(now)
+        readable = not view.ledger_trouble
+        self.query_one(Gauge).face = gauge_face(snapshot, now, readable=readable)
+        self.query_one(Figures).face = figures(snapshot, now, readable=readable)
         self.query_one(RatePanel).face = rate_face(snapshot, now)
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
         self.show_items(view, around)

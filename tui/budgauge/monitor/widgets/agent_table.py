@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.cells import set_cell_size
@@ -10,33 +11,63 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from budgauge.forecast import last_minutes, rate_now, reached, runaway
 from budgauge.monitor.bar import limit_bar, share_bar
+from budgauge.monitor.chart import trend
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, extent, fit_columns
-from budgauge.monitor.rows import Row
-from budgauge.monitor.when import ago
+from budgauge.monitor.order import MOVING, ORDERS, Key, Order, Source, name_of, order_key
+from budgauge.monitor.rows import FOLDED, UNFOLDED, Row, RowKey, Tree, table_rows, tree_of
+from budgauge.monitor.when import ago, span
+from budgauge.snapshot import FamilyRow, Snapshot
 from budgauge.text import count, fit, money, percent, short
 
 HEAD_LINES = 1
 _BLANK = " " * GAP
+_SORT_SECONDS = 2.0
+"""Rows that move by themselves do so no oftener."""
+_RUNAWAY = "↑"
+_STALE_MINUTES = 11
+"""A row whose last usage is longer ago shows nothing that changes from second to second."""
+Cell = tuple[Segment, ...]
 
 
 class AgentTable(ScrollView, can_focus=True):
     """Agents and families with their gauges, and a cursor that stays on its agent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "open", "Details", show=False, id="table.open", tooltip="Details of the agent under the cursor"
+        ),
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The agent above", key_display="↑ k"),
         Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="The agent below", key_display="↓ j"),
         Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A screen of agents up"),
         Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down", tooltip="A screen down"),
         Binding("home", "first", "First", show=False, id="table.first", tooltip="The first agent"),
         Binding("end", "last", "Last", show=False, id="table.last", tooltip="The last agent"),
+        Binding(
+            "left,h", "fold(True)", "Fold", show=False, id="table.fold", tooltip="Fold the family", key_display="← h"
+        ),
+        Binding(
+            "right",
+            "fold(False)",
+            "Unfold",
+            show=False,
+            id="table.unfold",
+            tooltip="Unfold the family",
+            key_display="→",
+        ),
+        Binding(
+            "space", "toggle_fold", "Fold or unfold", show=False, id="table.toggle", tooltip="Fold or unfold the family"
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--head",
+        "table--sorted",
         "table--name",
         "table--family",
         "table--muted",
@@ -46,6 +77,7 @@ class AgentTable(ScrollView, can_focus=True):
         "table--track",
         "table--mark",
         "table--share",
+        "table--trend",
         "table--cursor",
     }
     DEFAULT_CSS = """
@@ -56,8 +88,9 @@ class AgentTable(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         background: $background;
         & .table--head { color: $foreground 55%; text-style: bold; }
+        & .table--sorted { color: $accent; text-style: bold; }
         & .table--name { color: $foreground; }
-        & .table--family { color: $accent; text-style: italic; }
+        & .table--family { color: $accent; }
         & .table--muted { color: $foreground 60%; }
         & .table--ok { color: $success; }
         & .table--warning { color: $warning; text-style: bold; }
@@ -65,48 +98,133 @@ class AgentTable(ScrollView, can_focus=True):
         & .table--track { background: $foreground 12%; }
         & .table--mark { color: $warning; }
         & .table--share { color: $secondary 75%; }
+        & .table--trend { color: $primary 80%; }
         & .table--cursor { background: $primary 18%; }
     }
     """
 
-    rows: reactive[tuple[Row, ...]] = reactive((), init=False, repaint=False)
-    """What there is to show."""
-    minute: reactive[int] = reactive(0, init=False)
-    """Now, as a unix minute: ages are measured from it."""
-    threshold: reactive[float] = reactive(80.0, init=False)
-    """Percent of a limit at which the mark stands."""
+    order: reactive[Order] = reactive[Order]("used", init=False, repaint=False)
+    """By what rows are sorted."""
+    reverse: reactive[bool] = reactive(False, init=False, repaint=False)
+    """The other way round?"""
+    query_words: reactive[tuple[str, ...]] = reactive[tuple[str, ...]]((), init=False, repaint=False)
+    """Only agents with all of these in their ids are shown, whatever their case."""
     vacancy: reactive[str] = reactive("", init=False)
     """What is said where there are no rows."""
     cursor: reactive[int] = reactive(0, init=False, repaint=False)
     """Index of the row under the cursor."""
 
+    class Opened(Message):
+        """A row was chosen, to be seen in detail."""
+
+        def __init__(self, row: Row) -> None:
+            super().__init__()
+            self.row = row
+
+    class Sorted(Message):
+        """Rows are sorted otherwise."""
+
+        def __init__(self, order: Order, *, reverse: bool) -> None:
+            super().__init__()
+            self.order = order
+            self.reverse = reverse
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.rows: tuple[Row, ...] = ()
+        """What there is to show."""
+        self._snapshot: Snapshot | None = None
+        self._tree = Tree({}, {})
+        self._now = 0.0
+        self._folded: frozenset[str] = frozenset()
+        self._keys: dict[RowKey, Key] = {}
+        self._keys_at = 0.0
         self._need = Extent(0, 0)
         self._columns: tuple[Column, ...] = ()
         self._fitted: tuple[int, Extent] | None = None
+        self._drawn: dict[int, list[Cell]] = {}
+        """Line → its cells, as they were last drawn."""
 
     @property
     def current(self) -> Row | None:
         """The row under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
-    def watch_rows(self, old: tuple[Row, ...], new: tuple[Row, ...]) -> None:
-        """Draw it."""
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        """Bring it up to a snapshot, at a moment (unix seconds)."""
+        self._snapshot, self._now = snapshot, now
+        self._tree = tree_of(snapshot, int(now // 60))
+        self._arrange()
+
+    def tick(self, now: float) -> None:
+        """Bring it up to a moment."""
+        same_minute = now // 60 == self._now // 60
+        self._now = now
+        if self.order in MOVING and now - self._keys_at >= _SORT_SECONDS:
+            self._arrange()
+        else:
+            self._draw_changed(all_lines=not same_minute)
+
+    def watch_order(self) -> None:
+        """Sort."""
+        self._sorted_anew()
+
+    def watch_reverse(self) -> None:
+        """Sort."""
+        self._sorted_anew()
+
+    def _sorted_anew(self) -> None:
+        self._keys_at = 0.0
+        self._arrange()
+        self.refresh(Region(0, 0, self.size.width, HEAD_LINES))
+
+    def watch_query_words(self) -> None:
+        """Filter."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        old, rows = (
+            self.rows,
+            table_rows(
+                self._tree, self._order_key(), reverse=self.reverse, folded=self._folded, words=self.query_words
+            ),
+        )
         followed = self._is_cursor_visible()
-        key = (old[self.cursor].key, old[self.cursor].is_family) if self.cursor < len(old) else None
-        places = (i for i, row in enumerate(new) if (row.key, row.is_family) == key)
-        self.set_reactive(AgentTable.cursor, next(places, max(0, min(self.cursor, len(new) - 1))))
-        self.virtual_size = Size(self._cells, len(new) + HEAD_LINES)
-        largest, held = max((row.used for row in new), default=0), any(row.reserved for row in new)
-        need = extent((row.name for row in new), largest, held=held)
-        if need != self._need or len(old) != len(new):
+        key = old[self.cursor].row_key if self.cursor < len(old) else None
+        self.rows = rows
+        place = next((i for i, row in enumerate(rows) if row.row_key == key), max(0, min(self.cursor, len(rows) - 1)))
+        self.set_reactive(AgentTable.cursor, place)
+        need = extent(
+            max((row.name_cells for row in rows), default=0),
+            max((row.source.used for row in rows), default=0),
+            held=any(row.source.reserved for row in rows),
+            limits=any(row.source.limit is not None for row in rows),
+        )
+        if need != self._need or len(old) != len(rows):
             self._need = need
+            self.virtual_size = Size(self._cells, len(rows) + HEAD_LINES)
             self.refresh()
         else:
-            self._refresh_changed(old, new)
+            self._draw_changed(all_lines=True)
         if followed and key is not None:
             self._show_cursor()
+
+    def _order_key(self) -> Callable[[Source], Key]:
+        key_of = order_key(self.order, self._now)
+        if self.order not in MOVING:
+            return key_of
+        if not 0 <= self._now - self._keys_at < _SORT_SECONDS:
+            self._keys, self._keys_at = {}, self._now
+        keys = self._keys
+
+        def kept(source: Source) -> Key:
+            row_key = (name_of(source), isinstance(source, FamilyRow))
+            key = keys.get(row_key)
+            if key is None:
+                key = keys[row_key] = key_of(source)
+            return key
+
+        return kept
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Draw it."""
@@ -121,10 +239,73 @@ class AgentTable(ScrollView, can_focus=True):
         self.refresh()
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor on the row that was clicked."""
+        """Put the cursor on the row that was clicked, fold at its sign, open at the second click; or sort."""
         at = event.get_content_offset(self)
-        if at is not None and at.y >= HEAD_LINES:
-            self.move_to(at.y - HEAD_LINES + self.scroll_offset.y)
+        if at is None:
+            return
+        if at.y < HEAD_LINES:
+            self._sort_by_column(at.x)
+            return
+        index = at.y - HEAD_LINES + self._first_visible()
+        if index >= len(self.rows):
+            return
+        self.move_to(index)
+        row = self.rows[index]
+        begin = SIGN_CELLS + 2 * row.depth
+        if row.folded is not None and begin <= at.x < begin + 2:
+            self.action_toggle_fold()
+        elif event.chain == 2:
+            self.action_open()
+
+    def _sort_by_column(self, x: int) -> None:
+        for column in self._columns_now():
+            if x < column.cells + GAP:
+                if column.order is not None:
+                    self.sort(column.order, reverse=column.order == self.order and not self.reverse)
+                return
+            x -= column.cells + GAP
+
+    def sort(self, order: Order, *, reverse: bool = False) -> None:
+        """Sort by this."""
+        self.order, self.reverse = order, reverse
+        self.post_message(self.Sorted(order, reverse=reverse))
+
+    def action_next_order(self) -> None:
+        """Sort by the next order there is."""
+        self.sort(ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)])
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        self.sort(self.order, reverse=not self.reverse)
+
+    def action_open(self) -> None:
+        """Show the row under the cursor in detail."""
+        if self.current is not None:
+            self.post_message(self.Opened(self.current))
+
+    def action_fold(self, folded: bool) -> None:
+        """Fold the family under the cursor, or around it; or unfold it."""
+        row = self.current
+        if row is not None and folded and row.folded is not False:
+            # As in every tree: from a leaf, or what is folded, to what it stands in.
+            around = next((i for i in range(self.cursor, -1, -1) if self.rows[i].depth < row.depth), None)
+            if around is not None:
+                self.move_to(around)
+            return
+        if row is not None and row.folded is not None and row.folded != folded:
+            self.action_toggle_fold()
+
+    def action_toggle_fold(self) -> None:
+        """Fold the family under the cursor, or unfold it."""
+        row = self.current
+        if row is not None and row.folded is not None:
+            self._folded = self._folded ^ {row.key}
+            self._arrange()
+
+    def fold_all(self, *, folded: bool) -> None:
+        """Fold every family, or none."""
+        self._folded = frozenset(self._tree.families) if folded else frozenset()
+        self._arrange()
 
     def action_move(self, lines: int) -> None:
         """Move the cursor."""
@@ -148,8 +329,8 @@ class AgentTable(ScrollView, can_focus=True):
 
     @property
     def _cells(self) -> int:
-        """Width without the scrollbar."""
-        return self.scrollable_content_region.width
+        """Width without the scrollbar and the gap before it."""
+        return self.scrollable_content_region.width - self.show_vertical_scrollbar
 
     def _columns_now(self) -> tuple[Column, ...]:
         """Fitted to the width as it is: a scrollbar comes and goes without a word."""
@@ -182,11 +363,28 @@ class AgentTable(ScrollView, can_focus=True):
         if 0 <= line < self._visible_lines():
             self.refresh(Region(0, line + HEAD_LINES, self.size.width, 1))
 
-    def _refresh_changed(self, old: tuple[Row, ...], new: tuple[Row, ...]) -> None:
-        first = self._first_visible()
-        for index in range(first, min(len(new), first + self._visible_lines())):
-            if old[index] != new[index] or index == self.cursor:
+    def _draw_changed(self, *, all_lines: bool) -> None:
+        """Draw the cells anew that look otherwise than they were drawn; by time alone, only those of active rows."""
+        first, minute = self._first_visible(), int(self._now // 60)
+        widths = [column.cells for column in self._columns_now()]
+        for index in range(first, min(len(self.rows), first + self._visible_lines())):
+            row = self.rows[index]
+            minutes = row.source.minutes
+            if not all_lines and (not minutes or minutes[-1][0] < minute - _STALE_MINUTES):
+                continue
+            y = index - first + HEAD_LINES
+            drawn, cells = self._drawn.get(y), self._row(row, under_cursor=self._is_under_cursor(index))
+            if drawn is None or len(drawn) != len(cells):
                 self._refresh_row(index)
+                continue
+            x = 0
+            for cell_width, before, cell in zip(widths, drawn, cells, strict=True):
+                if before != cell:
+                    self.refresh(Region(x, y, cell_width, 1))
+                x += cell_width + GAP
+
+    def _is_under_cursor(self, index: int) -> bool:
+        return index == self.cursor and self.has_focus
 
     def render_line(self, y: int) -> Strip:
         """One line: the heads, a row, or nothing."""
@@ -195,81 +393,123 @@ class AgentTable(ScrollView, can_focus=True):
         else:
             index = y - HEAD_LINES + self._first_visible()
             if index < len(self.rows):
-                segments = self._row(self.rows[index], under_cursor=index == self.cursor and self.has_focus)
+                under_cursor = self._is_under_cursor(index)
+                cells = self._drawn[y] = self._row(self.rows[index], under_cursor=under_cursor)
+                segments = self._joined(cells, under_cursor=under_cursor)
             elif not self.rows and y == HEAD_LINES + 1:
-                segments = [Segment("  " + fit(self.vacancy, self._cells - 2), self._style("muted"))]
+                segments = [Segment("  " + fit(self._vacancy(), self._cells - 2), self._style("muted"))]
             else:
                 segments = []
         return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
 
+    def _vacancy(self) -> str:
+        return "No agent's name has this in it. Esc clears the filter." if self.query_words else self.vacancy
+
+    def _joined(self, cells: list[Cell], *, under_cursor: bool) -> list[Segment]:
+        blank = Segment(_BLANK, self.rich_style + self._ground(under_cursor=under_cursor))
+        segments: list[Segment] = []
+        for cell in cells:
+            if segments:
+                segments.append(blank)
+            segments += cell
+        return segments
+
     def _style(self, name: str) -> Style:
         return self.get_visual_style(f"table--{name}").rich_style
 
+    def _ground(self, *, under_cursor: bool) -> Style:
+        return Style(bgcolor=self._style("cursor").bgcolor) if under_cursor else Style()
+
     def _head(self) -> list[Segment]:
-        style = self._style("head")
+        style, sorted_style = self._style("head"), self._style("sorted")
+        sign = "↑" if self.reverse != (self.order in ("name", "wall")) else "↓"
         segments = []
         for column in self._columns_now():
-            head = "  agent" if column.name == "agent" else column.head
-            segments += [Segment(_placed(head, column), style), Segment(_BLANK, style)]
+            is_sorted = column.order == self.order and bool(column.head)
+            head = f"{sign}{column.head}" if is_sorted else column.head
+            if column.name == "agent":
+                head = f"{sign if is_sorted else ' '} {column.head}"
+            segments += [Segment(_placed(head, column), sorted_style if is_sorted else style), Segment(_BLANK, style)]
         return segments[:-1]
 
-    def _row(self, row: Row, *, under_cursor: bool) -> list[Segment]:
-        ground = Style(bgcolor=self._style("cursor").bgcolor) if under_cursor else Style()
-        segments: list[Segment] = []
+    def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
+        ground = self._ground(under_cursor=under_cursor)
+        cells: list[Cell] = []
         for column in self._columns_now():
-            if segments:
-                segments.append(Segment(_BLANK, ground))
             if column.name == "gauge":
-                segments += self._gauge(row, column.cells, ground)
+                segments = self._gauge(row, column.cells, ground)
             elif column.name == "agent":
-                segments += self._agent(row, column, ground)
+                segments = self._agent(row, column, ground)
             else:
-                segments.append(Segment(_placed(self._text(row, column), column), self._cell(row, column) + ground))
-        return [Segment(text, self.rich_style + (style or Style())) for text, style, _ in segments]
+                text, style = self._text(row, column)
+                segments = [Segment(_placed(text, column), style + ground)]
+            cells.append(tuple(Segment(text, self.rich_style + (style or Style())) for text, style, _ in segments))
+        return cells
 
     def _agent(self, row: Row, column: Column, ground: Style) -> list[Segment]:
-        cells = column.cells - SIGN_CELLS
+        fold = "" if not row.is_family else (" " if row.folded is None else FOLDED if row.folded else UNFOLDED) + " "
+        front = "  " * row.depth + fold
+        cells = max(0, column.cells - SIGN_CELLS - len(front))
+        name = self._style("family" if row.is_family else "name")
         return [
             Segment(row.sign + " ", self._state(row) + ground),
-            Segment(
-                set_cell_size(fit(row.name, cells), cells), self._style("family" if row.is_family else "name") + ground
-            ),
+            Segment(fit(front, column.cells - SIGN_CELLS), self._style("muted") + ground),
+            Segment(set_cell_size(fit(row.name, cells), cells), name + ground),
         ]
 
     def _state(self, row: Row) -> Style:
-        return self._style("muted" if row.limit is None else row.state)
+        return self._style("muted" if row.source.limit is None else row.source.state)
 
-    def _cell(self, row: Row, column: Column) -> Style:
-        if column.name == "used":
-            return self._style("name") + Style(bold=True)
-        if column.name == "state" or (column.name == "percent" and row.state != "ok"):
-            return self._state(row)
-        return self._style("muted")
+    def _text(self, row: Row, column: Column) -> tuple[str, Style]:
+        source, muted = row.source, self._style("muted")
+        match column.name:
+            case "used":
+                return count(source.used), self._style("name") + Style(bold=True)
+            case "held":
+                return short(source.reserved) if source.reserved else "", muted
+            case "percent":
+                return _percent(row.part), muted if source.state == "ok" else self._state(row)
+            case "of":
+                return row.of, muted
+            case "state":
+                return row.state_word, self._state(row)
+            case "trend":
+                return trend(last_minutes(source.minutes, self._now, column.cells)), self._style("trend")
+            case "rate":
+                return self._rate(row)
+            case "gone":
+                return self._gone(row)
+            case "cost":
+                return money(source.cost_usd), muted
+            case "calls":
+                return short(source.calls), muted
+            case _:
+                return "" if source.last_used is None else ago(self._now // 60 * 60 + 59 - source.last_used), muted
 
-    def _text(self, row: Row, column: Column) -> str:
-        if column.name == "used":
-            return count(row.used)
-        if column.name == "held":
-            return short(row.reserved) if row.reserved else ""
-        if column.name == "percent":
-            return _percent(row.part)
-        if column.name == "of":
-            return row.of
-        if column.name == "state":
-            return row.state_word
-        if row.calls is None:
-            return ""
-        if column.name == "cost":
-            return money(row.cost)
-        if column.name == "calls":
-            return short(row.calls)
-        return "" if row.last_used is None else ago(self.minute * 60 + 59 - row.last_used)
+    def _rate(self, row: Row) -> tuple[str, Style]:
+        minutes, muted = row.source.minutes, self._style("muted")
+        rate = rate_now(minutes, self._now) if minutes else 0
+        if not rate:
+            return "", muted
+        if runaway(minutes, self._now):
+            return _RUNAWAY + short(rate), self._style("warning")
+        return short(rate), muted
+
+    def _gone(self, row: Row) -> tuple[str, Style]:
+        source, muted = row.source, self._style("muted")
+        when = None if source.remaining is None else reached(source.minutes, self._now, source.remaining)
+        if when is None:
+            return "", muted
+        end = self._snapshot.cycle_end if self._snapshot else None
+        if end is not None and when.expected > end - self._now:
+            return "lasts", muted
+        return span(when.expected), self._state(row) if source.state != "ok" else muted
 
     def _gauge(self, row: Row, cells: int, ground: Style) -> list[Segment]:
-        if row.limit is None:
+        if row.source.limit is None:
             style = self._style("share") + ground
             return [Segment(text, style) for text, _ in share_bar(row.part / 100, cells)]
-        fill, track = self._style(row.state), self._style("track")
+        fill, track = self._style(row.source.state), self._style("track")
         over = Style(color=self._style("exceeded").color, bgcolor=track.bgcolor)
         styles = {
             "fill": Style(color=fill.color, bgcolor=fill.color),
@@ -278,7 +518,8 @@ class AgentTable(ScrollView, can_focus=True):
             "mark-filled": Style(color=self.rich_style.bgcolor, bgcolor=fill.color),
             "over": over,
         }
-        return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, self.threshold / 100)]
+        threshold = self._snapshot.warning_threshold if self._snapshot else 100.0
+        return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, threshold / 100)]
 
 
 def _percent(part: float) -> str:

@@ -10,6 +10,7 @@ from textual.reactive import reactive
 
 from budgauge.budget import Severity
 from budgauge.monitor.bar import limit_bar, mark_at
+from budgauge.monitor.outlook import total_outlook
 from budgauge.monitor.sign import GLYPHS
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
 from budgauge.snapshot import Snapshot
@@ -27,12 +28,14 @@ class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
     percentage: float | None
     threshold: float
     state: Severity
+    outlook: str = ""
+    """When it will be gone, in words."""
     readable: bool = True
     """Can the ledger be read just now? If not, the state is not known."""
 
 
-def gauge_face(snapshot: Snapshot, *, readable: bool = True) -> GaugeFace:
-    """The part of a snapshot that the gauge shows."""
+def gauge_face(snapshot: Snapshot, now: float, *, readable: bool = True) -> GaugeFace:
+    """The part of a snapshot that the gauge shows at a moment (unix seconds)."""
     return GaugeFace(
         used=snapshot.total_used,
         budget=snapshot.total_budget,
@@ -41,6 +44,7 @@ def gauge_face(snapshot: Snapshot, *, readable: bool = True) -> GaugeFace:
         percentage=snapshot.usage_percentage,
         threshold=snapshot.warning_threshold,
         state=snapshot.state,
+        outlook=total_outlook(snapshot, now).words,
         readable=readable,
     )
 
@@ -93,6 +97,13 @@ class Gauge(Drawing):
     roomy: reactive[bool] = reactive(False, init=False, repaint=False)
     """Is there room for a line of its own for the state?"""
 
+    foretells: reactive[bool] = reactive(True, init=False, repaint=False)
+    """Does it say when the budget will be gone?"""
+
+    def watch_foretells(self) -> None:
+        """Draw it."""
+        self.redraw()
+
     def watch_face(self, face: GaugeFace | None) -> None:
         """Draw it."""
         state = face.state if face else "ok"
@@ -118,9 +129,15 @@ class Gauge(Drawing):
         lines = [*head, *[self._bar(face, cells)] * self.bar_lines]
         return [*lines, self._foot(face, cells)] if self.roomy else lines
 
+    @property
+    def outlook(self) -> str:
+        """What is said of when it will be gone."""
+        return self.face.outlook if self.face and self.foretells else ""
+
     def _roomy_head(self, face: GaugeFace, cells: int) -> list[Content]:
         left = [(fraction(face), self.part("gauge--number"))]
-        right = [(percent(face.percentage), self.part("gauge--state"))]
+        right = [(self.outlook, self.part("gauge--muted")), ("  ", self.part("gauge--muted"))] if self.outlook else []
+        right.append((percent(face.percentage), self.part("gauge--state")))
         if face.is_default:
             left.append(("  default", self.part("gauge--muted")))
         if width(fraction(face)) + width(percent(face.percentage)) + 11 > cells:
@@ -141,6 +158,7 @@ class Gauge(Drawing):
         if not self.roomy:
             pieces.append((word(face), self.part("gauge--state")))
             pieces += self._rest(face, brief=True)
+            pieces += [(self.outlook, self.part("gauge--muted"))] if self.outlook else []
         return [*lines, in_order(pieces, cells)]
 
     def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:

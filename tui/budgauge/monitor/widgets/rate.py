@@ -8,13 +8,18 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.monitor.rate import columns, current_rate, last_minutes
+from budgauge.forecast import last_minutes, rate_now, rates
+from budgauge.monitor.chart import columns
 from budgauge.monitor.widgets.drawing import Drawing, spread
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, short
+from budgauge.text import count, fit, safe, short
 
 SPAN_MINUTES = 180
-"""How far back the chart can reach."""
+"""How far back the chart can reach,"""
+_LEAST_SPAN = 12
+"""and how many minutes it shows at least: what is younger begins at its right."""
+_WIDEST = 4
+"""Cells of one minute's column."""
 
 
 class RateFace(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,23 +27,49 @@ class RateFace(msgspec.Struct, frozen=True, kw_only=True):
 
     rate: str
     """Tokens in the last minute."""
+    longer: str
+    """Tokens a minute over ten minutes and an hour."""
+    fastest: tuple[str, str]
+    """The agent that spends fastest, and its rate; empty where none does."""
+    peak: str
     minutes: tuple[int, ...]
     """Tokens of each of the last minutes, the present one last."""
+    age: int
+    """Minutes since the first of them that saw usage."""
 
 
 def rate_face(snapshot: Snapshot, now: float) -> RateFace:
     """The part of a snapshot that the panel shows at a moment (unix seconds)."""
-    return RateFace(rate=rate_words(snapshot, now), minutes=last_minutes(snapshot.minutes, now, SPAN_MINUTES))
+    found = rates(snapshot.minutes, now)
+    minutes = last_minutes(snapshot.minutes, now, SPAN_MINUTES)
+    first = next((place for place, tokens in enumerate(minutes) if tokens), SPAN_MINUTES)
+    return RateFace(
+        rate=rate_words(snapshot, now),
+        longer=f"10 min {short(round(found.ten))} · 1 h {short(round(found.hour))}",
+        fastest=_fastest(snapshot, now),
+        peak=f"peak {short(max(round(found.one), *minutes))}",
+        minutes=minutes,
+        age=SPAN_MINUTES - first,
+    )
+
+
+def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
+    last = now // 60 - 1
+    active = (
+        (rate_now(row.minutes, now), row) for row in snapshot.agents if row.minutes and row.minutes[-1][0] >= last
+    )
+    rate, row = max(active, key=lambda pair: pair[0], default=(0, None))
+    return (safe(row.agent_id), short(rate)) if row and rate else ("", "")
 
 
 def rate_words(snapshot: Snapshot, now: float) -> str:
     """The present rate as a number."""
-    rate = current_rate(snapshot.minutes, now)
+    rate = rate_now(snapshot.minutes, now)
     return f"{count(rate) if rate < 10_000 else short(rate)} / min"
 
 
 class RatePanel(Drawing):
-    """The present rate as a number, and a chart of one column a minute."""
+    """The present rate as a number, and a chart of the last minutes."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rate--number", "rate--label", "rate--chart", "rate--now"}
     DEFAULT_CSS = """
@@ -59,13 +90,18 @@ class RatePanel(Drawing):
         if face is None or cells < 4:
             return []
         label = self.part("rate--label")
-        values = face.minutes[-cells:]
-        peak = f"peak {short(max(values, default=0))}"
-        lines = [spread([(face.rate, self.part("rate--number"))], [("  " + peak, label)], cells)]
+        span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, face.age)))
+        each = min(_WIDEST, max(1, cells // span))
+        span = min(SPAN_MINUTES, cells // each)
+        lines = [spread([(face.rate, self.part("rate--number"))], [("  " + face.longer, label)], cells)]
+        if height >= 6 and face.fastest[0]:
+            name, rate = face.fastest
+            lines.append(spread([(fit(f"fastest {name}", cells - len(rate) - 1), label)], [(rate, label)], cells))
         scale = height >= 4
-        for chart in columns(values, max(1, height - 1 - scale)):
-            past, now = chart[:-1], chart[-1:]
+        values = face.minutes[-span:]
+        for chart in columns(values, max(1, height - len(lines) - scale)):
+            past, now = ("".join(char * each for char in part) for part in (chart[:-1], chart[-1:]))
             lines.append(Content.assemble((past, self.part("rate--chart")), (now, self.part("rate--now"))))
         if scale:
-            lines.append(spread([(f"{len(values)} min ago", label)], [("now", label)], cells))
+            lines.append(spread([(f"{span} min ago", label)], [(face.peak + "  ", label), ("now", label)], cells))
         return lines

@@ -1,0 +1,63 @@
+"""In which order agents and families stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from budgauge.forecast import rate_now, reached
+from budgauge.snapshot import AgentRow, FamilyRow
+
+Source = AgentRow | FamilyRow
+Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]
+"""`share` is the part of the limit, `wall` who meets its limit first."""
+ORDERS: tuple[Order, ...] = get_args(Order)
+MOVING: frozenset[Order] = frozenset({"rate", "wall"})
+"""Those that change by time alone."""
+
+Key = tuple[float, str]
+
+
+def name_of(source: Source) -> str:
+    """An agent's id, or a family's key."""
+    return source.agent_id if isinstance(source, AgentRow) else source.family
+
+
+def part_of(source: Source) -> float:
+    """Percent: of the limit, or of everyone's total where there is none."""
+    return source.share if source.usage_percentage is None else source.usage_percentage
+
+
+def order_key(order: Order, now: float) -> Callable[[Source], Key]:
+    """What to sort by, smallest first, at a moment (unix seconds): the most, the fastest or the latest come first."""
+
+    def used(source: Source) -> float:
+        return -source.used
+
+    def share(source: Source) -> float:
+        # A part of a limit says how near its end is; a share of the total says no such thing.
+        return -source.usage_percentage if source.usage_percentage is not None else 1.0 - source.share / 1000
+
+    def rate(source: Source) -> float:
+        return -float(rate_now(source.minutes, now)) if source.minutes else 0.0
+
+    def cost(source: Source) -> float:
+        return 1.0 if source.cost_usd is None else -float(source.cost_usd)
+
+    def last(source: Source) -> float:
+        return 0.0 if source.last_used is None else -source.last_used
+
+    def name(_: Source) -> float:
+        return 0.0
+
+    def wall(source: Source) -> float:
+        if source.remaining is None:
+            return math.inf
+        when = reached(source.minutes, now, source.remaining)
+        if when is None:
+            return 0.0 if source.state == "exceeded" and source.used else math.inf
+        return when.expected
+
+    value = {"used": used, "share": share, "rate": rate, "cost": cost, "last": last, "name": name, "wall": wall}[order]
+    return lambda source: (value(source), name_of(source))

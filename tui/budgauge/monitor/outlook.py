@@ -1,0 +1,53 @@
+"""What is to be expected of the total, in words; nothing where there is too little to say."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from budgauge.forecast import When, reached
+from budgauge.monitor.when import span
+from budgauge.snapshot import Snapshot
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """Each is empty where there is nothing to say."""
+
+    gone: str = ""
+    """When the budget is gone: `2h 10m`."""
+    between: str = ""
+    """The range that is likely: `1h 50m to 2h 40m`."""
+    warns: str = ""
+    """When the warning threshold is reached: `12m`."""
+    lasts: str = ""
+    """How long the cycle goes on, where the budget outlasts it: `3d 4h`."""
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        if self.lasts:
+            return f"lasts until the cycle ends in {self.lasts}"
+        warns = f"warns in {self.warns}, " if self.warns else ""
+        return f"{warns}gone in {self.gone} ({self.between})" if self.gone else ""
+
+
+def total_outlook(snapshot: Snapshot, now: float) -> Outlook:
+    """Of everyone's budget at a moment (unix seconds)."""
+    gone = None if snapshot.remaining_budget is None else reached(snapshot.minutes, now, snapshot.remaining_budget)
+    if gone is None:
+        return Outlook()
+    if snapshot.cycle_end is not None and gone.expected > snapshot.cycle_end - now:
+        return Outlook(lasts=span(snapshot.cycle_end - now))
+    to_warning = 0 if snapshot.warning_at is None else snapshot.warning_at - snapshot.total_used
+    warns = reached(snapshot.minutes, now, to_warning)
+    return Outlook(gone=span(gone.expected), between=between(gone), warns=span(warns.expected) if warns else "")
+
+
+def between(when: When) -> str:
+    """A range in words."""
+    first = span(when.earliest)
+    if math.isinf(when.latest):
+        return f"{first} or later"
+    last = span(when.latest)
+    return f"{first} to {last}" if first != last else f"about {first}"

@@ -1,0 +1,123 @@
+"""What matters most, in large figures: how much is left, when it is gone, how fast it goes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+from textual.content import Content
+from textual.reactive import reactive
+
+from budgauge.forecast import rates, runaway
+from budgauge.monitor.big import big, big_cells
+from budgauge.monitor.outlook import total_outlook
+from budgauge.monitor.widgets.drawing import Drawing, Piece
+from budgauge.snapshot import Snapshot
+from budgauge.text import fit, short, width
+
+Level = Literal["ok", "warning", "exceeded", "plain", "unknown"]
+_GAP = 5
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One of them."""
+
+    text: str
+    label: str
+    """What it is, written small."""
+    level: Level = "plain"
+
+
+def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[Figure, ...]:
+    """Of the total at a moment (unix seconds), the most important first."""
+    level: Level = snapshot.state if readable else "unknown"
+    shown = []
+    if snapshot.remaining_budget is None:
+        shown.append(Figure(short(snapshot.total_used), "tokens used", "plain" if readable else "unknown"))
+    elif snapshot.total_used > snapshot.total_budget:
+        shown.append(Figure(short(snapshot.total_used - snapshot.total_budget), "tokens over the budget", level))
+    else:
+        shown.append(Figure(short(snapshot.remaining_budget), "tokens left", level))
+    outlook = total_outlook(snapshot, now)
+    if outlook.gone:
+        shown.append(Figure(outlook.gone, f"until it is gone · {outlook.between}"))
+    elif outlook.lasts:
+        shown.append(Figure(outlook.lasts, "to the cycle's end · it lasts"))
+    found = rates(snapshot.minutes, now)
+    label = f"a minute · 10 min {short(round(found.ten))} · 1 h {short(round(found.hour))}"
+    fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"
+    shown.append(Figure(short(round(found.one)), label, fast))
+    return tuple(shown)
+
+
+class Figures(Drawing):
+    """As many figures as there is room for."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "figures--ok",
+        "figures--warning",
+        "figures--exceeded",
+        "figures--plain",
+        "figures--unknown",
+        "figures--label",
+    }
+    DEFAULT_CSS = """
+    Figures {
+        & .figures--ok { color: $success; }
+        & .figures--warning { color: $warning; }
+        & .figures--exceeded { color: $error; }
+        & .figures--plain { color: $foreground; }
+        & .figures--unknown { color: $foreground 40%; }
+        & .figures--label { color: $foreground 60%; }
+    }
+    """
+
+    face: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False, repaint=False)
+    """What is shown, the most important first."""
+    scale: reactive[int] = reactive(1, init=False, repaint=False)
+    """How large figures are drawn."""
+
+    def watch_face(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def watch_scale(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def draw(self, cells: int) -> list[Content]:
+        """The lines of the figures, side by side, and their labels under them."""
+        if not self.face:
+            return []
+        shown, starts = self._placed(cells)
+        drawn = [big(figure.text, self.scale) for figure in shown]
+        lines = []
+        for number in range(len(drawn[0])):
+            parts = [
+                (lines_of[number], self.part(f"figures--{f.level}")) for f, lines_of in zip(shown, drawn, strict=True)
+            ]
+            lines.append(_line(parts, starts))
+        label = self.part("figures--label")
+        ends = [*(start - 2 for start in starts[1:]), cells]
+        labels = [(fit(f.label, end - start), label) for f, start, end in zip(shown, starts, ends, strict=True)]
+        return [*lines, _line(labels, starts)]
+
+    def _placed(self, cells: int) -> tuple[tuple[Figure, ...], list[int]]:
+        """Those that fit, and where each begins: spread evenly over the width."""
+        shown = self.face
+        while len(shown) > 1 and sum(map(self._need, shown)) + _GAP * (len(shown) - 1) > cells:
+            shown = shown[:-1]
+        needs = [self._need(figure) for figure in shown]
+        free = cells - sum(needs)
+        gap = min(free // max(1, len(shown) - 1), 24) if len(shown) > 1 else 0
+        return shown, [sum(needs[:i]) + gap * i for i in range(len(shown))]
+
+    def _need(self, figure: Figure) -> int:
+        return max(big_cells(figure.text, self.scale), min(width(figure.label), 40))
+
+
+def _line(parts: list[Piece], starts: list[int]) -> Content:
+    line = Content("")
+    for (text, style), start in zip(parts, starts, strict=True):
+        line = line.pad_right(max(0, start - line.cell_length)) + Content.styled(text, style)
+    return line
