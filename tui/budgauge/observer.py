@@ -18,6 +18,7 @@ from budgauge.errors import BudgaugeError, ConfigError, LedgerError
 from budgauge.ledger.reader import LedgerReader
 from budgauge.modelprice import ModelPrice
 from budgauge.pricing import PriceBook, lookup_in_child
+from budgauge.scan import AgentScan, Span, TimeScan
 from budgauge.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
 from budgauge.tracker import TokenBudgetTracker
 
@@ -106,6 +107,15 @@ class Observer:
             return os.stat(self.loaded.ledger.path).st_size
         except OSError:
             return 0
+
+    def agent_scan(self, key: str, *, is_family: bool) -> AgentScan:
+        """A reading of one agent or family in detail, under the config in force."""
+        loaded = self.loaded
+        return AgentScan(loaded.ledger.path, loaded.config, self._prices, key, is_family=is_family, clock=self._clock)
+
+    def time_scan(self, chart: Span, counters: Span) -> TimeScan:
+        """A reading of everything by steps of time, under the config in force."""
+        return TimeScan(self.loaded.ledger.path, self.loaded.config, self._prices, chart, counters)
 
     def resolve_prices(self) -> None:
         """Look up the prices that are missing, here and now."""

@@ -35,6 +35,12 @@ class PriceBook:
         """A model's price; None if it is unknown or not resolved yet."""
         return self._overrides.get(model) or self._resolved.get(model)
 
+    def origin(self, model: str) -> str:
+        """Where a model's price comes from, in words; empty where it has none."""
+        if model in self._overrides:
+            return "[token_budget.prices]"
+        return f"genai-prices {table_version()}" if self._resolved.get(model) else ""
+
     def pricing_of(self, model: str) -> ModelPrice | None:
         """How this model's calls are told apart by price; None if all cost the same, as far as is known."""
         price = self.price(model)

@@ -209,7 +209,7 @@ def take_snapshot(
         state=severity(used, budget, config.warning_threshold),
         agents=agents,
         families=families,
-        models=_model_rows(groups, config, prices),
+        models=model_rows(groups, config, prices),
         cost=_cost(groups, config, prices, used),
         since=since(totals, now),
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
@@ -246,7 +246,7 @@ def _cycle_row(
         completion_tokens=sums.completion,
         cached_tokens=sums.cached,
         calls=sums.calls,
-        cost_usd=_priced(groups.items(), prices),
+        cost_usd=cost_of(groups.items(), prices),
     )
 
 
@@ -272,12 +272,13 @@ def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> 
     )
 
 
-_Part = tuple[GroupKey, Sums]
+Part = tuple[GroupKey, Sums]
+"""What was counted of an agent's calls to a model at one price."""
 
 
-def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, list[_Part]]:
+def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, list[Part]]:
     """The fold's groups by a part of their keys."""
-    groups: dict[str, list[_Part]] = {}
+    groups: dict[str, list[Part]] = {}
     for key, sums in parts.items():
         groups.setdefault(name_of(key), []).append((key, sums))
     return groups
@@ -298,7 +299,7 @@ def _agent_rows(
 
 def _agent_row(
     agent_id: str,
-    parts: list[_Part],
+    parts: list[Part],
     recent: Minutes | None,
     spending: Spending,
     config: BudgetConfig,
@@ -321,7 +322,7 @@ def _agent_row(
         cached_tokens=sums.cached,
         calls=sums.calls,
         last_used=sums.last_used if sums.calls else None,
-        cost_usd=_priced(parts, prices),
+        cost_usd=cost_of(parts, prices),
         minutes=recent.pairs(uncached=config.count == "uncached") if recent else (),
     )
 
@@ -383,7 +384,8 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return whole
 
 
-def _model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
+def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
+    """Groups by model, most used first."""
     rows = []
     for model, parts in _grouped(groups, lambda key: key[1]).items():
         sums = sum_of(part for _, part in parts)
@@ -394,13 +396,13 @@ def _model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tupl
                 prompt_tokens=sums.prompt,
                 completion_tokens=sums.completion,
                 cached_tokens=sums.cached,
-                cost_usd=_priced(parts, prices),
+                cost_usd=cost_of(parts, prices),
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.model)))
 
 
-def _priced(parts: Iterable[_Part], prices: PriceBook) -> Decimal | None:
+def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
     """What can be priced of these groups; None where something was used and nothing can be."""
     cost, unknown = None, False
     for (_, model, bucket), sums in parts:
@@ -413,7 +415,7 @@ def _priced(parts: Iterable[_Part], prices: PriceBook) -> Decimal | None:
 
 
 def _cost(groups: Groups, config: BudgetConfig, prices: PriceBook, used: int) -> Cost:
-    total = _priced(groups.items(), prices)
+    total = cost_of(groups.items(), prices)
     unpriced = sum(
         config.counted(sums.total, sums.cached) for (_, model, _), sums in groups.items() if prices.price(model) is None
     )

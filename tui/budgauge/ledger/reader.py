@@ -133,10 +133,14 @@ class LedgerReader(LedgerFile):
         return pricing.shape if pricing else ""
 
     def _forget(self) -> None:
-        recent_from = (self._clock() - RECENT_SECONDS) // 60 * 60
-        self.totals = Totals(self._pricing_of, self._cycle_of, self.recall, recent_from=recent_from)
+        self.totals = self._make_totals()
         self.faults = []
         self.fault_count = self._kept_offset = 0
+
+    def _make_totals(self) -> Totals:
+        """What an empty ledger adds up to."""
+        recent_from = (self._clock() - RECENT_SECONDS) // 60 * 60
+        return Totals(self._pricing_of, self._cycle_of, self.recall, recent_from=recent_from)
 
 
 def cycle_name(cycle: Cycle | None) -> str:
