@@ -23,6 +23,7 @@ from budgauge.monitor.preferences import Preferences
 from budgauge.observer import View
 from budgauge.pricing import PriceBook
 from budgauge.records import Reset, Usage
+from budgauge.scan import AgentScan, Span, TimeScan
 from budgauge.snapshot import take_snapshot
 from budgauge.totals import Totals
 from clock import Clock
@@ -67,7 +68,10 @@ class FakeObserver:
     def __init__(self, folder: Path, first: View) -> None:
         self.folder = folder
         self.view = first
+        self.ledger = folder.parent / "ledger.jsonl"
+        """What readings on demand read."""
         self.resets = 0
+        self.reset_agents: list[str | None] = []
         self.undone = 0
         self.fails: BudgaugeError | None = None
         self.breaks: Exception | None = None
@@ -82,12 +86,21 @@ class FakeObserver:
     def folders(self) -> tuple[Path, ...]:
         return (self.folder,)
 
-    def reset(self) -> str:
+    def reset(self, agent_id: str | None = None) -> str:
         self.may_reset.wait(10)
         if self.fails:
             raise self.fails
         self.resets += 1
+        self.reset_agents.append(agent_id)
         return "r1"
+
+    def agent_scan(self, key: str, *, is_family: bool) -> AgentScan:
+        config = self.view.config
+        return AgentScan(self.ledger, config, PriceBook(config.prices), key, is_family=is_family, clock=lambda: NOW)
+
+    def time_scan(self, chart: Span, counters: Span) -> TimeScan:
+        config = self.view.config
+        return TimeScan(self.ledger, config, PriceBook(config.prices), chart, counters)
 
     def undo_reset(self) -> str:
         if self.fails:

@@ -286,7 +286,7 @@ async def test_what_was_read_of_agents_logs_is_told(stage: Stage) -> None:
 async def test_palette_opens(stage: Stage) -> None:
     async with stage.run(100, 40) as pilot:
         await stage.wait(pilot, "812,000 /")
-        await pilot.press("ctrl+p")
+        await pilot.press("ctrl+p", *"undo")
         await stage.wait(pilot, "Undo the last reset, at once")
 
 
@@ -337,8 +337,8 @@ async def test_footer_keys_are_clicked(stage: Stage) -> None:
     async with stage.run() as pilot:
         await stage.wait(pilot, "812,000 /")
         last = stage.text.splitlines()[-1]
-        await pilot.click("KeyLine", offset=(last.index("Pause"), 0))
-        await stage.wait(pilot, "PAUSED")
+        await pilot.click("KeyLine", offset=(last.index("Filter"), 0))
+        await stage.wait(pilot, "Filter by name; Esc clears")
         await pilot.click("KeyLine", offset=(last.index("? Help"), 0))
         await stage.wait(pilot, "Esc closes")
 
@@ -361,9 +361,10 @@ def test_a_bad_preferences_file_is_a_notice(tmp_path: Path) -> None:
 
 def test_fields_of_other_versions_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "preferences.json"
-    path.write_text('{"sort": "cost", "theme": "nord"}')
+    path.write_text('{"newer": "cost", "theme": "nord"}')
     Preferences(path).choose(collecting=True)
-    assert json.loads(path.read_text()) == {"sort": "cost", "theme": "nord", "collecting": True}
+    written = json.loads(path.read_text())
+    assert (written["newer"], written["theme"], written["collecting"]) == ("cost", "nord", True)
 
 
 def test_preferences_that_cannot_be_written_are_a_notice(tmp_path: Path) -> None:

@@ -346,6 +346,12 @@ def _family_rows(
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
 
 
+def used_by(snapshot: Snapshot, agent_id: str | None = None) -> int | None:
+    """Tokens that a reset of an agent, or of everyone, would take away now; None if there is nothing to reset."""
+    used = [row.used for row in snapshot.agents if row.calls and agent_id in (None, row.agent_id)]
+    return sum(used) if used else None
+
+
 def fold_family(
     family: str,
     members: Sequence[AgentRow],

@@ -23,14 +23,19 @@ from budgauge.errors import BudgaugeError
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
+from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
+from budgauge.monitor.rows import Row, row_text
 from budgauge.monitor.screens.dashboard import Dashboard, Surroundings, is_new
+from budgauge.monitor.screens.page import Page
 from budgauge.monitor.theme import THEMES, next_theme
+from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
+from budgauge.snapshot import used_by
 from budgauge.text import count, safe
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
+_TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
 SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
 WAIT_SHOWN_SECONDS = 0.3
@@ -62,10 +68,33 @@ class MonitorApp(App[None]):
         Binding("q", "quit", "Quit", id="quit", tooltip="Quit"),
         Binding("r", "reset", "Reset", id="reset", tooltip="Reset all counters; asks first"),
         Binding("u", "undo", "Undo", id="undo", tooltip="Undo the last reset, at once"),
+        Binding(
+            "enter",
+            "details",
+            "Details",
+            id="details",
+            key_display="⏎",
+            tooltip="Details of the agent under the cursor",
+        ),
+        Binding("s", "next_order", "Sort", id="sort", tooltip="Next sort order; remembered"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            id="filter",
+            key_display="/",
+            tooltip="Show only agents with a text in their names",
+        ),
+        Binding("o", "over_time", "Over time", id="over_time", tooltip="Tokens and cost over time"),
         Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs; remembered"),
-        Binding("l", "logs", "Logs", id="logs", show=False, tooltip="What was read of agents' logs, and not counted"),
         Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
         Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
+        Binding("l", "logs", "Logs", id="logs", tooltip="What was read of agents' logs, and not counted"),
+        Binding(
+            "R", "reset_agent", "Reset agent", id="reset_agent", tooltip="Reset the agent under the cursor; asks first"
+        ),
+        Binding("y", "copy", "Copy", id="copy", tooltip="Copy the line under the cursor to the clipboard"),
+        Binding("S", "reverse", "Reverse", id="reverse", tooltip="Sort the other way round; remembered"),
         Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
         Binding(
             "ctrl+z",
@@ -154,6 +183,9 @@ class MonitorApp(App[None]):
 
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True
+        choices = self._preferences.choices
+        if choices.order in ORDERS and self.dashboard is not None:
+            self.dashboard.query_one(AgentTable).set_order(choices.order, reverse=choices.reverse)
         self._show()
         self._leave_if_asked()
 
@@ -209,6 +241,8 @@ class MonitorApp(App[None]):
         dashboard, view = self.dashboard, self._view
         if dashboard is None or view is None:
             return
+        if isinstance(self.screen, Page) and not self._paused:
+            self.screen.bring(view, self._clock())
         if self._paused:
             # What a person must know now does not wait.
             dashboard.show_items(view, self._surroundings())
@@ -274,7 +308,7 @@ class MonitorApp(App[None]):
         bindings = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
         keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in bindings]
         if self._collecting is None:
-            keys = [key for key in keys if key.action != "collect"]
+            keys = [key for key in keys if key.action not in ("collect", "logs")]
         return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -285,21 +319,43 @@ class MonitorApp(App[None]):
                 yield SystemCommand(binding.description, binding.tooltip, partial(self.run_action, binding.action))
 
     def action_reset(self) -> None:
-        """Ask, then reset."""
+        """Ask, then reset everyone."""
+        self._ask_to_reset(None)
+
+    def action_reset_agent(self) -> None:
+        """Ask, then reset the agent under the cursor."""
+        row = self._current_row()
+        if row is None:
+            self._say("There is no agent under the cursor.")
+        elif row.is_family:
+            self._say("A family is reset agent by agent: put the cursor on one, or reset all with r.")
+        else:
+            self._ask_to_reset(row.key)
+
+    def _ask_to_reset(self, agent_id: str | None) -> None:
         snapshot = self._view.snapshot if self._view else None
-        if snapshot is None or not (snapshot.total_used or snapshot.agent_totals):
+        if snapshot is None or used_by(snapshot, agent_id) is None:
             self._say("Nothing has been used; there is nothing to reset.")
             return
         from budgauge.monitor.screens.reset_question import ResetQuestion
 
         def answered(yes: bool | None) -> None:
             self._question = None
-            used = self._view.snapshot.total_used if self._view else 0
+            used = (used_by(self._view.snapshot, agent_id) if self._view else None) or 0
             if yes:
-                self._change_ledger(self._observer.reset, f"Reset {count(used)} tokens. u undoes it.")
+                whose = "" if agent_id is None else f" of {safe(agent_id, 40)}"
+                self._change_ledger(
+                    partial(self._observer.reset, agent_id), f"Reset {count(used)} tokens{whose}. u undoes it."
+                )
 
-        self._question = ResetQuestion(snapshot)
+        self._question = ResetQuestion(snapshot, agent_id)
         self.push_screen(self._question, answered)
+
+    def _current_row(self) -> Row | None:
+        """The row that keys are about."""
+        if isinstance(self.screen, Page):
+            return self.screen.row
+        return self.dashboard.query_one(AgentTable).current if self.dashboard else None
 
     def action_undo(self) -> None:
         """Undo the last reset."""
@@ -369,10 +425,62 @@ class MonitorApp(App[None]):
     def action_help(self) -> None:
         """Every key."""
         from budgauge.monitor.screens.help import Help, told
-        from budgauge.monitor.widgets.agent_table import AgentTable
 
         palette = Binding("ctrl+p", "command_palette", "Palette", tooltip="Command palette")
         self.push_screen(Help([*told(self.BINDINGS), *told([palette]), *told(AgentTable.BINDINGS)]))
+
+    def action_next_order(self) -> None:
+        """Sort by the next order."""
+        self._on_table(AgentTable.action_next_order)
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        self._on_table(AgentTable.action_reverse)
+
+    def action_details(self) -> None:
+        """Show the agent under the cursor in detail."""
+        self._on_table(AgentTable.action_open)
+
+    def action_filter(self) -> None:
+        """Let a text be typed that agents' names must hold."""
+        if self.dashboard is not None:
+            self.dashboard.ask_for_filter()
+
+    def action_copy(self) -> None:
+        """Copy the line under the cursor."""
+        row = self._current_row()
+        if row is None:
+            self._say("There is no agent under the cursor.")
+            return
+        self.copy_to_clipboard(row_text(row))
+        self._say(f"Copied: {row_text(row)}")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is about the table can be done only where it is seen."""
+        return action not in _TABLE_ACTIONS or isinstance(self.screen, Dashboard)
+
+    def _on_table(self, act: Callable[[AgentTable], object]) -> None:
+        if self.dashboard is not None:
+            act(self.dashboard.query_one(AgentTable))
+
+    def on_agent_table_sorted(self, message: AgentTable.Sorted) -> None:
+        """Remember it, and say what it is."""
+        self._preferences.choose(order=message.order, reverse=message.reverse)
+        self._say(f"Sorted by {order_words(message.order, reverse=message.reverse)}.")
+
+    def on_agent_table_opened(self, message: AgentTable.Opened) -> None:
+        """Show it in detail."""
+        if self._view is not None:
+            from budgauge.monitor.screens.details import Details
+
+            self.push_screen(Details(self._view, self._clock(), message.row, self._observer))
+
+    def action_over_time(self) -> None:
+        """Show tokens and cost over time."""
+        if self._view is not None:
+            from budgauge.monitor.screens.over_time import OverTime
+
+            self.push_screen(OverTime(self._view, self._clock(), self._observer))
 
     def _say(self, text: str, *, failed: bool = False) -> None:
         """Tell what came of a key, for a while; safe from any thread."""

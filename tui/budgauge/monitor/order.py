@@ -13,10 +13,24 @@ Source = AgentRow | FamilyRow
 Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]
 """`share` is the part of the limit, `wall` who meets its limit first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
+_WORDS: dict[Order, str] = {
+    "used": "tokens used",
+    "share": "share of the limit",
+    "rate": "tokens a minute",
+    "cost": "cost",
+    "last": "last seen",
+    "name": "name",
+    "wall": "who meets the limit first",
+}
 MOVING: frozenset[Order] = frozenset({"rate", "wall"})
 """Those that change by time alone."""
 
 Key = tuple[float, str]
+
+
+def order_words(order: Order, *, reverse: bool = False) -> str:
+    """An order as it is told."""
+    return f"{_WORDS[order]}, reversed" if reverse else _WORDS[order]
 
 
 def name_of(source: Source) -> str:

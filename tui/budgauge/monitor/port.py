@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from budgauge.observer import View
+from budgauge.scan import AgentScan, Span, TimeScan
 
 
 class ObserverPort(Protocol):
@@ -20,11 +21,17 @@ class ObserverPort(Protocol):
     def folders(self) -> Iterable[Path]:
         """The folders in which something may change."""
 
-    def reset(self) -> str:
-        """Reset everyone's counters; the reset's id. Raises BudgaugeError."""
+    def reset(self, agent_id: str | None = None) -> str:
+        """Reset everyone's counters, or one agent's; the reset's id. Raises BudgaugeError."""
 
     def undo_reset(self) -> str:
         """Take the latest reset back; its id. Raises BudgaugeError."""
+
+    def agent_scan(self, key: str, *, is_family: bool) -> AgentScan:
+        """A reading of one agent or family in detail."""
+
+    def time_scan(self, chart: Span, counters: Span) -> TimeScan:
+        """A reading of everything by steps of time."""
 
 
 class CollectorPort(Protocol):

@@ -16,6 +16,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     theme: str = "budgauge-dark"
     collecting: bool = False
+    order: str = "used"
+    """By what agents are sorted."""
+    reverse: bool = False
 
 
 class Preferences:
@@ -33,12 +36,9 @@ class Preferences:
         self.choices = self._read()
         """The choices in force."""
 
-    def choose(self, *, theme: str | None = None, collecting: bool | None = None) -> None:
-        """Change choices and write them; a file that cannot be written shows as a notice."""
-        choices = Choices(
-            theme=self.choices.theme if theme is None else theme,
-            collecting=self.choices.collecting if collecting is None else collecting,
-        )
+    def choose(self, **changes: str | bool) -> None:
+        """Change choices, by the names of their fields, and write them; a file that cannot be written is a notice."""
+        choices = msgspec.structs.replace(self.choices, **changes)
         if choices == self.choices:
             return
         self.choices = choices

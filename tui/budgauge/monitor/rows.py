@@ -11,7 +11,7 @@ from budgauge.budget import families_of
 from budgauge.monitor.order import Key, Source, name_of, part_of
 from budgauge.monitor.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH
 from budgauge.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
-from budgauge.text import safe, short, width
+from budgauge.text import count, money, percent, plural, safe, short, width
 
 RowKey = tuple[str, bool]
 """An agent's id or a family's key, and whether it is a family."""
@@ -79,6 +79,14 @@ class Row(msgspec.Struct, frozen=True):
     def name_cells(self) -> int:
         """Cells of the name, and what stands in front of it."""
         return width(self.name) + 2 * self.depth + 2 * self.is_family
+
+
+def row_text(row: Row) -> str:
+    """A row in words and full numbers, to be copied."""
+    source = row.source
+    limit = "no limit" if source.limit is None else f"{percent(source.usage_percentage)} of {count(source.limit)}"
+    calls, cost = plural(source.calls, "call"), money(source.cost_usd)
+    return f"{row.name}: {count(source.used)} tokens used, {limit}, {calls}, {cost}"
 
 
 class Tree(msgspec.Struct, frozen=True):

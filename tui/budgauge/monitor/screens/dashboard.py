@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.screen import Screen
 
+from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.too_small import TooSmall
 from budgauge.monitor.when import clock
 from budgauge.monitor.widgets.agent_table import AgentTable
@@ -24,7 +27,10 @@ from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot
-from budgauge.text import plural
+from budgauge.text import count, plural
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 MIN_WIDTH, MIN_HEIGHT = 40, 10
 TALL = 20
@@ -54,6 +60,9 @@ class Dashboard(Screen[None]):
     """Total, agents, cost and rate; or what to do first where there is nothing yet."""
 
     AUTO_FOCUS = "AgentTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear_filter", "All agents", show=False, id="filter.all", tooltip="Clear the filter"),
+    ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
         (0, "-too-narrow"),
         (MIN_WIDTH, "-narrow"),
@@ -122,9 +131,9 @@ class Dashboard(Screen[None]):
         table = self.query_one(AgentTable)
         table.vacancy = _vacancy(snapshot)
         table.show(snapshot, now)
-        self._title_agents(snapshot)
+        self._title_agents()
         self.set_class(is_new(view), "-new")
-        self.set_class(is_new(view) and bool(table.rows), "-with-limits")
+        self.set_class(is_new(view) and bool(snapshot.agents or snapshot.families), "-with-limits")
         self.tick(view, now, around)
 
     def tick(self, view: View, now: float, around: Surroundings) -> None:
@@ -138,6 +147,43 @@ class Dashboard(Screen[None]):
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
         self.show_items(view, around)
         self._show_top(snapshot, around)
+
+    def ask_for_filter(self) -> None:
+        """Let a text be typed that agents' names must hold."""
+        from budgauge.monitor.widgets.filter_line import FilterLine
+
+        lines = self.query(FilterLine)
+        if lines:
+            lines.first().focus()
+        else:
+            line = FilterLine()
+            self.query_one("#agents").mount(line)
+            line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as it is typed."""
+        self.query_one(AgentTable).query_words = tuple(event.value.lower().split())
+        self._title_agents()
+
+    def on_input_submitted(self) -> None:
+        """Back to the table, filtered."""
+        self.query_one(AgentTable).focus()
+
+    def action_clear_filter(self) -> None:
+        """Show all agents again."""
+        self.query("FilterLine").remove()
+        table = self.query_one(AgentTable)
+        table.query_words = ()
+        table.focus()
+        self._title_agents()
+
+    def on_filter_line_closed(self) -> None:
+        """Show all agents again."""
+        self.action_clear_filter()
+
+    def on_agent_table_sorted(self) -> None:
+        """Say by what."""
+        self._title_agents()
 
     def show_items(self, view: View, around: Surroundings) -> None:
         """Bring the banner up to date."""
@@ -161,12 +207,16 @@ class Dashboard(Screen[None]):
         """Bring the guide for an empty ledger up to date."""
         self.query_one(Guide).face = face
 
-    def _title_agents(self, snapshot: Snapshot) -> None:
-        agents = self.query_one("#agents")
-        numbers = [plural(len(snapshot.agents), "agent")] if snapshot.agents else ["agents"]
-        if snapshot.families:
-            numbers.append(plural(len(snapshot.families), "family limit"))
-        title = " · ".join(numbers)
+    def _title_agents(self) -> None:
+        table, agents = self.query_one(AgentTable), self.query_one("#agents")
+        parts = [plural(table.agents, "agent") if table.agents else "agents"]
+        if table.query_words:
+            parts[0] = f"{count(sum(not row.is_family for row in table.rows))} of {parts[0]}"
+        if table.limited_families:
+            parts.append(plural(table.limited_families, "family limit"))
+        if (table.order, table.reverse) != ("used", False):
+            parts.append(f"by {order_words(table.order, reverse=table.reverse)}")
+        title = " · ".join(parts)
         if agents.border_title != title:
             agents.border_title = title
 

@@ -13,7 +13,9 @@ from textual.widgets import Button, Static
 
 from budgauge.monitor.when import day
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, money
+from budgauge.text import count, money, safe
+
+_NOTE = "The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent."
 
 
 class ResetQuestion(ModalScreen[bool]):
@@ -29,19 +31,22 @@ class ResetQuestion(ModalScreen[bool]):
         ),
     ]
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, agent_id: str | None = None) -> None:
+        """Of one agent, or of everyone."""
         super().__init__()
         self._snapshot = snapshot
+        self._agent_id = agent_id
         self._facts: list[Static] = []
 
     def compose(self) -> ComposeResult:
         """The question, what it is about, and the two answers."""
         with VerticalScroll(id="question", can_focus=False) as box:
             box.border_title = "reset"
-            yield Static(Content("Set all counters back to zero?"), id="ask")
-            self._facts = [Static(fact, classes="fact") for fact in _drawn(self._snapshot)]
+            whose = "all counters" if self._agent_id is None else "this agent's counters"
+            yield Static(Content(f"Set {whose} back to zero?"), id="ask")
+            self._facts = [Static(fact, classes="fact") for fact in self._drawn()]
             yield from self._facts
-            yield Static(Content("The ledger keeps every line. u undoes a reset."), id="undo-note")
+            yield Static(Content(_NOTE), id="undo-note")
             with Horizontal(id="answers"):
                 yield Button(Content("No (n)"), id="no")
                 yield Button(Content("Yes, reset (y)"), id="yes", variant="error")
@@ -49,8 +54,12 @@ class ResetQuestion(ModalScreen[bool]):
     def show(self, snapshot: Snapshot) -> None:
         """Bring the question up to what is true now."""
         self._snapshot = snapshot
-        for line, fact in zip(self._facts, _drawn(snapshot), strict=False):
+        for line, fact in zip(self._facts, self._drawn(), strict=True):
             line.update(fact)
+
+    def _drawn(self) -> list[Content]:
+        facts = reset_facts(self._snapshot) if self._agent_id is None else agent_facts(self._snapshot, self._agent_id)
+        return [Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")) for label, value in facts]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click or Enter on an answer."""
@@ -61,19 +70,28 @@ class ResetQuestion(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-def _drawn(snapshot: Snapshot) -> list[Content]:
-    return [
-        Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")) for label, value in reset_facts(snapshot)
-    ]
-
-
 def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """What would be reset: (label, value)."""
     agents = len(snapshot.agent_totals)
-    since = "the first record" if snapshot.since is None else f"the reset of {day(snapshot.since)}"
     return (
         ("tokens", count(snapshot.total_used)),
         ("agents", count(agents)),
-        ("since", since),
+        ("since", _since(snapshot)),
         ("cost", money(snapshot.cost.total_usd)),
     )
+
+
+def agent_facts(snapshot: Snapshot, agent_id: str) -> tuple[tuple[str, str], ...]:
+    """What would be reset of one agent: (label, value)."""
+    row = next((row for row in snapshot.agents if row.agent_id == agent_id), None)
+    return (
+        ("agent", safe(agent_id, 40)),
+        ("tokens", count(row.used if row else 0)),
+        ("calls", count(row.calls if row else 0)),
+        ("since", _since(snapshot)),
+        ("cost", money(row.cost_usd if row else None)),
+    )
+
+
+def _since(snapshot: Snapshot) -> str:
+    return "the first record" if snapshot.since is None else day(snapshot.since)

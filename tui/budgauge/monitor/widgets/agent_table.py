@@ -150,6 +150,16 @@ class AgentTable(ScrollView, can_focus=True):
         """The row under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
+    @property
+    def agents(self) -> int:
+        """How many agents there are."""
+        return len(self._snapshot.agents) if self._snapshot else 0
+
+    @property
+    def limited_families(self) -> int:
+        """How many families have a limit."""
+        return len(self._snapshot.families) if self._snapshot else 0
+
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Bring it up to a snapshot, at a moment (unix seconds)."""
         self._snapshot, self._now = snapshot, now
@@ -265,9 +275,13 @@ class AgentTable(ScrollView, can_focus=True):
                 return
             x -= column.cells + GAP
 
-    def sort(self, order: Order, *, reverse: bool = False) -> None:
-        """Sort by this."""
+    def set_order(self, order: Order, *, reverse: bool) -> None:
+        """Sort by this, without a word."""
         self.order, self.reverse = order, reverse
+
+    def sort(self, order: Order, *, reverse: bool = False) -> None:
+        """Sort by this, as a person wished."""
+        self.set_order(order, reverse=reverse)
         self.post_message(self.Sorted(order, reverse=reverse))
 
     def action_next_order(self) -> None:

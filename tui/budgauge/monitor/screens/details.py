@@ -1,0 +1,63 @@
+"""One agent or family in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+
+from budgauge.monitor.port import ObserverPort
+from budgauge.monitor.rows import Row
+from budgauge.monitor.screens.page import Page
+from budgauge.monitor.widgets.dossier import Dossier, dossier_face
+from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.observer import View
+from budgauge.scan import AgentReport, AgentScan
+
+
+class Details(Page[AgentReport]):
+    """Limits, use, rate, models, prices, where its numbers come from, and its latest calls."""
+
+    AUTO_FOCUS = "#details"
+
+    def __init__(self, view: View, now: float, row: Row, observer: ObserverPort) -> None:
+        super().__init__(view, now)
+        self._row = row
+        self._observer = observer
+        self._scan: AgentScan | None = None
+        self._config = view.config
+
+    @property
+    def row(self) -> Row:
+        """The agent or family, as it was when this was opened."""
+        return self._row
+
+    def compose(self) -> ComposeResult:
+        """One long text, and the keys."""
+        with VerticalScroll(id="details") as box:
+            box.border_title = self._row.name
+            yield Dossier()
+        line = KeyLine()
+        line.set_reactive(KeyLine.keys, _keys(self._row))
+        yield line
+
+    def reader(self) -> Callable[[], AgentReport]:
+        """A reading under the config in force."""
+        if self._scan is None or self._config != self.view.config:
+            self._config = self.view.config
+            self._scan = self._observer.agent_scan(self._row.key, is_family=self._row.is_family)
+        return self._scan.look
+
+    def draw(self) -> None:
+        """Show what is known now."""
+        self.query_one(Dossier).face = dossier_face(
+            self.view, self.now, self._row.key, is_family=self._row.is_family, report=self.report, trouble=self.trouble
+        )
+
+
+def _keys(row: Row) -> tuple[Key, ...]:
+    keys = [Key("Esc", "Back", "pop_screen"), Key("y", "Copy", "copy"), Key("u", "Undo", "undo")]
+    if not row.is_family:
+        keys.insert(1, Key("R", "Reset agent", "reset_agent"))
+    return (*keys, Key("p", "Pause", "pause"), Key("?", "Help", "help"))

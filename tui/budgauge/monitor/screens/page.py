@@ -1,0 +1,104 @@
+"""The base of screens that stand over the dashboard and keep up with what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from budgauge.errors import BudgaugeError
+from budgauge.monitor.chore import Chore
+from budgauge.monitor.rows import Row
+from budgauge.observer import View
+
+_Report = TypeVar("_Report")
+
+
+class Page(Screen[None], Generic[_Report]):
+    """Shows a view, and what a reading of the whole ledger says; both are brought up to date as they change.
+
+    A reading takes place in a thread, and not before the one before it has ended.
+    """
+
+    class Read(Message):
+        """A reading has ended."""
+
+        def __init__(self, report: object, trouble: str) -> None:
+            super().__init__()
+            self.report = report
+            self.trouble = trouble
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "app.pop_screen", "Back", id="page.back", key_display="Esc", tooltip="Back"),
+    ]
+
+    def __init__(self, view: View, now: float) -> None:
+        """`now` is in unix seconds."""
+        super().__init__()
+        self.view = view
+        self.now = now
+        self.report: _Report | None = None
+        """What the last reading said."""
+        self.trouble = ""
+        """Why the ledger could not be read."""
+        self._reading = Chore("scan", self.post_message)
+        self._is_stale = True
+
+    @property
+    def row(self) -> Row | None:
+        """The agent or family that it is about; None if it is about all."""
+        return None
+
+    def reader(self) -> Callable[[], _Report]:
+        """What reads; asked for again where it must begin afresh."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Show the view, the moment and the report as they are now."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.draw()
+        self.read_on()
+
+    def bring(self, view: View, now: float) -> None:
+        """Bring it up to a view and a moment."""
+        changed = view.snapshot is not self.view.snapshot
+        self.view, self.now = view, now
+        self._is_stale = self._is_stale or changed
+        self.draw()
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read what is new, unless there is nothing, or reading goes on already."""
+        if self._is_stale and not self._reading.busy:
+            self._is_stale = not self._reading.begin(self._work(self.reader()))
+
+    def read_afresh(self) -> None:
+        """What was read is no longer what is wanted."""
+        self._is_stale = True
+        self.read_on()
+
+    def _work(self, read: Callable[[], _Report]) -> Callable[[], None]:
+        def work() -> None:
+            try:
+                message = self.Read(read(), "")
+            except BudgaugeError as error:
+                message = self.Read(None, str(error))
+            except OSError as error:
+                message = self.Read(None, f"The ledger cannot be read: {error}")
+            self.post_message(message)
+
+        return work
+
+    def on_page_read(self, message: Read) -> None:
+        """Show what was read."""
+        message.stop()
+        if message.report is not None:
+            self.report = message.report  # type: ignore[assignment]  # of our own reader
+        self.trouble = message.trouble
+        self.draw()
