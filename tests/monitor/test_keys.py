@@ -13,9 +13,11 @@ from textual.events import MouseScrollDown
 from budgauge.errors import LedgerWriteError, ResetError, SourceError
 from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.collecting import RETRY_TICKS
+from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.widgets.agent_table import AgentTable
-from monitor.stage import Stage, view
+from monitor.stage import NOW, Stage, view
+from usage import line
 
 MANY = tuple((f"agent-{number:03}", "gpt-4", 1_000_000 - number * 1000) for number in range(100))
 
@@ -378,3 +380,231 @@ def test_preferences_that_cannot_be_written_are_a_notice(tmp_path: Path) -> None
 async def test_an_unknown_theme_is_ours(tmp_path: Path) -> None:
     Preferences(tmp_path / "preferences.json").choose(theme="no such theme")
     assert Stage(tmp_path, view()).app.theme == "budgauge-dark"
+
+
+FAMILIES = (("team/a", "gpt-4", 300), ("team/b", "gpt-4", 200), ("solo", "in-house", 400))
+
+
+@pytest.fixture
+def families(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, view(FAMILIES, limits={"team/b": 250, "solo": 4000}))
+
+
+def names(stage: Stage) -> list[str]:
+    return [row.key for row in stage.app.screen_stack[0].query_one(AgentTable).rows]
+
+
+async def test_s_sorts_by_the_next_order_and_is_remembered(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        assert names(families) == ["team/*", "team/a", "team/b", "solo"]
+        await pilot.press("s")
+        await families.wait(pilot, "› Sorted by share of the limit.")
+        assert "by share of the limit ─" in families.text
+        assert names(families) == ["solo", "team/*", "team/b", "team/a"]
+        await pilot.press("S")
+        await families.wait(pilot, "› Sorted by share of the limit, reversed.")
+        assert names(families) == ["team/*", "team/a", "team/b", "solo"]
+        choices = Preferences(families.preferences.path).choices
+        assert (choices.order, choices.reverse) == ("share", True)
+    again = Stage(families.folder, families.observer.view)
+    async with again.run() as pilot:
+        await again.wait(pilot, "by share of the limit, reversed")
+
+
+async def test_every_order_comes_round(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        for order in (*ORDERS[1:], ORDERS[0]):
+            await pilot.press("s")
+            await families.wait(pilot, f"› Sorted by {order_words(order)}.")
+
+
+async def test_a_remembered_order_of_another_version_is_no_trouble(tmp_path: Path) -> None:
+    (tmp_path / "preferences.json").write_text('{"order": "moon"}')
+    stage = Stage(tmp_path, view())
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        assert stage.app.screen.query_one(AgentTable).order == "used"
+
+
+async def test_a_click_on_a_head_sorts_and_again_reverses(families: Stage) -> None:
+    async with families.run(120, 30) as pilot:
+        await families.wait(pilot, "↓used")
+        head = next(line for line in families.lines() if "↓used" in line)
+        table = families.app.screen.query_one(AgentTable)
+        x = head.index("cost") - table.region.x
+        await pilot.click(AgentTable, offset=(x, 0))
+        await families.wait(pilot, "↓cost")
+        assert (table.order, table.reverse) == ("cost", False)
+        await pilot.click(AgentTable, offset=(x, 0))
+        await families.wait(pilot, "↑cost")
+        assert table.reverse
+        await pilot.click(AgentTable, offset=(3, 0))
+        await families.wait(pilot, "Sorted by name")
+        assert names(families) == ["solo", "team/*", "team/a", "team/b"]
+
+
+async def test_filter_as_you_type(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("slash", "B", "space", "e")
+        await families.wait(pilot, "1 of 3 agents")
+        assert names(families) == ["team/*", "team/b"]
+        await pilot.press("enter", "down")
+        assert under_cursor(families) == "team/b"
+        await pilot.press("slash", "x")
+        await families.wait(pilot, "No agent's name has this in it. Esc clears the filter.")
+        await pilot.press("escape")
+        await families.wait(pilot, lambda: len(names(families)) == 4)
+        assert not families.app.screen.query("FilterLine")
+        await pilot.press("slash", "a", "enter", "escape")
+        await families.wait(pilot, lambda: len(names(families)) == 4)
+        assert isinstance(families.app.focused, AgentTable)
+
+
+async def test_families_fold_by_key_and_click(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "▾ team/*")
+        await pilot.press("space")
+        await families.wait(pilot, "▸ team/*")
+        assert names(families) == ["team/*", "solo"]
+        await pilot.press("right")
+        assert len(names(families)) == 4
+        await pilot.press("down", "left")
+        assert under_cursor(families) == "team/*"
+        await pilot.press("left")
+        assert len(names(families)) == 2
+        await pilot.click(AgentTable, offset=(2, 1))
+        assert len(names(families)) == 4
+        families.app.screen.query_one(AgentTable).fold_all(folded=True)
+        assert names(families) == ["team/*", "solo"]
+
+
+@pytest.mark.parametrize("by", ["enter", "click", "palette", "footer"])
+async def test_details_open(families: Stage, by: str) -> None:
+    families.observer.ledger.write_bytes(line("team/a", 300, 0, timestamp=NOW, id="1") * 2)
+    async with families.run(100, 40) as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("down")
+        if by == "enter":
+            await pilot.press("enter")
+        elif by == "click":
+            await pilot.click(AgentTable, offset=(8, 2), times=2)
+        elif by == "footer":
+            await pilot.click("KeyLine", offset=(families.text.splitlines()[-1].index("Details"), 0))
+        else:
+            await pilot.press("ctrl+p", *"details", "enter")
+        await families.wait(pilot, "1 line dropped as copies")
+        for shown in ("team/a", "1 line of the ledger counted", "the last 1 call", "by model", "of everyone's 33.3%"):
+            assert shown in families.text
+        assert "gpt-4, 1 call: input $30, cached $30, output $60 a million ([token_budget.prices])" in families.text
+        await pilot.press("escape")
+        await families.wait(pilot, lambda: len(families.app.screen_stack) == 1)
+
+
+async def test_details_of_a_family_and_what_holds_an_agent(families: Stage) -> None:
+    async with families.run(100, 40) as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("enter")
+        await families.wait(pilot, "0 lines of the ledger counted")
+        assert "of everyone's 55.6%" in families.text
+        await pilot.press("escape", "down", "down", "enter")
+        await families.wait(pilot, "200 / 250")
+        assert "900 / 1,000,000" in families.text
+
+
+async def test_details_keep_up_and_read_on(families: Stage) -> None:
+    async with families.run(100, 40) as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("down", "enter")
+        await families.wait(pilot, "0 lines of the ledger counted")
+        families.observer.ledger.write_bytes(line("team/a", 1234, 0, timestamp=NOW))
+        families.take(view((*FAMILIES, ("team/a", "gpt-4", 1234)), limits={"team/b": 250}))
+        await families.wait(pilot, "used 1,534")
+        await families.wait(pilot, "1 line of the ledger counted")
+        families.take(view((("solo", "gpt-4", 7),)))
+        await families.wait(pilot, "7 / 1,000,000")
+
+
+async def test_a_ledger_that_cannot_be_read_is_told_in_details(families: Stage) -> None:
+    families.observer.ledger.mkdir()
+    async with families.run(100, 40) as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("enter")
+        await families.wait(
+            pilot, lambda: "is a folder, not a ledger file" in " ".join(families.text.replace("│", "").split())
+        )
+
+
+async def test_one_agent_is_reset(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("R")
+        await families.wait(pilot, "A family is reset agent by agent")
+        await pilot.press("down", "R")
+        await families.wait(pilot, "Set this agent's counters back to zero?")
+        for fact in ("agent   team/a", "tokens  300", "calls   1", "cost    $9.00"):
+            assert fact.replace("$9.00", "$0.0090") in families.text
+        await pilot.press("y")
+        await families.wait(pilot, "› Reset 300 tokens of team/a. u undoes it.")
+        assert families.observer.reset_agents == ["team/a"]
+
+
+async def test_an_agent_is_reset_from_its_details(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("end", "enter")
+        await families.wait(pilot, "limits")
+        await pilot.press("R", "y")
+        await families.wait(pilot, lambda: families.observer.reset_agents == ["solo"])
+
+
+async def test_an_agent_that_used_nothing_is_not_reset(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view(limits={"idle": 5}))
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("end", "R")
+        await stage.wait(pilot, "there is nothing to reset")
+
+
+async def test_y_copies_the_row_in_full_numbers(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("end", "y")
+        await families.wait(pilot, "› Copied: solo: 400 tokens used")
+        assert families.app.clipboard == "solo: 400 tokens used, 10.0% of 4,000, 1 call, unknown"
+
+
+async def test_keys_about_the_table_do_nothing_where_it_is_not_seen(families: Stage) -> None:
+    async with families.run() as pilot:
+        await families.wait(pilot, "900 /")
+        await pilot.press("enter")
+        await families.wait(pilot, "limits")
+        await pilot.press("s", "slash", "enter", "o")
+        await pilot.pause()
+        assert len(families.app.screen_stack) == 2
+        assert families.app.screen_stack[0].query_one(AgentTable).order == "used"
+
+
+@pytest.mark.parametrize("key", ["question_mark", "l"])
+async def test_a_click_beside_a_box_closes_it(stage: Stage, key: str) -> None:
+    async with stage.run(100, 50) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press(key)
+        await stage.wait(pilot, "Esc closes")
+        await pilot.click(offset=(50, 25))
+        assert len(stage.app.screen_stack) == 2
+        await pilot.click(offset=(1, 1))
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
+
+
+async def test_the_palette_has_every_action(stage: Stage) -> None:
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 /")
+        offered = {command.title: command for command in stage.app.get_system_commands(stage.app.screen)}
+        for binding in MonitorApp.BINDINGS:
+            assert isinstance(binding, Binding)
+            assert binding.description in offered or binding.action in ("quit", "next_theme")
+        offered["Sort by cost"].callback()
+        await stage.wait(pilot, "› Sorted by cost.")

@@ -312,11 +312,23 @@ class MonitorApp(App[None]):
         return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the command palette offers: Textual's own, and our keys."""
+        """What the command palette offers: Textual's own, our keys, and what has no key."""
         yield from super().get_system_commands(screen)
         for binding in self.BINDINGS:
             if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
                 yield SystemCommand(binding.description, binding.tooltip, partial(self.run_action, binding.action))
+        for order in ORDERS:
+            yield SystemCommand(
+                f"Sort by {order_words(order)}",
+                "Click a column's head for the same; remembered",
+                partial(self._on_table, partial(AgentTable.sort, order=order)),
+            )
+        for name, folded in (("Fold all families", True), ("Unfold all families", False)):
+            yield SystemCommand(
+                name,
+                "Space folds the one under the cursor",
+                partial(self._on_table, partial(AgentTable.fold_all, folded=folded)),
+            )
 
     def action_reset(self) -> None:
         """Ask, then reset everyone."""

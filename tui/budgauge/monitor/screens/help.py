@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Click
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -27,6 +28,11 @@ class Help(ModalScreen[None]):
         """Shows (keys, what they do)."""
         super().__init__()
         self._told = tuple(bindings)
+
+    def on_click(self, event: Click) -> None:
+        """A click beside it closes it."""
+        if self.get_widget_at(*event.screen_offset)[0] is self:
+            self.dismiss()
 
     def compose(self) -> ComposeResult:
         """A line for each binding."""
@@ -50,6 +56,8 @@ def _signs() -> list[Content]:
             ("▲ warning", "$warning", "at or over the threshold, marked │ on the bars"),
             ("■ exceeded", "$error", "nothing is left of the limit"),
             ("○ no limit", "$foreground 60%", "a thin bar: the share of everyone's total"),
+            ("↑ 48k", "$warning", "a rate far beyond the agent's own last hour"),
+            ("▾ ▸", "$accent", "a family, with its agents below it, or folded"),
         )
     ]
 

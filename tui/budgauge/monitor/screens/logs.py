@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Click
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -28,6 +29,11 @@ class Logs(ModalScreen[None]):
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
         self._lines = tuple(lines) or _NOTHING
+
+    def on_click(self, event: Click) -> None:
+        """A click beside it closes it."""
+        if self.get_widget_at(*event.screen_offset)[0] is self:
+            self.dismiss()
 
     def compose(self) -> ComposeResult:
         """One line after the other."""

@@ -22,6 +22,7 @@ from budgauge.monitor.rows import shown_name, tree_of
 from budgauge.monitor.sign import GLYPHS
 from budgauge.monitor.when import ago, span, stamp
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
+from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
 from budgauge.records import Usage
 from budgauge.scan import AgentReport, PriceRow
@@ -226,7 +227,7 @@ class Dossier(Drawing):
             ("cost", money(source.cost_usd)),
             ("last", age or "never"),
         ]
-        lines = self._section("since the last reset")
+        lines = self._section("use")
         pieces = [Content.assemble((name + " ", label), (value, number)) for name, value in facts]
         lines += _flowed(pieces, cells)
         fresh = max(0, source.prompt_tokens - source.cached_tokens)
@@ -274,9 +275,10 @@ class Dossier(Drawing):
         """What a reading of the whole ledger says."""
         muted, report = self.part("dossier--muted"), face.report
         if face.trouble:
+            told = wrap(safe(face.trouble), cells, 4)
             return [
                 *self._section("the ledger"),
-                Content.styled(fit(safe(face.trouble), cells), self.part("dossier--exceeded")),
+                *(Content.styled(line, self.part("dossier--exceeded")) for line in told),
             ]
         if report is None:
             return [*self._section("the ledger"), Content.styled("Reading it …", muted)]
