@@ -39,7 +39,7 @@ def watch_the_gauges(program: Program, server: ModelServer) -> None:
     """A monitor that collects shows every call soon after the agent has ended."""
     monitor = [sys.executable, "-m", "budgauge", "--collect"]
     with Terminal(monitor, env=program.env, cwd=str(program.project)) as terminal:
-        terminal.wait_for("collecting, 0 calls")
+        terminal.wait_for("collecting, nothing new yet")
         for prompt in ("say hi", "delegate: say hi"):
             with program.start(prompt) as running:
                 deadline = time.monotonic() + RUN_SECONDS

@@ -6,10 +6,18 @@ The texts in `screens/` are renewed by `BUDGAUGE_RENEW=1 pytest tests/monitor`; 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from budgauge.config import BudgetConfig, Cycle
 from budgauge.monitor.port import FoundLog
+from budgauge.observer import View
+from budgauge.pricing import PriceBook
+from budgauge.records import Usage
+from budgauge.snapshot import take_snapshot
+from budgauge.totals import Totals
 from monitor.stage import CALLS, NOW, Stage, golden, view
 
 SIZES = [(60, 15), (80, 24), (140, 45), (200, 60)]
@@ -142,6 +150,70 @@ async def test_ages_and_rate_follow_the_clock(tmp_path: Path) -> None:
         stage.clock.now = NOW + 600
         await stage.wait(pilot, "0 / min")
         assert any("docs" in line and "10m" in line for line in stage.lines())
+
+
+STEADY = tuple(("coder", "gpt-4", 6000) for _ in range(20)) + tuple(("docs", "gpt-4", 2000) for _ in range(20))
+
+
+def at_once(*, budget: int = 400_000, runaway: bool = False, **more: Any) -> View:
+    """Two agents at a steady rate, a call of each every minute; with `runaway`, one of them no longer."""
+    calls = [call for pair in zip(STEADY[:20], STEADY[20:], strict=True) for call in pair]
+    records = [
+        Usage(agent, model, tokens, 0, tokens, NOW - 60 * (19 - place // 2))
+        for place, (agent, model, tokens) in enumerate(calls)
+    ]
+    if runaway:
+        records += [Usage("coder", "gpt-4", 90_000, 0, 90_000, NOW - 60 * ago) for ago in (0, 1)]
+    config = BudgetConfig(total_budget=budget, **more)
+    totals = Totals(recent_from=0)
+    totals.add(records)
+    return View(snapshot=take_snapshot(totals, config, PriceBook({}), now=NOW), config=config)
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+async def test_when_the_budget_will_be_gone(tmp_path: Path, columns: int, lines: int) -> None:
+    # 160,000 of 400,000 in 20 minutes: 8,000 a minute; 240,000 are left, 160,000 to the warning.
+    stage = Stage(tmp_path, at_once(per_agent_limits={"docs": 100_000}))
+    stage.clock.now = NOW + 59.5
+    async with stage.run(columns, lines) as pilot:
+        await stage.wait(pilot, "160,000 / 400,000")
+        if lines >= 28:
+            assert "until it is gone · about 30m" in stage.text
+            assert "a minute · 10 min 8k · 1 h 8k" in stage.text
+        elif columns >= 80:
+            assert "warns in 20m, gone in 30m (about 30m)" in stage.text
+        if columns >= 140:
+            docs = next(line for line in stage.lines() if "docs" in line and "100k" in line)
+            assert "30m" in docs  # 60,000 are left at 2,000 a minute
+        golden(f"steady-{columns}x{lines}", stage.text)
+
+
+async def test_nothing_is_foretold_where_there_is_too_little_to_say(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view())
+    async with stage.run(140, 45) as pilot:
+        await stage.wait(pilot, "812,000 / 1,000,000")
+        assert "until it is gone" not in stage.text
+        assert "gone in 1" not in stage.text
+
+
+async def test_a_budget_that_outlasts_its_cycle_lasts(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, at_once(budget=9_000_000, cycle=Cycle(period="monthly", timezone="UTC")))
+    shown = stage.observer.view.snapshot
+    later = msgspec.structs.replace(shown, cycle_end=NOW + 3600, minutes=shown.minutes)
+    stage.observer.view = msgspec.structs.replace(stage.observer.view, snapshot=later)
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "lasts until the cycle ends in 60m")
+
+
+async def test_a_rate_that_left_its_past_behind_is_marked(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, at_once(runaway=True))
+    stage.clock.now = NOW + 59.9
+    async with stage.run(140, 45) as pilot:
+        await stage.wait(pilot, "↑")
+        assert any("coder" in line and "↑" in line for line in stage.lines())
+        assert not any("docs" in line and "↑" in line for line in stage.lines())
+        await pilot.press("enter")
+        await stage.wait(pilot, "runaway: 96k a minute, usually 6k")
 
 
 async def test_after_a_reset_it_says_so_instead_of_the_guide(tmp_path: Path) -> None:

@@ -11,9 +11,14 @@ from rich.cells import cell_len
 
 from budgauge.monitor.feed import FeedFailed
 from budgauge.monitor.port import FoundLog
+from budgauge.monitor.screens.details import Details
+from budgauge.monitor.screens.reset_question import ResetQuestion
+from budgauge.monitor.widgets.agent_table import AgentTable
+from budgauge.monitor.widgets.dossier import Dossier
 from budgauge.observer import View
 from budgauge.snapshot import Problem
-from monitor.stage import Stage, view
+from monitor.stage import NOW, Stage, view
+from usage import usage
 
 HOSTILE = {
     "title": "\x1b]0;pwned\x1b\\",
@@ -120,3 +125,42 @@ async def test_a_click_on_a_name_runs_nothing(tmp_path: Path) -> None:
                 await pilot.click(offset=(line.index("click me"), y))
         await pilot.pause()
         assert not stage.app._exit
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(60, 15), (140, 60)])
+async def test_in_an_agents_details_its_reset_and_its_copy(tmp_path: Path, columns: int, lines: int) -> None:
+    stage = Stage(tmp_path, view())
+    async with stage.run(columns, lines) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        for text in HOSTILE.values():
+            call = usage(text, 5, 5, model=text, source=text, session=text, timestamp=NOW)
+            written = msgspec.json.encode(call) if text != HOSTILE["surrogate"] else b""
+            stage.observer.ledger.write_bytes(b"\n" + written + b"\n{" + text.encode("utf-8", "replace") + b"\n")
+            stage.take(hostile_view(text))
+            await stage.wait(pilot, "700,000 / 1,000,000")
+            table = stage.app.screen.query_one(AgentTable)
+            stage.app.action_copy()
+            await stage.wait(pilot, "› Copied")
+            check(stage)
+            for place in range(3):
+                table.move_to(place)
+                stage.app.action_details()
+                await stage.wait(pilot, lambda: isinstance(stage.app.screen, Details) and "the last" in pages(stage))
+                check(stage)
+                stage.app.screen.query_one("#details").scroll_end(animate=False)
+                await pilot.pause()
+                check(stage)
+                stage.app.pop_screen()
+            table.move_to(2)
+            stage.app.action_reset_agent()
+            await stage.wait(pilot, lambda: isinstance(stage.app.screen, ResetQuestion))
+            check(stage)
+            stage.app.screen.dismiss(False)
+            stage.take(view())
+            await stage.wait(pilot, "812,000 /")
+        assert not stage.app._exit
+
+
+def pages(stage: Stage) -> str:
+    """Everything that an agent's details say, also what must be scrolled to."""
+    return "\n".join(line.plain for line in stage.app.screen.query_one(Dossier).draw(200))

@@ -289,6 +289,8 @@ def _read_equally_far(loaded: Loaded, *readers: LedgerReader) -> bool:
 def _watching(loaded: Loaded) -> Finding:
     folder = loaded.ledger.path.parent
     mend = "Numbers are brought up to date once a second all the same."
+    if not folder.exists():
+        return Finding(name="watching", state="ok", message=f"nothing to watch yet: {folder} is not there")
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         message = f"{folder}: cannot be tried, since no file can be made there"
         return Finding(name="watching", state="warning", message=message, mend=mend)

@@ -38,7 +38,7 @@ def demo_command() -> None:
         finally:
             simulation.stop()
     click.echo("That was a simulation: nothing was spent, nothing was kept. Your own agents:")
-    click.echo(f"  {_program()} --collect     watch Codex work, from here on")
+    click.echo(f"  {_program()} --collect     watch Codex and Claude Code work, from here on")
     click.echo(f"  {_program()} config        where your budget and your ledger are")
 
 

@@ -56,7 +56,8 @@ class Following:
     @property
     def summary(self) -> str:
         """What it has brought in so far, in a few words."""
-        return plural(self._report.records if self._report else 0, "call")
+        records = self._report.records if self._report else 0
+        return plural(records, "call") if records else "nothing new yet"
 
     @property
     def details(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
         """What there was beside new calls: (in words, how many), where there was any."""
         all = (
             ("grown since they were recorded", self.grown),
-            ("known already", self.duplicates),
+            ("counted before or told twice", self.duplicates),
             ("copied from other sessions", self.replayed),
             ("set aside", self.set_aside),
             ("without a final output count: a lower bound", self.lower_bounds),

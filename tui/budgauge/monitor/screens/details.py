@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.content import Content
 
 from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.rows import Row
@@ -36,7 +37,7 @@ class Details(Page[AgentReport]):
     def compose(self) -> ComposeResult:
         """One long text, and the keys."""
         with VerticalScroll(id="details") as box:
-            box.border_title = self._row.name
+            box.border_title = Content(self._row.name)  # a str would be read as markup
             yield Dossier()
         line = KeyLine()
         line.set_reactive(KeyLine.keys, _keys(self._row))

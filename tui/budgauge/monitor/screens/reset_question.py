@@ -54,7 +54,8 @@ class ResetQuestion(ModalScreen[bool]):
     def show(self, snapshot: Snapshot) -> None:
         """Bring the question up to what is true now."""
         self._snapshot = snapshot
-        for line, fact in zip(self._facts, self._drawn(), strict=True):
+        # Before it is composed there are no lines yet.
+        for line, fact in zip(self._facts, self._drawn(), strict=False):
             line.update(fact)
 
     def _drawn(self) -> list[Content]:
