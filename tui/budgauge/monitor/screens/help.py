@@ -70,5 +70,13 @@ def told(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
 
 
 def _shown(keys: str) -> str:
-    names = {"question_mark": "?", "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End"}
+    names = {
+        "question_mark": "?",
+        "escape": "Esc",
+        "pageup": "PgUp",
+        "pagedown": "PgDn",
+        "home": "Home",
+        "end": "End",
+        "space": "Space",
+    }
     return " ".join(names.get(key, key) for key in keys.split(","))

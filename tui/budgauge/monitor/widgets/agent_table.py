@@ -40,9 +40,6 @@ class AgentTable(ScrollView, can_focus=True):
     """Agents and families with their gauges, and a cursor that stays on its agent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "open", "Details", show=False, id="table.open", tooltip="Details of the agent under the cursor"
-        ),
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The agent above", key_display="↑ k"),
         Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="The agent below", key_display="↓ j"),
         Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A screen of agents up"),

@@ -40,7 +40,13 @@ class Drawing(Widget):
     def redraw(self) -> None:
         """Draw again; lay out again only if the number of lines changed."""
         lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
-        self.refresh(layout=lines != self.content_size.height)
+        needs_layout = lines != self.content_size.height
+        if needs_layout and self._layout_required:
+            # Textual counts a request only when the one before it was seen, and keeps the height it
+            # had worked out meanwhile: without this, a first view that comes at the wrong moment
+            # stays as tall as nothing.
+            self._layout_updates += 1
+        self.refresh(layout=needs_layout)
 
 
 Piece = tuple[str, Style]
