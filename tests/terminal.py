@@ -68,6 +68,12 @@ class Terminal:
             assert alive or meets(self.text), f"never on the screen: {condition!r}\n{self.text}"
         return time.monotonic() - begin
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        self.screen.resize(lines, columns)
+        self.screen.reset()
+        self.process.setwinsize(lines, columns)
+
     def send(self, keys: str) -> None:
         """Type something."""
         self.process.send(keys)

@@ -263,19 +263,8 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_name(
     assert message in warning
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "message"),
-    [
-        ('language = "ja"', 2, 'token_budget.language = "ja" has no effect in this version'),
-        ("[token_budget.notify]\nbell = true", 3, "token_budget.notify.bell = true has no effect in this version"),
-    ],
-)
-def test_a_value_without_effect_is_a_warning(load_text: Load, file: Path, text: str, line: int, message: str) -> None:
-    assert load_text(text).warnings == (f"{file}, line {line}: {message}",)
-
-
 def test_values_that_are_in_effect_are_no_warning(load_text: Load) -> None:
-    text = 'on_hook_error = "allow"\nlanguage = "en"\ncollect.agent = "tool"\nnotify.bell = false'
+    text = 'on_hook_error = "allow"\nlanguage = "ja"\ncollect.agent = "tool"\nnotify.bell = true'
     assert load_text(text).warnings == ()
 
 

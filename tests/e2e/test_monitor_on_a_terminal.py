@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -125,6 +126,50 @@ def test_suspended_and_resumed_it_is_all_there_again(ledger: Path) -> None:
         terminal.wait_for("Quit")
         terminal.send("q")
         assert terminal.wait_for_end() == 0
+
+
+TITLE = b"\x1b]2;budgauge: 1.2% used, ok\x07"
+
+
+@pytest.mark.parametrize("end", ["q", "\x03", "SIGTERM"])
+def test_the_title_is_given_back_however_it_ends(ledger: Path, tmp_path: Path, end: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[token_budget.notify]\ntitle = true\n", encoding="utf-8")
+    append(ledger, "coder", 12_000)
+    with Terminal([*BUDGAUGE, "--ledger", str(ledger), "--config", str(config)]) as terminal:
+        terminal.wait_for("12,000 / 1,000,000")
+        while TITLE not in terminal.raw:
+            assert terminal.pump(1)
+        assert b"\x1b[22;2t" in terminal.raw
+        if end == "SIGTERM":
+            os.kill(terminal.process.pid, signal.SIGTERM)
+        else:
+            terminal.send(end)
+        terminal.wait_for_end()
+        assert terminal.raw.rfind(b"\x1b[23;2t") > terminal.raw.rfind(TITLE)
+        assert_restored(terminal)
+
+
+def test_it_outlives_a_storm_of_sizes(ledger: Path) -> None:
+    append(ledger, "coder", 12_000)
+    chance = random.Random(5)
+    with Terminal([*BUDGAUGE, "--ledger", str(ledger)]) as terminal:
+        terminal.wait_for("12,000 / 1,000,000")
+        for number in range(150):
+            sizes = [(1, 1), (0, 0), (500, 200), (2, 40), (40, 10), (39, 9)]
+            columns, lines = chance.choice([*sizes, (chance.randint(1, 300), chance.randint(1, 100))])
+            terminal.process.setwinsize(lines, columns)
+            if number % 10 == 0:
+                append(ledger, "coder", 1)
+                terminal.send(chance.choice(["s", "\r", "\x1b", "?", "\x1b", "t"]))
+            assert terminal.pump(0.005)
+        terminal.send("\x1b\x1b")
+        terminal.resize(80, 24)
+        terminal.wait_for("12,015 / 1,000,000")
+        terminal.wait_for("Quit")
+        terminal.send("q")
+        assert terminal.wait_for_end() == 0
+        assert_restored(terminal)
 
 
 def test_it_ends_when_its_terminal_is_closed(ledger: Path) -> None:

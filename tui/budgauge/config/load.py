@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder
-from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens, show
-from budgauge.config.table import TABLE, Keys, Table, check_table, dotted, read_document
+from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens
+from budgauge.config.table import TABLE, Keys, Table, check_table, read_document
 from budgauge.errors import ConfigError
 
 
@@ -63,7 +63,7 @@ def load(options: Options = Options(), *, env: Mapping[str, str] | None = None, 
         config=_build(values, origins),
         ledger=find_ledger(options.ledger, project, user, env, start),
         origins=origins,
-        warnings=(*(warning for table in tables for warning in table.warnings), *_without_effect(values, origins)),
+        warnings=tuple(warning for table in tables for warning in table.warnings),
         files=files,
         found=tuple(table.path for table in tables),
     )
@@ -134,20 +134,6 @@ def _checked(variable: str, value: object, check: Callable[[str, object], None])
     except ConfigError as error:
         raise ConfigError(str(error), hint=f"Correct the variable, or unset it: unset {variable}") from None
     return value
-
-
-_EFFECTIVE: dict[Keys, tuple[object, ...]] = {
-    ("language",): ("auto", "en"),
-    **{("notify", key): (False,) for key in Notify.__struct_fields__},
-}
-"""Keys of which this version knows these values alone; the others are accepted and change nothing."""
-
-
-def _without_effect(values: dict[Keys, Any], origins: dict[Keys, str]) -> Iterator[str]:
-    """A warning for each value that is accepted and changes nothing."""
-    for keys, value in values.items():
-        if value not in _EFFECTIVE.get(keys, (value,)):
-            yield f"{origins[keys]}: {dotted((TABLE, *keys))} = {show(value)} has no effect in this version"
 
 
 _PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")

@@ -20,6 +20,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
+from budgauge.monitor.alarm import Alarm
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
@@ -129,6 +130,8 @@ class MonitorApp(App[None]):
         """
         super().__init__()
         self._observer = observer
+        self._alarm = Alarm(self, self._note_trouble)
+        self._alarm_trouble = ""
         self._collecting = None if collector is None else Collecting(collector, self.post_message)
         self._ledger_chore = Chore("ledger", self.post_message)
         self._waits_for_ledger = False
@@ -167,9 +170,25 @@ class MonitorApp(App[None]):
         self.set_interval(TICK_SECONDS, self._second_passed)
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
         # After a suspension the terminal's other screen is empty.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh())
+        self.app_resume_signal.subscribe(self, lambda _: self._resumed())
+        self.app_suspend_signal.subscribe(self, lambda _: self._alarm.suspend())
+        if self._view is not None:
+            self._sound(self._view)
         if self._wants_collecting and self._collecting is not None:
             self._collecting.want(True)
+
+    def _resumed(self) -> None:
+        self._alarm.resume()
+        self.refresh()
+
+    def _sound(self, view: View) -> None:
+        covered = not isinstance(self.screen, Dashboard)
+        self._alarm.take(view.snapshot, view.config.notify, covered=covered)
+
+    def _note_trouble(self, text: str) -> None:
+        self._alarm_trouble = text
+        with suppress(RuntimeError):  # the monitor has ended meanwhile
+            self.call_from_thread(self._show_items)
 
     def _start_feed(self) -> None:
         self.run_worker(
@@ -192,6 +211,7 @@ class MonitorApp(App[None]):
     def on_unmount(self) -> None:
         """End the feed: the program ends only when its thread has."""
         self._stop.set()
+        self._alarm.set_title("")
 
     def leave(self, code: int) -> None:
         """End as `q` does, as soon as it can, with an exit code: from a signal handler, and also before it runs."""
@@ -210,6 +230,7 @@ class MonitorApp(App[None]):
         self._view = message.view
         self._changed = self._clock()
         self._feed_failure = ""
+        self._sound(message.view)
         self._show()
         if self._question is not None:
             self._question.show(message.view.snapshot)
@@ -280,6 +301,8 @@ class MonitorApp(App[None]):
         trouble = self._collecting.trouble if self._collecting else None
         if trouble:
             yield Item("warning", f"Collecting: {safe(trouble)}")
+        if self._alarm_trouble:
+            yield Item("info", safe(self._alarm_trouble))
         if self._preferences.notice:
             yield Item("info", safe(self._preferences.notice))
         if self._remark is not None:
