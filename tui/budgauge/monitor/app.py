@@ -25,6 +25,7 @@ from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.order import ORDERS, order_words
+from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, is_poor
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row, row_text
@@ -52,6 +53,11 @@ WAIT_SHOWN_SECONDS = 0.3
 """From when on it is told that a change waits for the ledger's lock."""
 
 
+def _has_ascii(glyphs: str) -> bool:
+    """Is it ASCII that a person chose, or that the terminal needs?"""
+    return is_poor(os.environ) if glyphs == "auto" else glyphs == "ascii"
+
+
 class Said(Message):
     """What came of a key."""
 
@@ -74,7 +80,7 @@ class MonitorApp(App[None]):
             "details",
             "Details",
             id="details",
-            key_display="⏎",
+            key_display="Enter",
             tooltip="Details of the agent under the cursor",
         ),
         Binding("s", "next_order", "Sort", id="sort", tooltip="Next sort order; remembered"),
@@ -84,13 +90,13 @@ class MonitorApp(App[None]):
             "Filter",
             id="filter",
             key_display="/",
-            tooltip="Show only agents with a text in their names",
+            tooltip="Filter agents by name",
         ),
         Binding("o", "over_time", "Over time", id="over_time", tooltip="Tokens and cost over time"),
         Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs; remembered"),
         Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
         Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
-        Binding("l", "logs", "Logs", id="logs", tooltip="What was read of agents' logs, and not counted"),
+        Binding("l", "logs", "Logs", id="logs", tooltip="What agents' logs held that did not count"),
         Binding(
             "R", "reset_agent", "Reset agent", id="reset_agent", tooltip="Reset the agent under the cursor; asks first"
         ),
@@ -128,7 +134,18 @@ class MonitorApp(App[None]):
         the place of the ledger's path; `ledger_option` is that path if commands to paste must
         name it.
         """
+        # As no-color.org has it: set and not empty. Textual takes it for set in any case, and only greys what it draws.
+        without_colour = bool(os.environ.get("NO_COLOR"))
+        if not without_colour:
+            os.environ.pop("NO_COLOR", None)
         super().__init__()
+        if without_colour:
+            os.environ["NO_COLOR"] = "1"
+            self._filters[:] = [WithoutColour()]
+        self._ascii = AsciiGlyphs(enabled=_has_ascii(preferences.choices.glyphs))
+        self._filters.append(self._ascii)
+        if not preferences.choices.animation:
+            self.animation_level = "none"
         self._observer = observer
         self._alarm = Alarm(self, self._note_trouble)
         self._alarm_trouble = ""
@@ -165,6 +182,7 @@ class MonitorApp(App[None]):
     def on_mount(self) -> None:
         """Begin to look."""
         self._loop_now = asyncio.get_running_loop()
+        self.set_class(self._ascii.enabled, "-ascii")
         # What the feed loads must not hold up a first paint that is complete without it.
         self.set_timer(FEED_DELAY_SECONDS if self._view else 0.001, self._start_feed)
         self.set_interval(TICK_SECONDS, self._second_passed)
@@ -346,12 +364,29 @@ class MonitorApp(App[None]):
                 "Click a column's head for the same; remembered",
                 partial(self._on_table, partial(AgentTable.sort, order=order)),
             )
+        yield SystemCommand("ASCII glyphs", "Draw with ASCII alone, or no longer; remembered", self._switch_glyphs)
+        yield SystemCommand(
+            "Animation", "Let things move on the screen, or no longer; remembered", self._switch_animation
+        )
         for name, folded in (("Fold all families", True), ("Unfold all families", False)):
             yield SystemCommand(
                 name,
                 "Space folds the one under the cursor",
                 partial(self._on_table, partial(AgentTable.fold_all, folded=folded)),
             )
+
+    def _switch_glyphs(self) -> None:
+        self._ascii.enabled = not self._ascii.enabled
+        self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
+        self.set_class(self._ascii.enabled, "-ascii")
+        self.refresh_css(animate=False)
+        self._say("ASCII glyphs: on" if self._ascii.enabled else "ASCII glyphs: off")
+
+    def _switch_animation(self) -> None:
+        moves = self.animation_level == "none"
+        self.animation_level = "full" if moves else "none"
+        self._preferences.choose(animation=moves)
+        self._say("Animation: on" if moves else "Animation: off")
 
     def action_reset(self) -> None:
         """Ask, then reset everyone."""

@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +20,9 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     order: str = "used"
     """By what agents are sorted."""
     reverse: bool = False
+    glyphs: Literal["auto", "ascii", "all"] = "auto"
+    """`auto`: what the terminal can show, as far as the environment tells."""
+    animation: bool = True
 
 
 class Preferences:

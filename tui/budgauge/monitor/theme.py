@@ -34,7 +34,7 @@ LIGHT = Theme(
     primary="#0a6aa8",
     secondary="#3b5fae",
     accent="#0a6aa8",
-    success="#178a63",
+    success="#117553",
     warning="#9a5c00",
     error="#c0303a",
     foreground="#1d2733",
@@ -52,7 +52,32 @@ LIGHT = Theme(
     },
 )
 
-THEMES = (DARK, LIGHT)
+SAFE = Theme(
+    name="budgauge-colour-blind",
+    dark=True,
+    primary="#b9a3e3",
+    secondary="#cc9fc0",
+    accent="#b9a3e3",
+    success="#56b4e9",
+    warning="#f5ea50",
+    error="#dd6414",
+    foreground="#e4e7ec",
+    background="#101217",
+    surface="#161a21",
+    panel="#202630",
+    variables={
+        "border": "#39424f",
+        "border-blurred": "#39424f",
+        "block-cursor-background": "#b9a3e3",
+        "block-cursor-foreground": "#101217",
+        "scrollbar": "#39424f",
+        "scrollbar-background": "#101217",
+        "scrollbar-corner-color": "#101217",
+    },
+)
+"""Blue, yellow and vermilion after Okabe and Ito: told apart with any kind of colour vision, and by lightness alone."""
+
+THEMES = (DARK, LIGHT, SAFE)
 
 
 def next_theme(name: str, available: list[str]) -> str:

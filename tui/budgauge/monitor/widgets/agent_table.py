@@ -429,7 +429,9 @@ class AgentTable(ScrollView, can_focus=True):
         return self.get_visual_style(f"table--{name}").rich_style
 
     def _ground(self, *, under_cursor: bool) -> Style:
-        return Style(bgcolor=self._style("cursor").bgcolor) if under_cursor else Style()
+        if not under_cursor:
+            return Style()
+        return Style(bgcolor=self._style("cursor").bgcolor, reverse=self.app.no_color)
 
     def _head(self) -> list[Segment]:
         style, sorted_style = self._style("head"), self._style("sorted")
