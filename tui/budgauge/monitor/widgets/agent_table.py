@@ -225,7 +225,8 @@ class AgentTable(ScrollView, can_focus=True):
                 segments += self._agent(row, column, ground)
             else:
                 segments.append(Segment(_placed(self._text(row, column), column), self._cell(row, column) + ground))
-        return [Segment(text, self.rich_style + (style or Style())) for text, style, _ in segments]
+        base = self.rich_style  # worked out anew at every look
+        return [Segment(text, base + (style or Style())) for text, style, _ in segments]
 
     def _agent(self, row: Row, column: Column, ground: Style) -> list[Segment]:
         cells = column.cells - SIGN_CELLS
