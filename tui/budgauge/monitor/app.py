@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
@@ -20,6 +21,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
+from budgauge.monitor.changed_cells import Shown
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
@@ -99,6 +101,7 @@ class MonitorApp(App[None]):
         name it.
         """
         super().__init__()
+        self._shown = Shown()
         self._observer = observer
         self._collecting = None if collector is None else Collecting(collector, self.post_message)
         self._ledger_chore = Chore("ledger", self.post_message)
@@ -151,6 +154,10 @@ class MonitorApp(App[None]):
             exclusive=True,
             exit_on_error=False,
         )
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Textual offers no other place between an update and the terminal.
+        super()._display(screen, self._shown.only_changed(renderable))
 
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True
