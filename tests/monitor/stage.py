@@ -82,6 +82,9 @@ class FakeObserver:
     def folders(self) -> tuple[Path, ...]:
         return (self.folder,)
 
+    def glance(self) -> object:
+        """Nothing differs."""
+
     def reset(self) -> str:
         self.may_reset.wait(10)
         if self.fails:
