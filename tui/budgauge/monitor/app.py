@@ -127,7 +127,17 @@ class MonitorApp(App[None]):
         self._ledger_option = ledger_option
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = preferences.choices.theme if preferences.choices.theme in self.available_themes else THEMES[0].name
+        chosen = preferences.choices.theme
+        if chosen in self.available_themes and chosen != THEMES[0].name:
+            self.theme = chosen
+        else:
+            self._begin_with(THEMES[0])
+
+    def _begin_with(self, theme: Theme) -> None:
+        """As if `theme` were set, after which all styles would be read a second time before the first paint."""
+        self.set_reactive(App.theme, theme.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.add_class(f"-theme-{theme.name}")
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard."""

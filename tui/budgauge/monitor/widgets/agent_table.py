@@ -85,6 +85,7 @@ class AgentTable(ScrollView, can_focus=True):
         self._need = Extent(0, 0)
         self._columns: tuple[Column, ...] = ()
         self._fitted: tuple[int, Extent] | None = None
+        self._styles: dict[str, Style] = {}
 
     @property
     def current(self) -> Row | None:
@@ -188,6 +189,11 @@ class AgentTable(ScrollView, can_focus=True):
             if old[index] != new[index] or index == self.cursor:
                 self._refresh_row(index)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines; styles hold for one drawing."""
+        self._styles.clear()
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One line: the heads, a row, or nothing."""
         if y < HEAD_LINES:
@@ -203,7 +209,10 @@ class AgentTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
 
     def _style(self, name: str) -> Style:
-        return self.get_visual_style(f"table--{name}").rich_style
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_visual_style(f"table--{name}").rich_style
+        return style
 
     def _head(self) -> list[Segment]:
         style = self._style("head")
