@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
 QUICK_STEP_MS = 8
-"""Between two looks at the event queue while changes are coming; a hint takes one to two of these."""
+"""Between two looks at the event queue while changes are coming; an event takes one to two of these."""
 QUIET_STEP_MS = 20
 """The same once nothing has changed for `QUICK_SECONDS`: idle cost is one wake-up each."""
 QUICK_SECONDS = 2.0
@@ -39,8 +39,12 @@ def watch(
     appear later or are replaced; folders that are missing are simply not watched yet.
 
     watchfiles wakes up once a step, sees an event, and waits one step more for its end. What
-    `glance` answers, such as a file's status, is compared at the same wake-ups: where it differs
-    an empty set is yielded at once. So it must cost little; an event then need not come at all.
+    `glance` answers, such as a file's size, is compared at the same wake-ups: where it differs an
+    empty set is yielded at once. It must cost little; an event then need not come at all.
+
+    Measured on Linux with 150 appends each, hints after the append: with steps of 8 ms 16 ms
+    (p95) by events and 8 ms by a glance, also beside a neighbour writing every 2 ms; with steps
+    of 20 ms 40 ms by events and 19 ms by a glance, for 0.28 % of a core.
     """
     watcher = _Watcher(recursive)
     glancing = _Glancing(stop, glance) if glance else None
