@@ -45,7 +45,7 @@ class Shown:
 
     def _changes(self, update: ChopsUpdate, console: Console) -> Iterator[str]:
         for y, begin, end in update.spans:
-            for (x, strip), strip_end in zip(update.chops[y].items(), update.chop_ends[y], strict=True):
+            for (x, strip), strip_end in zip(update.chops[y].items(), update.chop_ends[y], strict=False):
                 first, last = max(x, begin), min(strip_end, end)
                 if strip is None or first >= last:
                     continue
