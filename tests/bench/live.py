@@ -16,7 +16,7 @@ from mode import sized
 from pairs import report
 from process import cpu_seconds
 
-from budgauge.watch import QUICK_SECONDS
+from budgauge.monitor.feed import QUICK_SECONDS
 from terminal import Terminal
 
 APPENDS = sized(40, 100)

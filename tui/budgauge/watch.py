@@ -16,7 +16,7 @@ QUICK_STEP_MS = 8
 """Between two looks at the event queue while changes are coming; an event takes one to two of these."""
 QUIET_STEP_MS = 20
 """The same once nothing has changed for `QUICK_SECONDS`: idle cost is one wake-up each."""
-QUICK_SECONDS = 2.0
+QUICK_SECONDS = 10.0
 DEBOUNCE_MS = 30
 """The longest that a busy neighbour in the folder can hold a hint back."""
 RETRY_SECONDS = 30.0
@@ -30,6 +30,7 @@ def watch(
     recursive: bool = False,
     tick_seconds: float = 1.0,
     quiet_step_ms: int = QUIET_STEP_MS,
+    quick_seconds: float = QUICK_SECONDS,
     glance: Callable[[], object] | None = None,
 ) -> Iterator[frozenset[str]]:
     """Yield the paths that changed in `folders`, and an empty set at least every `tick_seconds`, until `stop`.
@@ -61,7 +62,7 @@ def watch(
             changed = watcher.wait(next_tick - now, step, glancing or stop)
             differs = glancing is not None and glancing.take()
             if changed or differs:
-                quick_until = time.monotonic() + QUICK_SECONDS
+                quick_until = time.monotonic() + quick_seconds
                 if watcher.lost(changed):
                     watcher.refresh(folders())
                 yield changed

@@ -16,6 +16,8 @@ TICK_SECONDS = 0.9
 RETRY_SECONDS = 1.0
 """Until the feed is begun again after it failed."""
 
+QUICK_SECONDS = 2.0
+"""How long quick steps go on after a change: a glance is quick enough without, and they cost three times as much."""
 SHORTEST_SECONDS = 1 / 30
 """Between two views at least, once one was shown: nobody reads faster."""
 LONGEST_SECONDS = 0.05
@@ -81,7 +83,8 @@ def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Messa
     from budgauge.watch import watch
 
     pace = Pace()
-    for _ in watch(observer.folders, stop, tick_seconds=TICK_SECONDS, glance=observer.glance):
+    glance = observer.glance
+    for _ in watch(observer.folders, stop, tick_seconds=TICK_SECONDS, quick_seconds=QUICK_SECONDS, glance=glance):
         newer = observer.look()
         if newer is not view:
             view = newer
