@@ -24,8 +24,10 @@ class Terminal:
         cwd: str | None = None,
     ) -> None:
         self.screen = pyte.Screen(columns, lines)
-        self.raw = b""
+        self.raw = bytearray()
         """Every byte the program wrote."""
+        self.draws = True
+        """Is the screen kept up to date? Drawing takes more of the processor than a program needs to write."""
         self._stream = pyte.ByteStream(self.screen)
         environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
         self.process = pexpect.spawn(
@@ -54,6 +56,8 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += data
+        if not self.draws:
+            return True
         # pyte knows no private-mode keyboard protocol; what it cannot parse it would draw.
         self._stream.feed(data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
         return True

@@ -58,6 +58,16 @@ def test_usage_is_seen_as_it_comes(observer: Observer, ledger: Path) -> None:
     assert (view.snapshot.ledger, observer.loaded.found) == (str(ledger), (ledger.with_name("config.toml"),))
 
 
+def test_a_glance_differs_once_there_is_more(observer: Observer, ledger: Path) -> None:
+    ledger.write_bytes(line())
+    observer.look()
+    before = observer.glance()
+    assert observer.glance() == before
+    with ledger.open("ab") as file:
+        file.write(line())
+    assert observer.glance() != before
+
+
 def test_the_same_view_comes_back_where_nothing_changed(observer: Observer, ledger: Path, clock: Clock) -> None:
     ledger.write_bytes(line())
     settled(observer, clock)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,17 @@ WAIT_SECONDS = 10
 class Watching:
     """A watch in a thread, and what it yielded."""
 
-    def __init__(self, *folders: Path, recursive: bool = False, tick_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        *folders: Path,
+        recursive: bool = False,
+        tick_seconds: float = 1.0,
+        glance: Callable[[], object] | None = None,
+    ) -> None:
         self.stop = threading.Event()
         self.seen: list[tuple[float, frozenset[str]]] = []
         self._more = threading.Condition()
-        self._hints = watch(lambda: folders, self.stop, recursive=recursive, tick_seconds=tick_seconds)
+        self._hints = watch(lambda: folders, self.stop, recursive=recursive, tick_seconds=tick_seconds, glance=glance)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -53,8 +60,8 @@ class Watching:
 def start() -> Iterator[Callable[..., Watching]]:
     running: list[Watching] = []
 
-    def begin(*folders: Path, recursive: bool = False, tick_seconds: float = 0.1) -> Watching:
-        running.append(Watching(*folders, recursive=recursive, tick_seconds=tick_seconds))
+    def begin(*folders: Path, tick_seconds: float = 0.1, **more: Any) -> Watching:  # as Watching takes them
+        running.append(Watching(*folders, tick_seconds=tick_seconds, **more))
         return running[-1]
 
     yield begin
@@ -96,6 +103,26 @@ def test_ticks_come_by_themselves_and_beside_changes(tmp_path: Path, start: Star
 
 def test_stop_ends_it_at_once(tmp_path: Path) -> None:
     watching = Watching(tmp_path, tick_seconds=60)
+    watching.until(lambda: watching.ticks() == 1)
+    watching.stop.set()
+    watching.thread.join(1)
+    assert not watching.thread.is_alive()
+
+
+def test_what_is_glanced_at_needs_no_event(tmp_path: Path, start: Start) -> None:
+    sizes = [0]
+    watching = start(tmp_path, tick_seconds=60, glance=lambda: sizes[-1])
+    watching.until(lambda: watching.ticks() == 1)
+    for size in (1, 2):
+        sizes.append(size)
+        watching.until(lambda size=size: watching.ticks() == size + 1)
+    (tmp_path / "a").write_text("x")
+    watching.until(lambda: watching.saw(tmp_path / "a"))
+    assert watching.ticks() == 3
+
+
+def test_it_also_ends_at_once_while_glancing(tmp_path: Path) -> None:
+    watching = Watching(tmp_path, tick_seconds=60, glance=lambda: 0)
     watching.until(lambda: watching.ticks() == 1)
     watching.stop.set()
     watching.thread.join(1)

@@ -1,8 +1,9 @@
 """Speed, each figure as a ratio against a named rival measured in the same run.
 
-    python tests/bench [collect] [hook] [ledger] [live] [paint] [status]
+    python tests/bench [--short] [collect] [flood] [hook] [ledger] [live] [paint] [soak] [status]
 
-Run it on an otherwise quiet machine. Modules are compiled first, as an installed package's are.
+Run it on an otherwise quiet machine; `--short` makes the monitor's long ones short. Modules are
+compiled first, as an installed package's are. `README.md` beside this file has what was measured.
 """
 
 from __future__ import annotations
@@ -17,20 +18,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from mode import SHORT
+
+if "--short" in sys.argv:
+    sys.argv.remove("--short")
+    os.environ[SHORT] = "1"
+
 import collect
+import flood
 import hook
 import live
 import paint
+import soak
 import status
 
 import ledger
 
 BENCHES = {
     "collect": collect.run,
+    "flood": flood.run,
     "hook": hook.run,
     "ledger": ledger.run,
     "live": live.run,
     "paint": paint.run,
+    "soak": soak.run,
     "status": status.run,
 }
 

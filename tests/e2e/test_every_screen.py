@@ -24,7 +24,7 @@ SCREENS = {
     "details": ("\r", "limits", "\x1b"),
     "details, scrolled": (("\r", "\x1b[F"), r"\d{4}-\d\d-\d\d \d\d:", "\x1b"),
     "reset of an agent": ("jR", "this agent's counters", "n"),
-    "filter": ("/x", r"(?m)^[ │]*x\s*│?", "\x1b"),
+    "filter": ("/x", r"(?m)^[ │|]*x\s*│?", "\x1b"),
     "sorted": ("s", "Sorted by", ""),
     "copied": ("y", "Copied", ""),
     "palette": ("\x10", "Search for commands", "\x1b"),

@@ -86,6 +86,9 @@ class FakeObserver:
     def folders(self) -> tuple[Path, ...]:
         return (self.folder,)
 
+    def glance(self) -> object:
+        """Nothing differs."""
+
     def reset(self, agent_id: str | None = None) -> str:
         self.may_reset.wait(10)
         if self.fails:

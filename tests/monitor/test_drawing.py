@@ -122,9 +122,10 @@ def test_help_is_the_last_key_to_go(cells: int, shown: str) -> None:
 
 
 def test_themes_go_round_and_ours_come_first() -> None:
-    names = ["nord", "budgauge-light", "budgauge-dark"]
+    names = ["nord", "budgauge-light", "budgauge-colour-blind", "budgauge-dark"]
     assert next_theme("budgauge-dark", names) == "budgauge-light"
-    assert next_theme("budgauge-light", names) == "nord"
+    assert next_theme("budgauge-light", names) == "budgauge-colour-blind"
+    assert next_theme("budgauge-colour-blind", names) == "nord"
     assert next_theme("nord", names) == "budgauge-dark"
     assert next_theme("gone", names) == "budgauge-dark"
 

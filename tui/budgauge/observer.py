@@ -15,6 +15,7 @@ from budgauge.config import BudgetConfig
 from budgauge.config.find import left_behind
 from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, ConfigError, LedgerError
+from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.modelprice import ModelPrice
 from budgauge.pricing import PriceBook, lookup_in_child
@@ -75,6 +76,7 @@ class Observer:
         self._restarted_at: float | None = None
         self._view: View | None = None
         self._rereading = False
+        self._glance = Glance()
         self._open()
 
     @property
@@ -86,6 +88,7 @@ class Observer:
         """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
         if self._watch.poll():
             self._reopen()
+        self._glance.at(self._reader.path)
         restarts = self._reader.restarts
         trouble = self._refresh()
         if self._reader.restarts != restarts:
@@ -127,6 +130,11 @@ class Observer:
         """The folders to watch: those that hold the ledger and the config files."""
         folders = [self.loaded.ledger.path.parent, *(path.parent for path in self.loaded.files)]
         return tuple(dict.fromkeys(folder for folder in folders if os.path.isdir(folder)))
+
+    @property
+    def glance(self) -> Callable[[], int]:
+        """Asked, differs once the ledger has grown since the last look; asking costs next to nothing."""
+        return self._glance.size
 
     def reset(self, agent_id: str | None = None) -> str:
         """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""

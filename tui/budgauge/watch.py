@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
-QUICK_STEP_MS = 10
-"""Between two looks at the event queue while changes are coming; a hint takes one to two of these."""
-QUIET_STEP_MS = 16
+QUICK_STEP_MS = 8
+"""Between two looks at the event queue while changes are coming; an event takes one to two of these."""
+QUIET_STEP_MS = 20
 """The same once nothing has changed for `QUICK_SECONDS`: idle cost is one wake-up each."""
 QUICK_SECONDS = 10.0
 DEBOUNCE_MS = 30
@@ -30,6 +30,8 @@ def watch(
     recursive: bool = False,
     tick_seconds: float = 1.0,
     quiet_step_ms: int = QUIET_STEP_MS,
+    quick_seconds: float = QUICK_SECONDS,
+    glance: Callable[[], object] | None = None,
 ) -> Iterator[frozenset[str]]:
     """Yield the paths that changed in `folders`, and an empty set at least every `tick_seconds`, until `stop`.
 
@@ -37,11 +39,16 @@ def watch(
     files themselves, at every yield. `folders` is asked again at every tick, for those that
     appear later or are replaced; folders that are missing are simply not watched yet.
 
-    Measured on Linux with 200 appends each: a hint 20 ms after the append (p95) while changes
-    come, also beside a neighbour writing every 2 ms; 31 ms for the first after a quiet time;
-    0.33 % of a core when idle; 3 ms to end after `stop`.
+    watchfiles wakes up once a step, sees an event, and waits one step more for its end. What
+    `glance` answers, such as a file's size, is compared at the same wake-ups: where it differs an
+    empty set is yielded at once. It must cost little; an event then need not come at all.
+
+    Measured on Linux with 150 appends each, hints after the append: with steps of 8 ms 16 ms
+    (p95) by events and 8 ms by a glance, also beside a neighbour writing every 2 ms; with steps
+    of 20 ms 40 ms by events and 19 ms by a glance, for 0.28 % of a core.
     """
     watcher = _Watcher(recursive)
+    glancing = _Glancing(stop, glance) if glance else None
     quick_until = next_tick = 0.0
     try:
         while not stop.is_set():
@@ -52,14 +59,37 @@ def watch(
                 yield frozenset()
                 continue
             step = QUICK_STEP_MS if now < quick_until else quiet_step_ms
-            changed = watcher.wait(next_tick - now, step, stop)
-            if changed:
-                quick_until = time.monotonic() + QUICK_SECONDS
+            changed = watcher.wait(next_tick - now, step, glancing or stop)
+            differs = glancing is not None and glancing.take()
+            if changed or differs:
+                quick_until = time.monotonic() + quick_seconds
                 if watcher.lost(changed):
                     watcher.refresh(folders())
                 yield changed
     finally:
         watcher.close()
+
+
+class _Glancing:
+    """Stands in the place of an event that ends a wait: set once what is glanced at differs."""
+
+    def __init__(self, stop: threading.Event, glance: Callable[[], object]) -> None:
+        self._stop = stop
+        self._glance = glance
+        self._seen = glance()
+
+    def is_set(self) -> bool:
+        """Is there a reason to wait no longer?"""
+        return self._stop.is_set() or self._glance() != self._seen
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end alone: where nothing can be watched, ticks are enough."""
+        return self._stop.wait(seconds)
+
+    def take(self) -> bool:
+        """Did it differ? From now on it is compared with what it is now."""
+        before, self._seen = self._seen, self._glance()
+        return self._seen != before
 
 
 class _Watcher:
@@ -89,7 +119,7 @@ class _Watcher:
             self._notify = _notify(good, self._recursive)
             self._retry_at = time.monotonic() + RETRY_SECONDS
 
-    def wait(self, seconds: float, step_ms: int, stop: threading.Event) -> frozenset[str]:
+    def wait(self, seconds: float, step_ms: int, stop: threading.Event | _Glancing) -> frozenset[str]:
         """The next paths that changed; empty when the time is over, on `stop`, or when watching fails."""
         if self._notify is None:
             stop.wait(seconds)

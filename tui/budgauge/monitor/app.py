@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
@@ -21,6 +22,7 @@ from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
 from budgauge.monitor.alarm import Alarm
+from budgauge.monitor.changed_cells import Shown
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
@@ -146,6 +148,7 @@ class MonitorApp(App[None]):
         self._filters.append(self._ascii)
         if not preferences.choices.animation:
             self.animation_level = "none"
+        self._shown = Shown()
         self._observer = observer
         self._alarm = Alarm(self, self._note_trouble)
         self._alarm_trouble = ""
@@ -173,7 +176,17 @@ class MonitorApp(App[None]):
         self._ledger_option = ledger_option
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = preferences.choices.theme if preferences.choices.theme in self.available_themes else THEMES[0].name
+        chosen = preferences.choices.theme
+        if chosen in self.available_themes and chosen != THEMES[0].name:
+            self.theme = chosen
+        else:
+            self._begin_with(THEMES[0])
+
+    def _begin_with(self, theme: Theme) -> None:
+        """As if `theme` were set, after which all styles would be read a second time before the first paint."""
+        self.set_reactive(App.theme, theme.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.add_class(f"-theme-{theme.name}")
 
     def get_default_screen(self) -> Screen[None]:
         """The dashboard."""
@@ -217,6 +230,10 @@ class MonitorApp(App[None]):
             exclusive=True,
             exit_on_error=False,
         )
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Textual offers no other place between an update and the terminal.
+        super()._display(screen, self._shown.only_changed(renderable))
 
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True

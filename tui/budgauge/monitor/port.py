@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,10 @@ class ObserverPort(Protocol):
 
     def folders(self) -> Iterable[Path]:
         """The folders in which something may change."""
+
+    @property
+    def glance(self) -> Callable[[], object]:
+        """Asked many times a second; what it answers differs once the ledger has grown."""
 
     def reset(self, agent_id: str | None = None) -> str:
         """Reset everyone's counters, or one agent's; the reset's id. Raises BudgaugeError."""

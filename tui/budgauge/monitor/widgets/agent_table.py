@@ -141,6 +141,7 @@ class AgentTable(ScrollView, can_focus=True):
         self._fitted: tuple[int, Extent] | None = None
         self._drawn: dict[int, list[Cell]] = {}
         """Line → its cells, as they were last drawn."""
+        self._styles: dict[str, Style] = {}
 
     @property
     def current(self) -> Row | None:
@@ -375,27 +376,24 @@ class AgentTable(ScrollView, can_focus=True):
             self.refresh(Region(0, line + HEAD_LINES, self.size.width, 1))
 
     def _draw_changed(self, *, all_lines: bool) -> None:
-        """Draw the cells anew that look otherwise than they were drawn; by time alone, only those of active rows."""
+        """Draw the lines anew that look otherwise than they were drawn; by time alone, only those of active rows."""
         first, minute = self._first_visible(), int(self._now // 60)
-        widths = [column.cells for column in self._columns_now()]
         for index in range(first, min(len(self.rows), first + self._visible_lines())):
             row = self.rows[index]
             minutes = row.source.minutes
             if not all_lines and (not minutes or minutes[-1][0] < minute - _STALE_MINUTES):
                 continue
             y = index - first + HEAD_LINES
-            drawn, cells = self._drawn.get(y), self._row(row, under_cursor=self._is_under_cursor(index))
-            if drawn is None or len(drawn) != len(cells):
+            if self._drawn.get(y) != self._row(row, under_cursor=self._is_under_cursor(index)):
                 self._refresh_row(index)
-                continue
-            x = 0
-            for cell_width, before, cell in zip(widths, drawn, cells, strict=True):
-                if before != cell:
-                    self.refresh(Region(x, y, cell_width, 1))
-                x += cell_width + GAP
 
     def _is_under_cursor(self, index: int) -> bool:
         return index == self.cursor and self.has_focus
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines; styles hold for one drawing."""
+        self._styles.clear()
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """One line: the heads, a row, or nothing."""
@@ -426,7 +424,10 @@ class AgentTable(ScrollView, can_focus=True):
         return segments
 
     def _style(self, name: str) -> Style:
-        return self.get_visual_style(f"table--{name}").rich_style
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_visual_style(f"table--{name}").rich_style
+        return style
 
     def _ground(self, *, under_cursor: bool) -> Style:
         if not under_cursor:
@@ -446,7 +447,7 @@ class AgentTable(ScrollView, can_focus=True):
         return segments[:-1]
 
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
-        ground = self._ground(under_cursor=under_cursor)
+        ground, base = self._ground(under_cursor=under_cursor), self.rich_style  # worked out anew at every look
         cells: list[Cell] = []
         for column in self._columns_now():
             if column.name == "gauge":
@@ -456,7 +457,7 @@ class AgentTable(ScrollView, can_focus=True):
             else:
                 text, style = self._text(row, column)
                 segments = [Segment(_placed(text, column), style + ground)]
-            cells.append(tuple(Segment(text, self.rich_style + (style or Style())) for text, style, _ in segments))
+            cells.append(tuple(Segment(text, base + (style or Style())) for text, style, _ in segments))
         return cells
 
     def _agent(self, row: Row, column: Column, ground: Style) -> list[Segment]:

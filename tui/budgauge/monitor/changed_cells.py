@@ -1,0 +1,147 @@
+"""Only cells that changed are sent to the terminal: Textual by itself sends every line that it drew, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.control import Control
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+JOINED_CELLS = 8
+"""Unchanged cells between two changes that are sent along: going around them takes more bytes."""
+_KEPT_STYLES = 1024
+
+_Cell = tuple["str | None", "Style | None"]
+"""The text that begins in a cell (None where it began in one before), and its style."""
+_UNKNOWN: _Cell = ("", None)
+"""Equals no cell that is drawn."""
+
+
+class Shown:
+    """What stands on the terminal, cell by cell. Every update goes through `only_changed`."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, list[_Cell]] = {}
+        self._styles: dict[Style, Style] = {}
+
+    def only_changed(self, update: RenderableType | None) -> RenderableType | None:
+        """The same update, which sends nothing that is shown already; unchanged where that cannot be known."""
+        return _Difference(update, self) if isinstance(update, (ChopsUpdate, LayoutUpdate)) else update
+
+    def send(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:
+        """What brings the terminal up to an update; a layout is sent whole, for it follows all that is unknown."""
+        if isinstance(update, LayoutUpdate):
+            self._lines.clear()
+            for y, strips in enumerate(update.strips, update.region.y):
+                self._note(y, update.region.x, [cell for strip in strips for cell in self._cells(strip)])
+            return update.render_segments(console)
+        return "".join(self._changes(update, console))
+
+    def _changes(self, update: ChopsUpdate, console: Console) -> Iterator[str]:
+        for y, begin, end in update.spans:
+            for (x, strip), strip_end in zip(update.chops[y].items(), update.chop_ends[y], strict=False):
+                first, last = max(x, begin), min(strip_end, end)
+                if strip is None or first >= last:
+                    continue
+                if (first, last) != (x, strip_end):
+                    strip = strip.crop(first - x, last - x)
+                yield from self._sent(y, first, self._cells(strip), console)
+
+    def _sent(self, y: int, x: int, cells: list[_Cell], console: Console) -> Iterator[str]:
+        before = self._line(y, x + len(cells))[x : x + len(cells)]
+        if before == cells:
+            return
+        self._note(y, x, cells)
+        for begin, end in _joined(_differing(before, cells)):
+            while begin and cells[begin][0] is None:
+                begin -= 1
+            while end < len(cells) and cells[end][0] is None:
+                end += 1
+            segments = [Segment(text, style) for text, style in cells[begin:end] if text is not None]
+            move = Control.move_to(x + begin, y).segment.text
+            yield move + Strip(Segment.simplify(segments)).render(console)
+
+    def _note(self, y: int, x: int, cells: list[_Cell]) -> None:
+        """These are shown now; what they cut through is shown no longer."""
+        end = x + len(cells)
+        line = self._line(y, end + 1)
+        cut = x
+        while cut and line[cut][0] is None:
+            cut -= 1
+            line[cut] = _UNKNOWN
+        cut = end
+        while cut < len(line) and line[cut][0] is None:
+            line[cut] = _UNKNOWN
+            cut += 1
+        line[x:end] = cells
+
+    def _line(self, y: int, cells: int) -> list[_Cell]:
+        line = self._lines.setdefault(y, [])
+        line += [_UNKNOWN] * (cells - len(line))
+        return line
+
+    def _cells(self, strip: Strip) -> list[_Cell]:
+        cells: list[_Cell] = []
+        for text, style, control in strip:
+            if control:
+                continue
+            # The same object for equal styles: cells are compared far more often than drawn.
+            same = self._style(style or Style.null())
+            if _is_plain(text):
+                cells += [(character, same) for character in text]
+            elif text:
+                cells.append((text, same))
+                cells += [(None, same)] * (cell_len(text) - 1)
+        return cells
+
+    def _style(self, style: Style) -> Style:
+        if len(self._styles) > _KEPT_STYLES:
+            self._styles.clear()
+        return self._styles.setdefault(style, style)
+
+
+class _Difference(CompositorUpdate):
+    """An update that is compared with what is shown at the moment when it is sent, if it is sent at all."""
+
+    def __init__(self, update: ChopsUpdate | LayoutUpdate, shown: Shown) -> None:
+        self._update = update
+        self._shown = shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._update
+
+    def render_segments(self, console: Console) -> str:
+        """What is sent."""
+        return self._shown.send(self._update, console)
+
+
+@lru_cache(1024)
+def _is_plain(text: str) -> bool:
+    """Does each character stand in a cell of its own?"""
+    return text.isascii() or all(cell_len(character) == 1 for character in text)
+
+
+def _differing(before: list[_Cell], after: list[_Cell]) -> Iterator[tuple[int, int]]:
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        if old is not new and old != new:
+            yield index, index + 1
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Runs with few cells between them, as one."""
+    begin = end = -1
+    for first, last in runs:
+        if end < 0:
+            begin = first
+        elif first - end > JOINED_CELLS:
+            yield begin, end
+            begin = first
+        end = last
+    if end > 0:
+        yield begin, end
