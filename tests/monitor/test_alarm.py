@@ -179,13 +179,13 @@ async def test_a_missing_extra_is_told_once_from_the_start(tmp_path: Path, monke
     wanted = Notify(desktop=True)
     stage = Stage(tmp_path, shown(1, notify=wanted))
     async with stage.run(100, 30) as pilot:
-        await stage.wait(pilot, "Desktop notifications need an extra: pip install 'budgauge[notify]'")
+        await stage.wait(pilot, "Desktop notifications need desktop-notifier: pipx inject budgauge desktop-notifier")
         stage.take(shown(850, notify=wanted))
         await stage.wait(pilot, "850 / 10,000")
-        assert stage.text.count("need an extra") == 1
+        assert stage.text.count("need desktop-notifier") == 1
         stage.take(shown(860))
         await stage.wait(pilot, "860 / 10,000")
-        await stage.wait(pilot, lambda: "need an extra" not in stage.text)
+        await stage.wait(pilot, lambda: "need desktop-notifier" not in stage.text)
 
 
 async def test_the_library_is_not_loaded_unless_wanted(tmp_path: Path, library: FakeDesktop) -> None:

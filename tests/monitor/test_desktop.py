@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from budgauge.monitor.desktop import Desktop
+from budgauge.monitor.desktop import MISSING, Desktop
 from monitor.fake_desktop import FakeDesktop
 
 
@@ -73,7 +73,7 @@ def test_a_missing_extra_is_told_once(monkeypatch: pytest.MonkeyPatch, told: lis
     sender.send("x")
     sender.send("y")
     wait(lambda: not sender._waiting)
-    assert told == ["Desktop notifications need an extra: pip install 'budgauge[notify]'"]
+    assert told == [MISSING]
 
 
 def test_no_bus_is_told_before_anything_is_sent(library: FakeDesktop, told: list[str], desktop: Make) -> None:

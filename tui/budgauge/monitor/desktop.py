@@ -14,7 +14,10 @@ from budgauge.text import safe
 
 ANSWER_SECONDS = 5.0
 """How long the desktop is waited for."""
-_MISSING = "Desktop notifications need an extra: pip install 'budgauge[notify]'"
+MISSING = (
+    "Desktop notifications need desktop-notifier: pipx inject budgauge desktop-notifier "
+    "(in a venv: pip install desktop-notifier)"
+)
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
 """Some servers read a notification's text as markup."""
 
@@ -85,7 +88,7 @@ class Desktop:
         try:
             await asyncio.wait_for(self._show(text, faults), self._answer_seconds)
         except ImportError:
-            self._tell(_MISSING)
+            self._tell(MISSING)
         except asyncio.TimeoutError:
             self._fail(f"no answer within {self._answer_seconds:g} seconds")
         except Exception as error:  # whatever the bus does: the screen goes on
