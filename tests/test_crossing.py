@@ -17,10 +17,10 @@ from usage import usage
 CONFIG = BudgetConfig(total_budget=1000, per_agent_limits={"a": 100, "t/*": 200, "none": 0})
 
 
-def seen(config: BudgetConfig = CONFIG, **used: int) -> Snapshot:
+def seen(config: BudgetConfig = CONFIG, *, ledger: str = "", **used: int) -> Snapshot:
     totals = Totals()
     totals.add([usage(agent.replace("_", "/"), tokens, 0) for agent, tokens in used.items()])
-    return take_snapshot(totals, config, PriceBook({}), now=0)
+    return take_snapshot(totals, config, PriceBook({}), now=0, ledger=ledger)
 
 
 def told(crossings: Crossings, snapshot: Snapshot) -> list[tuple[str, str, str]]:
@@ -31,6 +31,13 @@ def test_what_stands_at_first_is_not_told() -> None:
     crossings = Crossings()
     assert told(crossings, seen(a=2000)) == []
     assert told(crossings, seen(a=2001)) == []
+
+
+def test_what_stands_at_first_in_another_ledger_is_not_told() -> None:
+    crossings = Crossings()
+    assert told(crossings, seen(ledger="one")) == []
+    assert told(crossings, seen(ledger="two", a=100)) == []
+    assert told(crossings, seen(ledger="two", a=800)) == [("total", "", "warning")]
 
 
 def test_each_is_told_once_the_total_first() -> None:
@@ -80,6 +87,16 @@ def test_messages() -> None:
     assert (family.used, family.limit, family.percentage) == (190, 200, 95.0)
 
 
+def test_a_hostile_name_stays_as_it_is() -> None:
+    crossings = Crossings()
+    name = "[red]\x1b]0;x\x07[/]"
+    config = BudgetConfig(per_agent_limits={name: 10})
+    crossings.of(seen(config))
+    (crossing,) = crossings.of(seen(config, **{name: 9}))
+    assert crossing.name == name
+    assert crossing.message == f"Agent {name} warning: 90.0% used (9 / 10)"
+
+
 HEIGHT = {"ok": 0, "warning": 1, "exceeded": 2}
 
 
@@ -95,6 +112,21 @@ def test_once_for_each_way_up(series: list[int]) -> None:
     for index in range(1, len(series)):
         rises = HEIGHT[states[index]] > HEIGHT[states[index - 1]]
         assert [crossing.state for crossing in found[index]] == ([states[index]] if rises else [])
+
+
+@given(st.lists(st.tuples(st.integers(0, 130), st.integers(0, 260), st.integers(0, 1200)), min_size=2, max_size=20))
+def test_no_two_for_the_same_without_a_way_down_between(series: list[tuple[int, int, int]]) -> None:
+    crossings, last = Crossings(), dict[tuple[str, str], int]()
+    for own, family, others in series:
+        snapshot = seen(a=own, t_x=family, b=others)
+        states: list[tuple[str, str, Severity]] = [("total", "", snapshot.state)]
+        states += [("agent", row.agent_id, row.state if row.used else "ok") for row in snapshot.agents]
+        states += [("family", row.family, row.state) for row in snapshot.families]
+        for crossing in crossings.of(snapshot):
+            subject = (crossing.scope, crossing.name)
+            assert HEIGHT[crossing.state] > last.get(subject, 0)
+            last[subject] = HEIGHT[crossing.state]
+        last = {(scope, name): min(HEIGHT[state], last.get((scope, name), 2)) for scope, name, state in states}
 
 
 @pytest.mark.parametrize("used", [8_000_000, 12_345_678])

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from budgauge.config import BudgetConfig
+from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
 
 README = Path(__file__).parents[1] / "README.md"
@@ -66,19 +67,20 @@ def test_the_python_examples_print_what_is_shown() -> None:
         assert out.getvalue() == shown
 
 
-def test_the_config_example_is_in_force_without_a_warning(home: Path) -> None:
-    (source,) = blocks("toml")
-    (home / ".codex" / "config.toml").write_text(source, encoding="utf-8")
+def test_the_config_examples_are_in_force_without_a_warning(home: Path) -> None:
+    (home / ".codex" / "config.toml").write_text("\n".join(blocks("toml")), encoding="utf-8")
     loaded = load()
     assert loaded.warnings == ()
     assert loaded.config.total_budget == 5_000_000
     assert loaded.config.per_agent_limits == {"codex/*": 3_000_000}
+    assert loaded.config.notify == Notify(desktop=True, bell=True, title=True)
 
 
 def test_the_config_table_states_the_defaults() -> None:
     default = BudgetConfig()
     table = TEXT.partition("## Configuration")[2].partition("## Keys")[0]
-    stated = dict(re.findall(r"^\| `([\w.]+)` \| (`\"\w+\"`|\w+) \|", table, re.MULTILINE))
+    rows = re.findall(r"^\| (`[\w.]+`(?:, `[\w.]+`)*) \| (`\"\w+\"`|\w+) \|", table, re.MULTILINE)
+    stated = {key: value for keys, value in rows for key in re.findall(r"[\w.]+", keys)}
     assert stated == {
         "total_budget": str(default.total_budget),
         "warning_threshold": str(default.warning_threshold),
@@ -89,6 +91,7 @@ def test_the_config_table_states_the_defaults() -> None:
         "collect.agent": f'`"{default.collect_agent}"`',
         "cycle.day": "1",
         "cycle.timezone": '`"UTC"`',
+        **{f"notify.{key}": str(value).lower() for key, value in msgspec.structs.asdict(default.notify).items()},
     }
 
 

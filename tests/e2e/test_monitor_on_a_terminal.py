@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -129,25 +130,103 @@ def test_suspended_and_resumed_it_is_all_there_again(ledger: Path) -> None:
 
 
 TITLE = b"\x1b]2;budgauge: 1.2% used, ok\x07"
+KEPT, BROUGHT_BACK = b"\x1b[22;2t", b"\x1b]2;\x07\x1b[23;2t"
 
 
-@pytest.mark.parametrize("end", ["q", "\x03", "SIGTERM"])
-def test_the_title_is_given_back_however_it_ends(ledger: Path, tmp_path: Path, end: str) -> None:
+@pytest.fixture
+def titled(tmp_path: Path, ledger: Path) -> list[str]:
+    """The monitor with a title, on a ledger that holds a call."""
     config = tmp_path / "config.toml"
     config.write_text("[token_budget.notify]\ntitle = true\n", encoding="utf-8")
     append(ledger, "coder", 12_000)
-    with Terminal([*BUDGAUGE, "--ledger", str(ledger), "--config", str(config)]) as terminal:
-        terminal.wait_for("12,000 / 1,000,000")
-        while TITLE not in terminal.raw:
-            assert terminal.pump(1)
-        assert b"\x1b[22;2t" in terminal.raw
+    return [*BUDGAUGE, "--ledger", str(ledger), "--config", str(config)]
+
+
+def wait_for_title(terminal: Terminal) -> None:
+    terminal.wait_for("12,000 / 1,000,000")
+    while TITLE not in terminal.raw:
+        assert terminal.pump(1)
+
+
+def assert_title_given_back(terminal: Terminal) -> None:
+    assert terminal.raw.rfind(BROUGHT_BACK) > terminal.raw.rfind(TITLE)
+    assert terminal.raw.count(BROUGHT_BACK) == terminal.raw.count(KEPT)
+
+
+@pytest.mark.parametrize("end", ["q", "\x03", "SIGTERM"])
+def test_the_title_is_given_back_however_it_ends(titled: list[str], end: str) -> None:
+    with Terminal(titled) as terminal:
+        wait_for_title(terminal)
         if end == "SIGTERM":
             os.kill(terminal.process.pid, signal.SIGTERM)
         else:
             terminal.send(end)
         terminal.wait_for_end()
-        assert terminal.raw.rfind(b"\x1b[23;2t") > terminal.raw.rfind(TITLE)
+        assert_title_given_back(terminal)
         assert_restored(terminal)
+
+
+CRASHING = """
+import sys
+from budgauge.monitor.app import MonitorApp
+{how}
+from budgauge.__main__ import main
+main()
+"""
+CRASHES = {
+    "a failure that no one foresaw": "MonitorApp.action_help = lambda self: 1 / 0",
+    "stuck for good": "MonitorApp.action_help = lambda self: [0 for _ in iter(int, 1)]",
+}
+
+
+@pytest.mark.parametrize("how", CRASHES.values(), ids=CRASHES)
+def test_the_title_is_given_back_though_it_fails(titled: list[str], how: str) -> None:
+    with Terminal([sys.executable, "-c", CRASHING.format(how=how), *titled[len(BUDGAUGE) :]]) as terminal:
+        wait_for_title(terminal)
+        terminal.send("?")
+        if "iter" in how:
+            os.kill(terminal.process.pid, signal.SIGTERM)
+        assert terminal.wait_for_end() != 0
+        assert_title_given_back(terminal)
+
+
+def test_other_programs_see_their_own_title_while_it_is_suspended(titled: list[str]) -> None:
+    with Terminal(titled) as terminal:
+        wait_for_title(terminal)
+        terminal.send("\x1a")
+        while os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOHANG) is None:
+            assert terminal.pump(0.05)
+        while b"\x1b[?1049l" not in terminal.raw:
+            assert terminal.pump(1)
+        assert_title_given_back(terminal)
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        while terminal.raw.count(TITLE) < 2:
+            assert terminal.pump(1)
+        terminal.send("q")
+        assert terminal.wait_for_end() == 0
+        assert_title_given_back(terminal)
+
+
+def bells(terminal: Terminal) -> int:
+    """How often it rang; a bell also ends a command to the terminal."""
+    return re.sub(rb"\x1b\][^\x07]*\x07", b"", terminal.raw).count(b"\x07")
+
+
+def test_the_bell_rings_on_the_terminal_once_for_a_crossing(ledger: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[token_budget.notify]\nbell = true\n", encoding="utf-8")
+    append(ledger, "coder", 12_000)
+    with Terminal([*BUDGAUGE, "--ledger", str(ledger), "--config", str(config)]) as terminal:
+        terminal.wait_for("12,000 / 1,000,000")
+        assert bells(terminal) == 0
+        append(ledger, "coder", 800_000)
+        terminal.wait_for("Token budget warning: 81.2% used (812000 / 1000000)")
+        append(ledger, "coder", 1_000)
+        terminal.wait_for("813,000 / 1,000,000")
+        terminal.send("q")
+        assert terminal.wait_for_end() == 0
+        assert bells(terminal) == 1
+        assert b"\x1b]2;" not in terminal.raw
 
 
 def test_it_outlives_a_storm_of_sizes(ledger: Path) -> None:

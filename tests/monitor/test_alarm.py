@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import threading
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 import pytest
 
 from budgauge.config import BudgetConfig
 from budgauge.config.model import Notify
-from budgauge.monitor import desktop
-from budgauge.monitor.alarm import Alarm
+from budgauge.monitor.alarm import Alarm, title_of
 from budgauge.observer import View
+from monitor.fake_desktop import FakeDesktop
 from monitor.stage import Stage, view
+from monitor.test_hostile import HOSTILE, check
 
 LIMITS = {"a": 1000, "t/*": 1000}
 
@@ -98,45 +96,76 @@ async def test_alarms_come_while_the_display_is_paused(tmp_path: Path, monkeypat
         await stage.wait(pilot, lambda: bells.rung == 1)
 
 
+async def test_a_ledger_that_can_be_read_again_is_no_crossing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bell = Notify(bell=True)
+    unread = msgspec.structs.replace(shown(0, notify=bell), ledger_trouble="no permission")
+    stage = Stage(tmp_path, unread)
+    bells = Bells(stage, monkeypatch)
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "no permission")
+        for used in (9000, 9100):
+            stage.take(shown(used, notify=bell))
+            await stage.wait(pilot, f"{used:,} / 10,000")
+        stage.take(unread)
+        await stage.wait(pilot, "no permission")
+        stage.take(shown(9200, notify=bell))
+        await stage.wait(pilot, "9,200 / 10,000")
+        assert bells.rung == 0
+        stage.take(shown(10_000, notify=bell))
+        await stage.wait(pilot, lambda: bells.rung == 1)
+
+
+def many(used: int) -> View:
+    agents = [f"agent-{number}" for number in range(9)]
+    return view([(agent, "gpt-4", used) for agent in agents], limits=dict.fromkeys(agents, 1000))
+
+
+async def test_of_many_at_once_only_some_are_told_in_words(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, many(1))
+    async with stage.run(120, 40) as pilot:
+        await stage.wait(pilot, "9 / 1,000,000")
+        stage.take(many(900))
+        await stage.wait(pilot, lambda: len(stage.app._notifications) == 5)
+        assert [toast.message for toast in stage.app._notifications][-2:] == [
+            "Agent agent-3 warning: 90.0% used (900 / 1000)",
+            "and 5 limits more",
+        ]
+
+
+async def test_a_toast_tells_those_that_the_banner_has_no_room_to_name(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, many(1))
+    async with stage.run(120, 40) as pilot:
+        await stage.wait(pilot, "9 / 1,000,000")
+        stage.take(many(1000))
+        await stage.wait(pilot, "Limit exceeded: agent-0, agent-1, agent-2, agent-3 and 5 more")
+        await stage.wait(pilot, lambda: len(stage.app._notifications) == 5)
+        first = next(iter(stage.app._notifications))
+        assert (first.message, first.severity) == ("Agent agent-4 exceeded: 100.0% used (1000 / 1000)", "error")
+
+
+@pytest.mark.parametrize("name", ["[red]x[/]", *HOSTILE.values()])
+async def test_a_hostile_name_is_shown_as_text(tmp_path: Path, name: str) -> None:
+    def hostile(used: int) -> View:
+        return view(((name, "gpt-4", used),), limits={name: 1000})
+
+    stage = Stage(tmp_path, hostile(1))
+    async with stage.run(120, 40) as pilot:
+        await stage.wait(pilot, "1 / 1,000,000")
+        stage.take(hostile(900))
+        await stage.wait(pilot, "90.0% used (900 /")
+        check(stage)
+        if name == "[red]x[/]":
+            assert "Agent [red]x[/] warning" in stage.text
+        assert title_of(hostile(1000).snapshot).isprintable()
+        assert not stage.app._exit
+
+
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The extra, without a desktop behind it."""
-    package, module = ModuleType("desktop_notifier"), ModuleType("desktop_notifier.sync")
-    module.sent = []  # type: ignore[attr-defined]  # a module of our own
-
-    class DesktopNotifierSync:
-        def __init__(self, app_name: str) -> None:
-            self.app_name = app_name
-
-        def send(self, title: str, message: str) -> str:
-            module.sent.append((title, message))  # type: ignore[attr-defined]  # as above
-            if "raise" in message:
-                raise OSError("no bus")
-            if "log" in message:
-                logging.getLogger("desktop_notifier.base").warning("Notification failed", exc_info=OSError("no server"))
-            return "1"
-
-    module.DesktopNotifierSync = DesktopNotifierSync  # type: ignore[attr-defined]  # as above
-    monkeypatch.setitem(sys.modules, "desktop_notifier", package)
-    monkeypatch.setitem(sys.modules, "desktop_notifier.sync", module)
-    return module
+def library(monkeypatch: pytest.MonkeyPatch) -> FakeDesktop:
+    return FakeDesktop(monkeypatch)
 
 
-class Told:
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._event = threading.Event()
-
-    def __call__(self, text: str) -> None:
-        self.texts.append(text)
-        self._event.set()
-
-    def wait(self) -> list[str]:
-        assert self._event.wait(10)
-        return self.texts
-
-
-async def test_the_desktop_is_told(tmp_path: Path, library: ModuleType) -> None:
+async def test_the_desktop_is_told(tmp_path: Path, library: FakeDesktop) -> None:
     wanted = Notify(desktop=True)
     stage = Stage(tmp_path, shown(1, notify=wanted))
     async with stage.run() as pilot:
@@ -145,31 +174,38 @@ async def test_the_desktop_is_told(tmp_path: Path, library: ModuleType) -> None:
         await stage.wait(pilot, lambda: library.sent == [("budgauge", "Agent a warning: 85.0% used (850 / 1000)")])
 
 
-async def test_a_missing_extra_is_told_once_on_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "desktop_notifier.sync", None)
+async def test_a_missing_extra_is_told_once_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "desktop_notifier", None)
+    wanted = Notify(desktop=True)
+    stage = Stage(tmp_path, shown(1, notify=wanted))
+    async with stage.run(100, 30) as pilot:
+        await stage.wait(pilot, "Desktop notifications need desktop-notifier: pipx inject budgauge desktop-notifier")
+        stage.take(shown(850, notify=wanted))
+        await stage.wait(pilot, "850 / 10,000")
+        assert stage.text.count("need desktop-notifier") == 1
+        stage.take(shown(860))
+        await stage.wait(pilot, "860 / 10,000")
+        await stage.wait(pilot, lambda: "need desktop-notifier" not in stage.text)
+
+
+async def test_the_library_is_not_loaded_unless_wanted(tmp_path: Path, library: FakeDesktop) -> None:
+    stage = Stage(tmp_path, shown(1))
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "1 / 10,000")
+        stage.take(shown(850))
+        await stage.wait(pilot, "850 / 10,000")
+    assert library.made == 0
+
+
+async def test_a_desktop_that_hangs_holds_up_nothing(tmp_path: Path, library: FakeDesktop) -> None:
+    library.blocks.clear()
     wanted = Notify(desktop=True)
     stage = Stage(tmp_path, shown(1, notify=wanted))
     async with stage.run() as pilot:
-        await stage.wait(pilot, "1 / 10,000")
         stage.take(shown(850, notify=wanted))
-        await stage.wait(pilot, "Desktop notifications need an extra: pip install 'budgauge[notify]'")
-
-
-@pytest.mark.parametrize(("text", "fault"), [("raise", "no bus"), ("log", "no server")])
-def test_a_desktop_that_does_not_answer_is_told_once(library: ModuleType, text: str, fault: str) -> None:
-    told = Told()
-    sender = desktop.Desktop(told)
-    sender.send(text)
-    sender.send(text)
-    assert told.wait() == [f"Desktop notifications do not work: {fault}"]
-
-
-def test_nothing_sent_can_be_read_as_markup(library: ModuleType) -> None:
-    told = Told()
-    sender = desktop.Desktop(told)
-    sender.send('<a href="x">&amp;</a> raise')
-    told.wait()
-    assert library.sent == [("budgauge", '‹a href="x"›＆amp;‹/a› raise')]
+        await stage.wait(pilot, "850 / 10,000")
+        assert library.made == 1
+    library.blocks.set()
 
 
 class Screenless:
@@ -188,30 +224,29 @@ class Screenless:
         pass
 
 
-def test_the_title_is_set_and_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_title_follows_and_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     app, wanted = Screenless(), Notify(title=True)
     alarm = Alarm(app, print)  # type: ignore[arg-type]  # as much of an app as it needs
-    alarm.take(shown(8000, notify=wanted).snapshot, wanted, covered=False)
-    alarm.take(shown(8000, notify=wanted).snapshot, wanted, covered=False)
-    assert app.written == "\x1b[22;2t\x1b]2;budgauge: 80.0% used, warning\x07"
-    alarm.suspend()
-    alarm.resume()
-    alarm.take(shown(10_000).snapshot, wanted, covered=False)
-    alarm.take(shown(10_000).snapshot, Notify(), covered=False)
-    alarm.set_title("")
-    assert app.written == (
-        "\x1b[22;2t\x1b]2;budgauge: 80.0% used, warning\x07"
-        "\x1b[23;2t"
-        "\x1b[22;2t\x1b]2;budgauge: 80.0% used, warning\x07"
-        "\x1b]2;budgauge: 100.0% used, exceeded\x07"
-        "\x1b[23;2t"
-    )
+    alarm.take(shown(8000, notify=wanted), covered=False)
+    title = "budgauge: 80.0% used, warning; limit exceeded: a"
+    assert app.written == f"\x1b[22;2t\x1b]2;{title}\x07"
+    alarm.take(shown(8000), covered=False)
+    assert app.written.endswith("\x1b[23;2t")
+    alarm.end()
+    assert app.written.count("\x1b[23;2t") == 1
 
 
-@pytest.mark.parametrize("term", ["linux", "dumb", "vt100"])
-def test_a_terminal_without_a_title_gets_none(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
-    monkeypatch.setenv("TERM", term)
-    app, wanted = Screenless(), Notify(title=True)
-    Alarm(app, print).take(shown(1).snapshot, wanted, covered=False)  # type: ignore[arg-type]  # as above
-    assert app.written == ""
+@pytest.mark.parametrize(
+    ("seen", "title"),
+    [
+        (view((("a", "gpt-4", 5),), budget=10), "budgauge: 50.0% used, ok"),
+        (view((("a", "gpt-4", 5000),), budget=0), "budgauge: 5,000 tokens used"),
+        (
+            view((("a", "gpt-4", 5),), limits={"a": 5, "a/*": 5}),
+            "budgauge: 0.0% used, ok; limit exceeded: a and 1 more",
+        ),
+    ],
+)
+def test_titles(seen: View, title: str) -> None:
+    assert title_of(seen.snapshot) == title

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from budgauge.budget import Severity
+from budgauge.budget import Severity, percentage
 from budgauge.snapshot import Snapshot
 from budgauge.text import percent
 
@@ -33,20 +33,22 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True):
 class Crossings:
     """Compares each snapshot with the one before it.
 
-    What stands in the first one was crossed before anybody looked, and is not told. A reset, a
-    larger limit or an undo that brings it below arms it again; one that brings it above is told
-    as any other way there.
+    What stands in the first one of a ledger was crossed before anybody looked, and is not told.
+    A reset, a larger limit or an undo that brings it below arms it again; one that brings it
+    above is told as any other way there: who hears of it need not be who did it.
     """
 
     def __init__(self) -> None:
-        self._before: dict[tuple[Scope, str], int] | None = None
+        self._ledger: str | None = None
+        self._before: dict[tuple[Scope, str], int] = {}
 
     def of(self, snapshot: Snapshot) -> tuple[Crossing, ...]:
         """What was crossed since the snapshot before, the total first; a jump past both tells the end alone."""
         standing = {(crossing.scope, crossing.name): crossing for crossing in _standing(snapshot)}
-        before = self._before
+        before, ledger = self._before, self._ledger
         self._before = {subject: _HEIGHT[crossing.state] for subject, crossing in standing.items()}
-        if before is None:
+        self._ledger = snapshot.ledger
+        if ledger != snapshot.ledger:
             return ()
         return tuple(
             crossing for subject, crossing in standing.items() if _HEIGHT[crossing.state] > before.get(subject, 0)
@@ -66,8 +68,8 @@ def _standing(snapshot: Snapshot) -> Iterator[Crossing]:
 
 
 def _crossing(scope: Scope, name: str, state: Severity, used: int, limit: int) -> Crossing:
-    percentage = used * 100 / limit if limit else 100.0
+    share = percentage(used, limit) or 0.0
     what = "Token budget" if scope == "total" else f"{scope.capitalize()} {name}"
     # The total's warning is the one that everybody knows, to the letter; the others are like it.
-    message = f"{what} {state}: {percent(percentage).replace(',', '')} used ({used} / {limit})"
-    return Crossing(scope=scope, name=name, state=state, used=used, limit=limit, percentage=percentage, message=message)
+    message = f"{what} {state}: {percent(share).replace(',', '')} used ({used} / {limit})"
+    return Crossing(scope=scope, name=name, state=state, used=used, limit=limit, percentage=share, message=message)

@@ -28,6 +28,8 @@ class Ending:
         """Asks for the end, given the exit code; without it, SystemExit is raised where the program is."""
         self.last: Callable[[], object] | None = None
         """What must be done even where the program is ended by force."""
+        self.owed: Callable[[], str] | None = None
+        """What the terminal must be told beside what it is always told, where the program is ended by force."""
         self.code = 0
         """The exit code that a signal asks for; 0 until one came."""
         self._grace_seconds = grace_seconds
@@ -76,7 +78,7 @@ class Ending:
         with suppress(Exception):
             if self.last is not None:
                 self.last()
-        self._terminal.restore()
+        self._terminal.restore(self.owed() if self.owed is not None else "")
         os._exit(self.code)
 
 
@@ -93,8 +95,8 @@ class _Terminal:
             self._name = os.ttyname(sys.__stdin__.fileno())  # type: ignore[union-attr]  # None is among the above
             self._modes = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]  # as above
 
-    def restore(self) -> None:
-        """As far as the terminal takes it."""
+    def restore(self, owed: str) -> None:
+        """As far as the terminal takes it; `owed` is what it must be told beside what it is always told."""
         if sys.platform == "win32" or not self._name:
             return
         import termios
@@ -105,4 +107,4 @@ class _Terminal:
                 # What waits there would not be read before the end, and leaves no room for what must be.
                 termios.tcflush(descriptor, termios.TCOFLUSH)
                 termios.tcsetattr(descriptor, termios.TCSANOW, self._modes)  # type: ignore[arg-type]  # as it gave them
-            os.write(descriptor, _RESTORE)
+            os.write(descriptor, _RESTORE + owed.encode())

@@ -77,6 +77,7 @@ def run_monitor(
     )
     loaded()
     ending.leave = app.leave
+    ending.owed = lambda: app.owed
     app.run()
     if following is not None:
         following.stop(STOP_SECONDS)

@@ -3,97 +3,103 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from budgauge.config.model import Notify
 from budgauge.crossing import Crossing, Crossings
+from budgauge.monitor.title import TerminalTitle
+from budgauge.monitor.widgets.banner import NAMED
+from budgauge.observer import View
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, percent, safe
+from budgauge.text import count, percent, plural, safe
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.notifications import SeverityLevel
 
     from budgauge.monitor.desktop import Desktop
 
-_WITHOUT_TITLE = ("dumb", "linux", "vt")
-"""Beginnings of $TERM of terminals that have no title, or show what should set it."""
-_PUSH, _POP = "\x1b[22;2t", "\x1b[23;2t"
-"""XTWINOPS: keep the window's title, and bring it back."""
 TOAST_SECONDS = 10.0
+MOST_TOLD = 4
+"""So many of the crossings of one moment are told in words; of the others, how many there are."""
+_CELLS = 200
 
 
 class Alarm:
     """Tells each crossing once, in the ways that the config wants; and nothing of what stood at the start."""
 
     def __init__(self, app: App[None], trouble: Callable[[str], None]) -> None:
-        """`trouble` is told once why a wanted way does not work; it must be safe from any thread."""
+        """`trouble` is told why a wanted way does not work, and an empty text once it does; from any thread."""
         self._app = app
         self._trouble = trouble
         self._crossings = Crossings()
-        self._title = ""
+        self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
         self._desktop: Desktop | None = None
 
-    def take(self, snapshot: Snapshot, notify: Notify, *, covered: bool) -> None:
-        """Tell what was crossed since the snapshot before; `covered`: the banner cannot be seen."""
-        crossed = self._crossings.of(snapshot)
-        self.set_title(_title(snapshot) if notify.title else "")
+    def take(self, view: View, *, covered: bool) -> None:
+        """Tell what was crossed since the view before; `covered`: the banner cannot be seen."""
+        notify, snapshot = view.config.notify, view.snapshot
+        self.title.set(title_of(snapshot) if notify.title else "")
+        self._want_desktop(notify)
+        # A ledger that cannot be read is not one that nothing stands in.
+        crossed = () if view.ledger_trouble else self._crossings.of(snapshot)
         if not crossed:
             return
         if notify.bell:
             self._app.bell()
-        for crossing in crossed:
-            if covered or not _on_banner(crossing):
-                self._app.notify(
-                    safe(crossing.message, 200),
-                    severity="warning" if crossing.state == "warning" else "error",
-                    timeout=TOAST_SECONDS,
-                    markup=False,
-                )
-            if notify.desktop:
-                self._send(crossing)
+        if self._desktop is not None:
+            self._desktop.send("\n".join(_words(crossed)))
+        self._toast([each for each in crossed if covered or not _on_banner(each, snapshot)])
 
-    def _send(self, crossing: Crossing) -> None:
-        if self._desktop is None:
+    def end(self) -> None:
+        """Give back what was taken; wait for nothing."""
+        self.title.set("")
+        if self._desktop is not None:
+            self._desktop.end()
+
+    def _want_desktop(self, notify: Notify) -> None:
+        if notify.desktop and self._desktop is None:
             from budgauge.monitor.desktop import Desktop
 
             self._desktop = Desktop(self._trouble)
-        self._desktop.send(safe(crossing.message, 200))
+        elif self._desktop is not None and not notify.desktop:
+            self._desktop.end()
+            self._desktop = None
+            self._trouble("")
 
-    def set_title(self, title: str) -> None:
-        """Set the terminal's title; empty brings back what it was."""
-        if title == self._title or not self._has_title():
-            return
-        # The text was made safe: nothing in it can end the sequence.
-        self._write((_PUSH if not self._title else "") + (f"\x1b]2;{title}\x07" if title else _POP))
-        self._title = title
-
-    def suspend(self) -> None:
-        """Give the terminal's title back for as long as another program has the terminal."""
-        if self._title:
-            self._write(_POP)
-
-    def resume(self) -> None:
-        """Take it again."""
-        if self._title:
-            self._write(f"{_PUSH}\x1b]2;{self._title}\x07")
-
-    def _has_title(self) -> bool:
-        return not self._app.is_headless and not os.environ.get("TERM", "dumb").startswith(_WITHOUT_TITLE)
+    def _toast(self, crossed: Sequence[Crossing]) -> None:
+        states = [crossing.state for crossing in crossed[:MOST_TOLD]]
+        for state, text in zip([*states, "exceeded"], _words(crossed), strict=False):
+            severity: SeverityLevel = "warning" if state == "warning" else "error"
+            self._app.notify(text, severity=severity, timeout=TOAST_SECONDS, markup=False)
 
     def _write(self, sequence: str) -> None:
         driver = self._app._driver
-        if driver is not None:
+        if driver is not None and not self._app.is_headless:
             driver.write(sequence)
             driver.flush()
 
 
-def _on_banner(crossing: Crossing) -> bool:
-    """Does the banner say it? It has a line for the total, and one for limits that are exceeded."""
-    return crossing.scope == "total" or crossing.state == "exceeded"
+def _words(crossed: Sequence[Crossing]) -> list[str]:
+    """A line for each, and one for those that are too many."""
+    lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
+    more = len(crossed) - len(lines)
+    return [*lines, f"and {plural(more, 'limit')} more"] if more else lines
 
 
-def _title(snapshot: Snapshot) -> str:
+def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
+    """Does the banner say it? It has lines for the total, and one that names the first limits that are exceeded."""
+    return crossing.scope == "total" or crossing.name in snapshot.exceeded[:NAMED]
+
+
+def title_of(snapshot: Snapshot) -> str:
+    """The terminal's title: the total, and the first limit that is exceeded."""
     if snapshot.usage_percentage is None:
-        return f"budgauge: {count(snapshot.total_used)} tokens used"
-    return f"budgauge: {percent(snapshot.usage_percentage)} used, {snapshot.state}"
+        total = f"budgauge: {count(snapshot.total_used)} tokens used"
+    else:
+        total = f"budgauge: {percent(snapshot.usage_percentage)} used, {snapshot.state}"
+    if not snapshot.exceeded:
+        return total
+    more = f" and {count(len(snapshot.exceeded) - 1)} more" if len(snapshot.exceeded) > 1 else ""
+    return f"{total}; limit exceeded: {safe(snapshot.exceeded[0], 40)}{more}"

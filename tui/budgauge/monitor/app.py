@@ -202,24 +202,24 @@ class MonitorApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
         # After a suspension the terminal's other screen is empty.
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
-        self.app_suspend_signal.subscribe(self, lambda _: self._alarm.suspend())
+        # Before it stops, or else only after it goes on.
+        self.app_suspend_signal.subscribe(self, lambda _: self._alarm.title.give_back(), immediate=True)
         if self._view is not None:
             self._sound(self._view)
         if self._wants_collecting and self._collecting is not None:
             self._collecting.want(True)
 
     def _resumed(self) -> None:
-        self._alarm.resume()
+        self._alarm.title.take()
         self.refresh()
 
     def _sound(self, view: View) -> None:
-        covered = not isinstance(self.screen, Dashboard)
-        self._alarm.take(view.snapshot, view.config.notify, covered=covered)
+        self._alarm.take(view, covered=not isinstance(self.screen, Dashboard))
 
     def _note_trouble(self, text: str) -> None:
         self._alarm_trouble = text
         with suppress(RuntimeError):  # the monitor has ended meanwhile
-            self.call_from_thread(self._show_items)
+            self.call_later(self._show_items)
 
     def _start_feed(self) -> None:
         self.run_worker(
@@ -246,7 +246,12 @@ class MonitorApp(App[None]):
     def on_unmount(self) -> None:
         """End the feed: the program ends only when its thread has."""
         self._stop.set()
-        self._alarm.set_title("")
+        self._alarm.end()
+
+    @property
+    def owed(self) -> str:
+        """What the terminal must be told beside what it is told at every end."""
+        return self._alarm.title.owed
 
     def leave(self, code: int) -> None:
         """End as `q` does, as soon as it can, with an exit code: from a signal handler, and also before it runs."""

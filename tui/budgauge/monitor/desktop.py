@@ -2,56 +2,122 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
 from typing import Protocol
 
-_MISSING = "Desktop notifications need an extra: pip install 'budgauge[notify]'"
+from budgauge.text import safe
+
+ANSWER_SECONDS = 5.0
+"""How long the desktop is waited for."""
+MISSING = (
+    "Desktop notifications need desktop-notifier: pipx inject budgauge desktop-notifier "
+    "(in a venv: pip install desktop-notifier)"
+)
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
 """Some servers read a notification's text as markup."""
 
 
 class _Notifier(Protocol):
-    def send(self, title: str, message: str) -> object:
-        """Show a notification."""
+    """What is needed of the library."""
+
+    async def request_authorisation(self) -> bool:
+        """May notifications be shown? Asks the person where the system has it so."""
+
+    async def get_capabilities(self) -> frozenset[object]:
+        """What can be shown; empty where nothing can. Raises what the connection happens to run into."""
+
+    async def send(self, title: str, message: str) -> object:
+        """Show a notification; what goes wrong is logged, not raised."""
 
 
 class Desktop:
-    """Sends in a thread that ends with the program: a bus that hangs holds up nothing."""
+    """Sends in a thread that ends with the program: a bus that hangs holds up nothing.
 
-    def __init__(self, trouble: Callable[[str], None]) -> None:
-        """`trouble` is told once, from the thread, if they cannot be shown."""
+    What does not work is told as soon as it is known, when the desktop is first asked, not when a
+    warning is lost; it is tried again with each text.
+    """
+
+    def __init__(self, trouble: Callable[[str], None], *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """`trouble` is told from the thread why they cannot be shown, and an empty text once they can."""
         self._trouble = trouble
-        self._told = False
-        self._waiting: SimpleQueue[str] = SimpleQueue()
-        threading.Thread(target=self._run, name="budgauge-desktop", daemon=True).start()
+        self._told = ""
+        self._answer_seconds = answer_seconds
+        self._waiting: deque[str] = deque()
+        self._ended = False
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._notifier: _Notifier | None = None
+        threading.Thread(target=lambda: asyncio.run(self._serve()), name="budgauge-desktop", daemon=True).start()
 
     def send(self, text: str) -> None:
-        """Show a text, as soon as it can be."""
-        self._waiting.put(text.translate(_MARKUP))
+        """Show a safe text, as soon as it can be."""
+        self._waiting.append(text.translate(_MARKUP))
+        self._wake()
 
-    def _run(self) -> None:
-        try:
-            notifier = _notifier()
-        except ImportError:
-            self._tell(_MISSING)
-            return
+    def end(self) -> None:
+        """End the thread as soon as it may be; waits for nothing."""
+        self._ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # The thread names its loop before it first looks at what waits.
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         faults = _Faults()
-        while True:
-            text = self._waiting.get()
-            try:
-                notifier.send(title="budgauge", message=text)
-            except Exception as error:  # whatever the bus does: the screen goes on
-                self._tell(f"Desktop notifications do not work: {error}")
-            else:
-                if fault := faults.take():
-                    self._tell(f"Desktop notifications do not work: {fault}")
+        try:
+            await self._try("", faults)
+            while not self._ended:
+                while self._waiting and not self._ended:
+                    await self._try(self._waiting.popleft(), faults)
+                await self._woken.wait()
+                self._woken.clear()
+        finally:
+            faults.end()
+
+    async def _try(self, text: str, faults: _Faults) -> None:
+        """Show a text; an empty one only finds out whether one could be shown."""
+        try:
+            await asyncio.wait_for(self._show(text, faults), self._answer_seconds)
+        except ImportError:
+            self._tell(MISSING)
+        except asyncio.TimeoutError:
+            self._fail(f"no answer within {self._answer_seconds:g} seconds")
+        except Exception as error:  # whatever the bus does: the screen goes on
+            self._fail(str(error) or type(error).__name__)
+        else:
+            self._tell("")
+
+    async def _show(self, text: str, faults: _Faults) -> None:
+        if self._notifier is None:
+            notifier = _notifier()
+            if not await notifier.get_capabilities():
+                raise OSError("this system shows none to this program")
+            if not await notifier.request_authorisation():
+                raise OSError("this system does not allow them to this program")
+            self._notifier = notifier
+        if text:
+            faults.take()
+            await self._notifier.send(title="budgauge", message=text)
+            if fault := faults.take():
+                raise OSError(fault)
+
+    def _fail(self, why: str) -> None:
+        # A desktop that was started anew knows nothing of the old connection.
+        self._notifier = None
+        self._tell(f"Desktop notifications do not work: {safe(why)}")
 
     def _tell(self, text: str) -> None:
-        if not self._told:
-            self._told = True
+        if text != self._told and not self._ended:
+            self._told = text
             self._trouble(text)
 
 
@@ -61,9 +127,7 @@ class _Faults(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._latest = ""
-        logger = logging.getLogger("desktop_notifier")
-        logger.addHandler(self)
-        logger.propagate = False
+        logging.getLogger("desktop_notifier").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
@@ -75,10 +139,14 @@ class _Faults(logging.Handler):
         latest, self._latest = self._latest, ""
         return latest
 
+    def end(self) -> None:
+        """Keep nothing more."""
+        logging.getLogger("desktop_notifier").removeHandler(self)
+
 
 def _notifier() -> _Notifier:
     """Raises ImportError where the extra is not installed."""
-    from desktop_notifier.sync import DesktopNotifierSync
+    from desktop_notifier import DesktopNotifier
 
-    notifier: _Notifier = DesktopNotifierSync(app_name="budgauge")
+    notifier: _Notifier = DesktopNotifier(app_name="budgauge")
     return notifier

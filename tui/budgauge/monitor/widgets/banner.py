@@ -18,7 +18,7 @@ Level = Literal["answer", "error", "warning", "info"]
 """An answer is what came of a key that was pressed."""
 _ORDER: tuple[Level, ...] = ("answer", "error", "warning", "info")
 _SIGNS: dict[Level, str] = {"answer": "›", "error": "■", "warning": "▲", "info": "·"}
-_NAMED = 4
+NAMED = 4
 """So many exceeded agents are named; of the others, how many there are."""
 _LINES_EACH = 2
 
@@ -54,8 +54,8 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
 
 
 def _exceeded(names: tuple[str, ...]) -> str:
-    shown = ", ".join(safe(name, 40) for name in names[:_NAMED])
-    more = f" and {count(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
+    shown = ", ".join(safe(name, 40) for name in names[:NAMED])
+    more = f" and {count(len(names) - NAMED)} more" if len(names) > NAMED else ""
     return f"Limit exceeded: {shown}{more}"
 
 
