@@ -169,6 +169,9 @@ def test_tokens_by_step_and_agent(ledger: Path) -> None:
     assert found.agents == (("b", (0, 0, 100)), ("a", (15, 0, 0)))
     assert found.used == (9, 115)
     assert found.costs == (Decimal("0.009"), Decimal("0.115"))
+    assert (found.used_before, found.cost_before) == (0, Decimal(0))
+    later = TimeScan(ledger, CONFIG, PriceBook(CONFIG.prices), Span(6000, 60, 3), Span(6060, 60, 9)).look()
+    assert (later.used_before, later.cost_before, later.used) == (24, Decimal("0.024"), (0, 100, *[0] * 7))
 
 
 def test_what_was_reset_is_in_the_chart_alone(ledger: Path) -> None:

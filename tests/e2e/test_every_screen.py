@@ -27,6 +27,7 @@ SCREENS = {
     "filter": ("/x", r"(?m)^[ │|]*x\s*│?", "\x1b"),
     "sorted": ("s", "Sorted by", ""),
     "copied": ("y", "Copied", ""),
+    "over time": ("o", "a minute, the last", "\x1b"),
     "palette": ("\x10", "Search for commands", "\x1b"),
 }
 HOSTILE = (

@@ -215,6 +215,9 @@ class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
     """Counted tokens of each step since the counters began, as they stand now,"""
     costs: tuple[Decimal | None, ...]
     """and what they cost; None where something was used and nothing could be priced."""
+    used_before: int
+    """The same of all time before the first of these steps."""
+    cost_before: Decimal | None
 
 
 class TimeScan:
@@ -250,18 +253,26 @@ class TimeScan:
                 for (agent_id, _, _), sums in groups.items():
                     steps = agents.setdefault(agent_id, [0] * self.chart.number)
                     steps[place] += self._config.counted(sums.total, sums.cached)
+        before: list[Part] = []
         parts: list[list[Part]] = [[] for _ in range(self.counters.number)]
         for begin, counters in totals.cycles.items():
             place = _place(self.counters, begin)
             if place is not None:
                 parts[place] += counters.groups.items()
+            elif begin < self.counters.begin:
+                before += counters.groups.items()
         return TimeReport(
             agents=tuple(
                 (agent_id, tuple(steps)) for agent_id, steps in sorted(agents.items(), key=lambda a: (-sum(a[1]), a[0]))
             ),
-            used=tuple(sum(self._config.counted(sums.total, sums.cached) for _, sums in step) for step in parts),
+            used=tuple(map(self._used, parts)),
             costs=tuple(cost_of(step, self._prices) for step in parts),
+            used_before=self._used(before),
+            cost_before=cost_of(before, self._prices),
         )
+
+    def _used(self, parts: Iterable[Part]) -> int:
+        return sum(self._config.counted(sums.total, sums.cached) for _, sums in parts)
 
 
 def _place(span: Span, second: float) -> int | None:

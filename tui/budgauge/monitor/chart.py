@@ -20,3 +20,54 @@ def trend(values: Sequence[int]) -> str:
     """A chart of one line that leaves its top free, so that those of lines above each other stay apart."""
     top = max(values, default=0)
     return "".join(_EIGHTHS[max(1, round(value * 7 / top)) if value else 0] for value in values)
+
+
+Cell = tuple[str, int | None, int | None]
+"""A character, whose series its colour is, and whose its background is."""
+
+
+def stacked(series: Sequence[Sequence[int]], lines: int, top: int) -> list[list[Cell]]:
+    """A chart of one cell a value, the series on top of each other, the first one at the bottom; the top line first.
+
+    `top` is the value that fills it. Of more than two series in a cell, the two largest show.
+    """
+    columns = [_column([values[place] for values in series], lines, top) for place in range(len(series[0]))]
+    return [[column[line] for column in columns] for line in reversed(range(lines))]
+
+
+def _column(values: Sequence[int], lines: int, top: int) -> list[Cell]:
+    whole = sum(values)
+    height = min(lines * 8, max(1, round(whole * lines * 8 / top))) if whole and top else 0
+    bands, spent = list[tuple[int, int, int]](), 0
+    for number, value in enumerate(values):
+        begin, spent = round(spent * height / whole) if whole else 0, spent + value
+        end = round(spent * height / whole) if whole else 0
+        if end > begin:
+            bands.append((number, begin, end))
+    return [_cell(bands, line * 8) for line in range(lines)]
+
+
+def _cell(bands: Sequence[tuple[int, int, int]], floor: int) -> Cell:
+    """What shows of the bands between a height and eight eighths above it."""
+    inside = [(number, max(begin, floor), min(end, floor + 8)) for number, begin, end in bands]
+    inside = [(number, begin - floor, end - floor) for number, begin, end in inside if end > begin]
+    if not inside:
+        return " ", None, None
+    top = inside[-1][2]
+    largest = sorted(sorted(inside, key=lambda band: band[1] - band[2])[:2])
+    if len(largest) == 1 or top < 8:
+        # Where it ends within the cell, the end is what must be right.
+        number = max(inside, key=lambda band: band[2] - band[1])[0]
+        return _EIGHTHS[top], number, None
+    (lower, _, border), (upper, _, _) = largest
+    return _EIGHTHS[min(7, max(1, border))], lower, upper
+
+
+def round_top(value: int) -> int:
+    """The next number up that is 1, 2 or 5 times a power of ten."""
+    unit = 1
+    while True:
+        for times in (1, 2, 5):
+            if value <= times * unit:
+                return times * unit
+        unit *= 10

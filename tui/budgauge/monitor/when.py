@@ -51,3 +51,19 @@ def span(seconds: float) -> str:
     if days < 10:
         return f"{days}d {hour}h" if hour else f"{days}d"
     return f"{days}d" if days < 1000 else ">999d"
+
+
+def moment(second: float, reach: float) -> str:
+    """A moment on an axis that reaches over so many seconds: 09:04, 11-24 09:04 or 11-24."""
+    if reach <= 86_400:
+        return _local(second, "%H:%M")
+    return _local(second, "%m-%d %H:%M") if reach <= 8 * 86_400 else _local(second, "%m-%d")
+
+
+def utc_offset(second: float) -> int:
+    """What local time is ahead of UTC at a moment, in seconds."""
+    try:
+        ahead = datetime.fromtimestamp(second).astimezone().utcoffset()
+    except (OverflowError, OSError, ValueError):
+        ahead = None
+    return int(ahead.total_seconds()) if ahead else 0

@@ -3,20 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
 from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.screens.page import Page
+from budgauge.monitor.spans import ZOOMS, chart_span, counter_span, shown_number
+from budgauge.monitor.when import day, span, utc_offset
+from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.time_chart import TimeChart, time_face
 from budgauge.observer import View
-from budgauge.scan import TimeReport
+from budgauge.scan import Span, TimeReport, TimeScan
+
+_MARGIN_CELLS = 12
+"""Borders, padding, a scrollbar and the axis."""
+_FIRST_ZOOM = 1
+_KEYS = (
+    Key("Esc", "Back", "pop_screen"),
+    Key("+", "Shorter", "screen.zoom(-1)"),
+    Key("-", "Longer", "screen.zoom(1)"),
+    Key("p", "Pause", "pause"),
+    Key("t", "Theme", "next_theme"),
+    Key("?", "Help", "help"),
+)
+_Read = tuple[Span, Span, TimeReport]
 
 
-class OverTime(Page[TimeReport]):
-    """The chart."""
+class OverTime(Page[_Read]):
+    """Charts of everything; keys, clicks and the wheel zoom."""
+
+    AUTO_FOCUS = "#over-time"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("plus,equals_sign", "zoom(-1)", "Shorter", key_display="+", id="time.in", tooltip="A shorter time"),
+        Binding("minus,underscore", "zoom(1)", "Longer", key_display="-", id="time.out", tooltip="A longer time"),
+        Binding("o", "app.pop_screen", "Back", show=False, id="time.back", tooltip="Back"),
+    ]
 
     def __init__(self, view: View, now: float, observer: ObserverPort) -> None:
         super().__init__(view, now)
         self._observer = observer
+        self._zoom = _FIRST_ZOOM
+        self._scan: TimeScan | None = None
+        self._config = view.config
+        self._cells = 0
 
-    def reader(self) -> Callable[[], TimeReport]:
-        """A reading by steps of time."""
-        raise NotImplementedError
+    def compose(self) -> ComposeResult:
+        """One long drawing, and the keys."""
+        with VerticalScroll(id="over-time") as box:
+            box.border_title = "over time"
+            yield TimeChart()
+        line = KeyLine()
+        line.set_reactive(KeyLine.keys, _KEYS)
+        yield line
+
+    def on_resize(self, event: Resize) -> None:
+        """Steps are chosen for a width."""
+        self._cells = max(8, event.size.width - _MARGIN_CELLS)
+        self.query_one(TimeChart).room = event.size.height - 3
+        self.read_afresh()
+
+    def reader(self) -> Callable[[], _Read]:
+        """A reading of the spans that are wanted now: the one before goes on as long as it can."""
+        scan = self._scan
+        if scan is None or not self._can_go_on(scan):
+            self._config = self.view.config
+            scan = self._scan = self._observer.time_scan(self._chart(), self._counters())
+        return lambda: (scan.chart, scan.counters, scan.look())
+
+    def is_outdated(self) -> bool:
+        """Has its time run out?"""
+        return self._scan is not None and not self._can_go_on(self._scan)
+
+    def _can_go_on(self, scan: TimeScan) -> bool:
+        wanted = self._chart()
+        fits = (scan.chart.step, scan.chart.number) == (wanted.step, wanted.number)
+        goes_on = self.now < min(scan.chart.end, scan.counters.end)
+        same = scan.counters.begin == self._counters().begin and self._config == self.view.config
+        return fits and goes_on and same
+
+    def _chart(self) -> Span:
+        return chart_span(ZOOMS[self._zoom], self.now, self._cells, utc_offset(self.now))
+
+    def _counters(self) -> Span:
+        snapshot = self.view.snapshot
+        begin = self._chart().begin if snapshot.since is None else min(snapshot.since, self.now)
+        return counter_span(begin, snapshot.cycle_end or self.now, self.now, self._cells)
+
+    def action_zoom(self, steps: int) -> None:
+        """Show a longer time, or a shorter one."""
+        zoom = max(0, min(len(ZOOMS) - 1, self._zoom + steps))
+        if zoom != self._zoom:
+            self._zoom = zoom
+            self.draw()
+            self.read_afresh()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """A longer time, where ctrl is held."""
+        if event.ctrl:
+            event.stop()
+            self.action_zoom(1)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """A shorter time, where ctrl is held."""
+        if event.ctrl:
+            event.stop()
+            self.action_zoom(-1)
+
+    def draw(self) -> None:
+        """Show what is known now."""
+        chart, since = self._chart(), self.view.snapshot.since
+        read = self.report
+        is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
+        self.query_one(TimeChart).face = time_face(
+            self.view,
+            self.now,
+            title=f"the last {span(chart.step * shown_number(chart))}",
+            note="Reading the ledger …" if not self.trouble and (read is None or is_other) else "",
+            trouble=self.trouble,
+            read=read,
+            since="over the same time" if since is None else f"since {day(since)}",
+        )

@@ -46,6 +46,7 @@ class Page(Screen[None], Generic[_Report]):
         """Why the ledger could not be read."""
         self._reading = Chore("scan", self.post_message)
         self._is_stale = True
+        self._is_composed = False
 
     @property
     def row(self) -> Row | None:
@@ -56,12 +57,17 @@ class Page(Screen[None], Generic[_Report]):
         """What reads; asked for again where it must begin afresh."""
         raise NotImplementedError
 
+    def is_outdated(self) -> bool:
+        """Must be read again though nothing new was written?"""
+        return False
+
     def draw(self) -> None:
         """Show the view, the moment and the report as they are now."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
         """Begin to read."""
+        self._is_composed = True
         self.draw()
         self.read_on()
 
@@ -69,9 +75,10 @@ class Page(Screen[None], Generic[_Report]):
         """Bring it up to a view and a moment."""
         changed = view.snapshot is not self.view.snapshot
         self.view, self.now = view, now
-        self._is_stale = self._is_stale or changed
-        self.draw()
-        self.read_on()
+        self._is_stale = self._is_stale or changed or self.is_outdated()
+        if self._is_composed:
+            self.draw()
+            self.read_on()
 
     def read_on(self) -> None:
         """Read what is new, unless there is nothing, or reading goes on already."""

@@ -1,0 +1,281 @@
+"""Tokens a minute by agent, and the cost of the counters so far, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import ClassVar
+
+import msgspec
+from rich.cells import set_cell_size
+from textual.color import Color
+from textual.content import Content
+from textual.reactive import reactive
+from textual.style import Style
+
+from budgauge.monitor.chart import Cell, round_top, stacked, trend
+from budgauge.monitor.rows import shown_name
+from budgauge.monitor.spans import shown_steps
+from budgauge.monitor.when import moment
+from budgauge.monitor.widgets.drawing import Drawing, spread
+from budgauge.monitor.wrap import wrap
+from budgauge.observer import View
+from budgauge.scan import Span, TimeReport
+from budgauge.text import count, fit, money, percent, plural, safe, short
+
+NAMED = 6
+"""So many agents have a colour of their own."""
+_HUES = (0, 45, -45, 95, 150, 215)
+"""Of their colours, in degrees from the theme's primary colour."""
+_AXIS_CELLS = 6
+_COST_LINES = 6
+_LEAST_LINES = 4
+_TREND_CELLS = 48
+
+
+class TimeFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown."""
+
+    title: str
+    """How far back the chart reaches."""
+    note: str = ""
+    trouble: str = ""
+    """Why the ledger could not be read."""
+    now: float = 0.0
+    chart: Span | None = None
+    """None before anything was read."""
+    counters: Span | None = None
+    report: TimeReport | None = None
+    budget: int = 0
+    """Tokens; 0 means unlimited."""
+    budget_cost: float | None = None
+    """US dollars that the whole budget would cost; None if that is not known."""
+    total_cost: str = ""
+    total_used: int = 0
+    since: str = ""
+
+
+def time_face(
+    view: View,
+    now: float,
+    *,
+    title: str,
+    note: str,
+    trouble: str,
+    read: tuple[Span, Span, TimeReport] | None,
+    since: str,
+) -> TimeFace:
+    """What there is to show at a moment (unix seconds); `read` is what the last reading said, and of what."""
+    snapshot = view.snapshot
+    whole = snapshot.cost.budget_usd
+    return TimeFace(
+        title=title,
+        note=note,
+        trouble=trouble,
+        # Nothing that is drawn changes within a step but what is read.
+        now=now // 60 * 60,
+        chart=read[0] if read else None,
+        counters=read[1] if read else None,
+        report=read[2] if read else None,
+        budget=snapshot.total_budget,
+        budget_cost=None if whole is None else float(whole),
+        total_cost=money(snapshot.cost.total_usd),
+        total_used=snapshot.total_used,
+        since=since,
+    )
+
+
+class TimeChart(Drawing):
+    """Charts under each other, as tall as the screen lets them be."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "time--title",
+        "time--label",
+        "time--text",
+        "time--number",
+        "time--other",
+        "time--cost",
+        "time--budget",
+    }
+    DEFAULT_CSS = """
+    TimeChart {
+        width: 100%;
+        & .time--title { color: $accent; text-style: bold; }
+        & .time--label { color: $foreground 60%; }
+        & .time--text { color: $foreground; }
+        & .time--number { color: $foreground; text-style: bold; }
+        & .time--other { color: $foreground 45%; }
+        & .time--cost { color: $primary 80%; }
+        & .time--budget { color: $warning; }
+    }
+    """
+
+    face: reactive[TimeFace | None] = reactive(None, init=False, repaint=False)
+    """What is shown."""
+    room: reactive[int] = reactive(20, init=False, repaint=False)
+    """Lines that can be seen at once."""
+
+    def watch_face(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def watch_room(self) -> None:
+        """Draw it."""
+        self.redraw()
+
+    def draw(self, cells: int) -> list[Content]:
+        """The chart, who is in it, and the cost."""
+        face = self.face
+        if face is None:
+            return []
+        label = self.part("time--label")
+        lines = [
+            spread([(f"tokens a minute, {face.title}", self.part("time--title"))], [("  " + face.note, label)], cells)
+        ]
+        if face.trouble:
+            lines += [Content.styled(text, self.part("time--budget")) for text in wrap(safe(face.trouble), cells, 3)]
+        if face.report is None or face.chart is None or face.counters is None:
+            return lines
+        steps = shown_steps(face.chart, face.now)
+        agents = [(name, tokens[steps]) for name, tokens in face.report.agents]
+        agents = [(name, tokens) for name, tokens in agents if any(tokens)]
+        if not agents:
+            return [*lines, Content.styled("Nothing was used in this time.", label), *self._cost(face, cells)]
+        series = _series(agents)
+        legend = self._legend(series, cells)
+        cost = self._cost(face, cells)
+        height = max(_LEAST_LINES, self.room - len(lines) - 1 - len(legend) - (len(cost) if self.room >= 24 else 0))
+        begin = face.chart.begin + steps.start * face.chart.step
+        lines += self._chart(series, face.chart.step, begin, height, cells)
+        return [*lines, *legend, *cost]
+
+    def _chart(
+        self, series: Sequence[tuple[str, Sequence[int]]], step: int, begin: int, height: int, cells: int
+    ) -> list[Content]:
+        number = len(series[0][1])
+        each = max(1, (cells - _AXIS_CELLS) // number)
+        minutes = step / 60
+        peak = max(map(sum, zip(*(tokens for _, tokens in series), strict=True)))
+        top = round_top(max(1, round(peak / minutes)))
+        drawn = stacked([tokens for _, tokens in series], height, round(top * minutes))
+        label = self.part("time--label")
+        lines = []
+        for place, row in enumerate(drawn):
+            axis = short(top) if place == 0 else short(top // 2) if place == height // 2 and height > 5 else ""
+            lines.append(Content.styled(f"{axis:>{_AXIS_CELLS - 1}} ", label) + self._cells(row, each))
+        return [*lines, self._times(begin, step, number, each)]
+
+    def _cells(self, row: Sequence[Cell], each: int) -> Content:
+        pieces: list[tuple[str, Style]] = []
+        for char, front, back in row:
+            style = Style() if front is None else self._color(front)
+            if back is not None:
+                style += Style(background=self._color(back).foreground)
+            pieces.append((char * each, style))
+        return Content.assemble(*pieces)
+
+    def _color(self, number: int) -> Style:
+        if number >= NAMED:
+            return self.part("time--other")
+        primary = Color.parse(self.app.get_css_variables()["primary"]).hsl
+        lightness = 0.66 if self.app.current_theme.dark else 0.40
+        hue = (primary.h + _HUES[number] / 360) % 1
+        return Style(foreground=Color.from_hsl(hue, 0.62, lightness))
+
+    def _times(self, begin: int, step: int, number: int, each: int) -> Content:
+        """Local times under the chart, as many as do not meet."""
+        line, whole = "", number * each
+        words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
+        gap = max(14, len(words[0]) + 4)
+        for place in range(0, whole, gap):
+            if place + len(words[place]) <= whole:
+                line = line.ljust(place) + words[place]
+        if len(line) + 5 <= whole:
+            line = line.ljust(whole - 3) + "now"
+        return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
+
+    def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
+        """Everything once more without colours: who, how much, which part, and how it went."""
+        whole = sum(sum(tokens) for _, tokens in series)
+        numbers = [count(sum(tokens)) for _, tokens in series]
+        number_cells = max(map(len, numbers))
+        name_cells = min(32, max(8, cells - number_cells - 38))
+        lines = []
+        for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
+            shown = fit(name, name_cells)
+            line = Content.assemble(
+                ("█ ", self._color(place)),
+                (set_cell_size(shown, name_cells) + " ", self.part("time--text")),
+                (f"{number:>{number_cells}} ", self.part("time--number")),
+                (f"{percent(sum(tokens) * 100 / whole):>6} ", self.part("time--label")),
+            )
+            room = min(_TREND_CELLS, cells - line.cell_length - 1)
+            if room >= 8:
+                line += Content.styled(" " + trend(_squeezed(tokens, room)), self._color(place))
+            lines.append(line)
+        return lines
+
+    def _cost(self, face: TimeFace, cells: int) -> list[Content]:
+        """What the counters cost so far, against the whole budget: in dollars, or in tokens where nothing is priced."""
+        report, span = face.report, face.counters
+        if report is None or span is None:
+            return []
+        priced = face.budget_cost is not None
+        steps = [float(cost or 0) for cost in report.costs] if priced else [float(used) for used in report.used]
+        before = float(report.cost_before or 0) if priced else float(report.used_before)
+        passed = max(1, min(span.number, int((face.now - span.begin) // span.step) + 1))
+        sums = list(accumulate(steps[:passed], initial=before))[1:]
+        budget = face.budget_cost if priced else (float(face.budget) if face.budget else None)
+        top = max(sums[-1], budget or 0.0) * 1.1 or 1.0
+        spent = f"{face.total_cost} of ${budget:,.2f}" if priced and budget else f"{count(face.total_used)} tokens"
+        if not priced and budget:
+            spent += f" of {count(face.budget)}"
+        each = max(1, (cells - _AXIS_CELLS) // span.number)
+        scale = 10**6 / top
+        drawn = stacked([[round(value * scale) for value in sums]], _COST_LINES, 10**6)
+        level = None if budget is None else min(_COST_LINES - 1, int(budget / top * _COST_LINES))
+        what = "cost against the budget" if priced else "tokens against the budget"
+        label, line_style = self.part("time--label"), self.part("time--budget")
+        lines = [
+            Content(""),
+            spread(
+                [(f"{what}, {face.since}", self.part("time--title"))],
+                [(f"  {spent}", self.part("time--number"))],
+                cells,
+            ),
+        ]
+        for place, row in enumerate(drawn):
+            text = "".join(char * each for char, _, _ in row)
+            is_level = level is not None and place == _COST_LINES - 1 - level
+            axis = "budget" if is_level else ""
+            shown = Content.styled(f"{axis:<{_AXIS_CELLS}}", line_style if is_level else label)
+            if is_level:
+                whole = text.ljust(span.number * each)
+                shown += Content.assemble(
+                    *((char, self.part("time--cost")) if char != " " else ("─", line_style) for char in whole)
+                )
+            else:
+                shown += Content.styled(text, self.part("time--cost"))
+            lines.append(shown)
+        return [*lines, self._times_of(span, each)]
+
+    def _times_of(self, span: Span, each: int) -> Content:
+        begin, end = moment(span.begin, span.step * span.number), moment(span.end, span.step * span.number)
+        gap = max(1, span.number * each - len(begin) - len(end))
+        return Content.styled(" " * _AXIS_CELLS + begin + " " * gap + end, self.part("time--label"))
+
+
+def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
+    """Those who spent most, each by itself, and all others as one; the most at the bottom."""
+    ordered = sorted(agents, key=lambda agent: -sum(agent[1]))
+    series = [(shown_name(name), tokens) for name, tokens in ordered[:NAMED]]
+    if others := ordered[NAMED:]:
+        rest = [sum(step) for step in zip(*(tokens for _, tokens in others), strict=True)]
+        series.append((plural(len(others), "other"), rest))
+    return series
+
+
+def _squeezed(values: Sequence[int], cells: int) -> list[int]:
+    """The same in fewer cells: sums of neighbours."""
+    each = -(-len(values) // cells)
+    return [sum(values[place : place + each]) for place in range(0, len(values), each)]
