@@ -81,8 +81,9 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.option("--collect", "collecting", is_flag=True, help="Collect from agents' own logs while the monitor is open.")
+@click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
 @common
-def cli(options: Options, collecting: bool) -> None:
+def cli(options: Options, collecting: bool, in_line: bool) -> None:
     """A live token budget for AI coding agents.
 
     Without a command it opens the monitor.
@@ -90,7 +91,9 @@ def cli(options: Options, collecting: bool) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         if collecting:
             raise click.UsageError("--collect belongs to the monitor: budgauge --collect")
+        if in_line:
+            raise click.UsageError("--inline belongs to the monitor, before any command: budgauge --inline")
         return
     from budgauge.cli.monitor import open_monitor
 
-    open_monitor(options, collect=collecting)
+    open_monitor(options, collect=collecting, in_line=in_line)

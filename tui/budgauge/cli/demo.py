@@ -21,7 +21,8 @@ from budgauge.simulation import CONFIG, Simulation
 
 
 @click.command()
-def demo_command() -> None:
+@click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
+def demo_command(in_line: bool) -> None:
     """Open the monitor on a temporary ledger that simulated agents fill; nothing else is touched."""
     need_terminal()
     # The monitor shows the warning; a log line would be drawn across it.
@@ -34,7 +35,13 @@ def demo_command() -> None:
         try:
             simulation.start()
             observer.resolve_prices()
-            run_monitor(observer, ending, preferences=folder / "preferences.json", remark=lambda: simulation.remark)
+            run_monitor(
+                observer,
+                ending,
+                preferences=folder / "preferences.json",
+                remark=lambda: simulation.remark,
+                in_line=in_line,
+            )
         finally:
             simulation.stop()
     click.echo("That was a simulation: nothing was spent, nothing was kept. Your own agents:")

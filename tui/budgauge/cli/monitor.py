@@ -33,14 +33,14 @@ def need_terminal() -> None:
         raise click.UsageError("the monitor needs a terminal; without one use: budgauge status")
 
 
-def open_monitor(options: Options, *, collect: bool) -> None:
-    """Open the monitor; `collect` switches collecting on from the start."""
+def open_monitor(options: Options, *, collect: bool, in_line: bool) -> None:
+    """Open the monitor; `collect` switches collecting on from the start; `in_line` has it in five lines."""
     observer = Observer(options)
     need_terminal()
     named = options.ledger or options.config
     with Ending() as ending:
         option = str(observer.loaded.ledger.path) if named else ""
-        run_monitor(observer, ending, collect=collect, ledger_option=option)
+        run_monitor(observer, ending, collect=collect, ledger_option=option, in_line=in_line)
 
 
 def run_monitor(
@@ -51,11 +51,13 @@ def run_monitor(
     collect: bool = False,
     remark: Callable[[], str] | None = None,
     ledger_option: str = "",
+    in_line: bool = False,
 ) -> None:
     """Run the monitor until it is quit, or `ending` asks for it.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
-    `ledger_option` is the ledger if commands that the screen tells to paste must name it.
+    `ledger_option` is the ledger if commands that the screen tells to paste must name it; `in_line`
+    has it in five lines of the scrollback.
     """
     from budgauge.monitor.app import MonitorApp
     from budgauge.monitor.preferences import Preferences
@@ -74,11 +76,12 @@ def run_monitor(
         remark=remark,
         shown_ledger="simulated agents, nothing is spent" if remark else None,
         ledger_option=ledger_option,
+        in_line=in_line,
     )
     loaded()
     ending.leave = app.leave
     ending.owed = lambda: app.owed
-    app.run()
+    app.run(inline=in_line, inline_no_clear=True)
     if following is not None:
         following.stop(STOP_SECONDS)
     if ending.code or app.return_code:

@@ -31,7 +31,8 @@ from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, is_poor
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row, row_text
-from budgauge.monitor.screens.dashboard import Dashboard, Surroundings, is_new
+from budgauge.monitor.screens.board import Board, Surroundings
+from budgauge.monitor.screens.dashboard import Dashboard, is_new
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.theme import THEMES, next_theme
 from budgauge.monitor.widgets.agent_table import AgentTable
@@ -39,16 +40,20 @@ from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
-from budgauge.snapshot import used_by
-from budgauge.text import count, safe
+from budgauge.snapshot import Snapshot, used_by
+from budgauge.text import count, plural, safe
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+    from textual.notifications import SeverityLevel
+
     from budgauge.monitor.screens.reset_question import ResetQuestion
 
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
 _TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
+_ROOMY_ACTIONS = _TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy", "suspend_process"}
 SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
 WAIT_SHOWN_SECONDS = 0.3
@@ -72,6 +77,7 @@ class MonitorApp(App[None]):
     """Shows what an observer sees, live."""
 
     TITLE = "budgauge"
+    INLINE_PADDING = 0
     CSS_PATH = "monitor.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit", tooltip="Quit"),
@@ -129,12 +135,13 @@ class MonitorApp(App[None]):
         remark: Callable[[], str] | None = None,
         shown_ledger: str | None = None,
         ledger_option: str = "",
+        in_line: bool = False,
     ) -> None:
         """With `first_view` the first paint is complete; with `collect`, collecting is on from the start.
 
         `remark` makes it a demo, and says what to know of it just now. `shown_ledger` stands in
         the place of the ledger's path; `ledger_option` is that path if commands to paste must
-        name it.
+        name it. `in_line` is for a run in five lines of the scrollback.
         """
         # As no-color.org has it: set and not empty. Textual takes it for set in any case, and only greys what it draws.
         without_colour = bool(os.environ.get("NO_COLOR"))
@@ -149,6 +156,7 @@ class MonitorApp(App[None]):
         if not preferences.choices.animation:
             self.animation_level = "none"
         self._shown = Shown()
+        self._in_line = in_line
         self._observer = observer
         self._alarm = Alarm(self, self._note_trouble)
         self._alarm_trouble = ""
@@ -188,8 +196,12 @@ class MonitorApp(App[None]):
         self.stylesheet.set_variables(self.get_css_variables())
         self.add_class(f"-theme-{theme.name}")
 
-    def get_default_screen(self) -> Screen[None]:
+    def get_default_screen(self) -> Board:
         """The dashboard."""
+        if self._in_line:
+            from budgauge.monitor.screens.inline import InlineBoard
+
+            return InlineBoard(self._keys(), self._dashboard_is_ready)
         return Dashboard(self._keys(), self._dashboard_is_ready)
 
     def on_mount(self) -> None:
@@ -214,7 +226,7 @@ class MonitorApp(App[None]):
         self.refresh()
 
     def _sound(self, view: View) -> None:
-        self._alarm.take(view, covered=not isinstance(self.screen, Dashboard))
+        self._alarm.take(view, covered=not isinstance(self.screen, Board))
 
     def _note_trouble(self, text: str) -> None:
         self._alarm_trouble = text
@@ -231,6 +243,29 @@ class MonitorApp(App[None]):
             exit_on_error=False,
         )
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A toast; in five lines there is no room for one, and it is said as the answer to a key is."""
+        if self._in_line:
+            self._say(message)
+        else:
+            super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
+        driver = super()._build_driver(headless, inline, mouse, size)
+        if driver.is_inline:
+            write = driver.write
+            # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
+            driver.write = lambda data: write(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
+        return driver
+
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         # Textual offers no other place between an update and the terminal.
         super()._display(screen, self._shown.only_changed(renderable))
@@ -238,8 +273,8 @@ class MonitorApp(App[None]):
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True
         choices = self._preferences.choices
-        if choices.order in ORDERS and self.dashboard is not None:
-            self.dashboard.query_one(AgentTable).set_order(choices.order, reverse=choices.reverse)
+        if choices.order in ORDERS:
+            self._on_table(partial(AgentTable.set_order, order=choices.order, reverse=choices.reverse))
         self._show()
         self._leave_if_asked()
 
@@ -286,20 +321,25 @@ class MonitorApp(App[None]):
         return self._dashboard_ready and self._view is not None
 
     @property
-    def dashboard(self) -> Dashboard | None:
+    def board(self) -> Board | None:
         """The screen that shows views, once it is there."""
         first = self.screen_stack[0] if self.screen_stack else None
-        return first if isinstance(first, Dashboard) and self._dashboard_ready else None
+        return first if isinstance(first, Board) and self._dashboard_ready else None
+
+    @property
+    def dashboard(self) -> Dashboard | None:
+        """The same, if it is the large one."""
+        return self.board if isinstance(self.board, Dashboard) else None
 
     def _show(self) -> None:
-        self._bring_up(Dashboard.show)
+        self._bring_up(lambda board, *seen: board.show(*seen))
 
     def _tick(self) -> None:
-        self._bring_up(Dashboard.tick)
+        self._bring_up(lambda board, *seen: board.tick(*seen))
 
-    def _bring_up(self, part: Callable[[Dashboard, View, float, Surroundings], None]) -> None:
+    def _bring_up(self, part: Callable[[Board, View, float, Surroundings], None]) -> None:
         """Bring a part of the dashboard up to the latest view and the present moment."""
-        dashboard, view = self.dashboard, self._view
+        dashboard, view = self.board, self._view
         if dashboard is None or view is None:
             return
         if isinstance(self.screen, Page) and not self._paused:
@@ -348,7 +388,7 @@ class MonitorApp(App[None]):
         if self._remark is not None:
             yield Item("info", self._remark())
 
-    def _guide(self, dashboard: Dashboard, view: View) -> None:
+    def _guide(self, dashboard: Board, view: View) -> None:
         if not is_new(view):
             return
         dashboard.guide(
@@ -372,6 +412,8 @@ class MonitorApp(App[None]):
         keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in bindings]
         if self._collecting is None:
             keys = [key for key in keys if key.action not in ("collect", "logs")]
+        if self._in_line:
+            return tuple(key for key in keys if key.action not in _ROOMY_ACTIONS)
         return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -429,7 +471,6 @@ class MonitorApp(App[None]):
         if snapshot is None or used_by(snapshot, agent_id) is None:
             self._say("Nothing has been used; there is nothing to reset.")
             return
-        from budgauge.monitor.screens.reset_question import ResetQuestion
 
         def answered(yes: bool | None) -> None:
             self._question = None
@@ -440,8 +481,25 @@ class MonitorApp(App[None]):
                     partial(self._observer.reset, agent_id), f"Reset {count(used)} tokens{whose}. u undoes it."
                 )
 
+        if self._in_line:
+            self._ask_in_line(snapshot, answered)
+            return
+        from budgauge.monitor.screens.reset_question import ResetQuestion
+
         self._question = ResetQuestion(snapshot, agent_id)
         self.push_screen(self._question, answered)
+
+    def _ask_in_line(self, snapshot: Snapshot, answered: Callable[[bool], None]) -> None:
+        from budgauge.monitor.screens.inline import InlineBoard
+
+        def answer(yes: bool) -> None:
+            answered(yes)
+            self._show_items()
+
+        if isinstance(self.screen, InlineBoard):
+            agents = plural(len(snapshot.agent_totals), "agent")
+            self.screen.ask(f"Reset {count(snapshot.total_used)} tokens of {agents}?", answer)
+            self._show_items()
 
     def _current_row(self) -> Row | None:
         """The row that keys are about."""
@@ -501,7 +559,7 @@ class MonitorApp(App[None]):
     def action_pause(self) -> None:
         """Freeze the display, or go on with what is true now."""
         self._paused = not self._paused
-        dashboard = self.dashboard
+        dashboard = self.board
         if dashboard is not None:
             dashboard.pause(paused=self._paused)
         self._show()
@@ -548,7 +606,9 @@ class MonitorApp(App[None]):
         self._say(f"Copied: {row_text(row)}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What is about the table can be done only where it is seen."""
+        """What is about the table can be done only where it is seen, and five lines have room for no other screen."""
+        if self._in_line:
+            return action not in _ROOMY_ACTIONS
         return action not in _TABLE_ACTIONS or isinstance(self.screen, Dashboard)
 
     def _on_table(self, act: Callable[[AgentTable], object]) -> None:
@@ -591,6 +651,6 @@ class MonitorApp(App[None]):
         self._show_items()
 
     def _show_items(self) -> None:
-        dashboard, view = self.dashboard, self._view
+        dashboard, view = self.board, self._view
         if dashboard is not None and view is not None:
             dashboard.show_items(view, self._surroundings())

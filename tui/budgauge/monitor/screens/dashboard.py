@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -10,18 +9,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
-from textual.screen import Screen
 
 from budgauge.monitor.order import order_words
+from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.screens.too_small import TooSmall
 from budgauge.monitor.when import clock
 from budgauge.monitor.widgets.agent_table import AgentTable
-from budgauge.monitor.widgets.banner import Banner, Item, banner_items
+from budgauge.monitor.widgets.banner import Banner, banner_items
 from budgauge.monitor.widgets.cost import CostPanel, cost_face
 from budgauge.monitor.widgets.figures import Figures, figures
 from budgauge.monitor.widgets.gauge import Gauge, gauge_face
 from budgauge.monitor.widgets.guide import Guide, GuideFace
-from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.rate import RatePanel, rate_face
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
@@ -41,22 +40,7 @@ FIGURES_WIDTH, FIGURES_HEIGHT = 76, 28
 """From so many cells and lines on, what matters most stands in large figures."""
 
 
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the screen shows beside the view."""
-
-    items: tuple[Item, ...] = ()
-    """What the monitor itself has to say."""
-    collecting: str = ""
-    changed: float | None = None
-    """Unix seconds of the last change that was seen."""
-    paused: bool = False
-    demo: bool = False
-    shown_ledger: str | None = None
-    """What stands in the place of the ledger's path."""
-    home: str = ""
-
-
-class Dashboard(Screen[None]):
+class Dashboard(Board):
     """Total, agents, cost and rate; or what to do first where there is nothing yet."""
 
     AUTO_FOCUS = "AgentTable"
@@ -75,12 +59,6 @@ class Dashboard(Screen[None]):
         (TALL, "-tall"),
         (HIGH, "-high"),
     ]
-
-    def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
-        """`ready` is called once, before the first paint, when everything is there to be shown on."""
-        super().__init__(id="dashboard")
-        self._ready = ready
-        self._keys = tuple(keys)
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -105,10 +83,6 @@ class Dashboard(Screen[None]):
         line.set_reactive(KeyLine.keys, self._keys)
         yield line
         yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
-
-    def on_mount(self) -> None:
-        """Everything is there to be shown on."""
-        self._ready()
 
     def on_resize(self, event: Resize) -> None:
         """Give each part what there is room for."""

@@ -1,0 +1,86 @@
+"""The monitor in five lines, in their place in the scrollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from budgauge.monitor.screens.board import Board, Surroundings
+from budgauge.monitor.widgets.banner import Banner, Item, banner_items
+from budgauge.monitor.widgets.gauge import Gauge, gauge_face
+from budgauge.monitor.widgets.guide import GuideFace
+from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.spenders import Spenders, spenders
+from budgauge.monitor.widgets.summary import Summary, summary_pieces
+from budgauge.observer import View
+
+
+class InlineBoard(Board):
+    """The total and its bar, who spends most, cost and rate; then what must be known now, or the keys."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", show=False),
+        Binding("n,escape", "answer(False)", "No", show=False),
+    ]
+
+    def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
+        super().__init__(keys, ready)
+        self._question: tuple[str, Callable[[bool], None]] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Five lines."""
+        yield Gauge()
+        yield Spenders()
+        yield Summary()
+        banner = Banner()
+        banner.set_reactive(Banner.room, 1)
+        yield banner
+        line = KeyLine()
+        line.set_reactive(KeyLine.keys, self._keys)
+        yield line
+
+    def show(self, view: View, now: float, around: Surroundings) -> None:
+        """Bring everything up to a view, at a moment (unix seconds)."""
+        self.query_one(Spenders).face = spenders(view.snapshot)
+        self.tick(view, now, around)
+
+    def tick(self, view: View, now: float, around: Surroundings) -> None:
+        """Bring up to a moment what changes by time alone."""
+        self.query_one(Gauge).face = gauge_face(view.snapshot, now, readable=not view.ledger_trouble)
+        paused = ("paused",) if around.paused else ()
+        collecting = (around.collecting,) if around.collecting else ()
+        self.query_one(Summary).pieces = (*paused, *summary_pieces(view.snapshot, now), *collecting)
+        self.show_items(view, around)
+
+    def show_items(self, view: View, around: Surroundings) -> None:
+        """The keys give way to what must be known now."""
+        question = self._question
+        if question is not None:
+            items: tuple[Item, ...] = (Item("answer", question[0]),)
+        else:
+            items = tuple(item for item in banner_items(view, around.items) if item.level != "info")
+        self.query_one(Banner).items = items
+        self.query_one(KeyLine).display = not items
+
+    def ask(self, question: str, answered: Callable[[bool], None]) -> None:
+        """Ask in the last line; y is yes."""
+        self._question = (f"{question}  y yes, n no", answered)
+
+    def action_answer(self, answer: bool) -> None:
+        """A key for an answer."""
+        if self._question is not None:
+            _, answered = self._question
+            self._question = None
+            answered(answer)
+
+    def pause(self, *, paused: bool) -> None:
+        """It is said by the summary, once more is shown."""
+        summary = self.query_one(Summary)
+        summary.pieces = (*(("paused",) if paused else ()), *(piece for piece in summary.pieces if piece != "paused"))
+
+    def guide(self, face: GuideFace) -> None:
+        """There is no room for a guide."""
