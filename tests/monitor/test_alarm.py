@@ -229,7 +229,7 @@ def test_the_title_follows_and_is_given_back(monkeypatch: pytest.MonkeyPatch) ->
     app, wanted = Screenless(), Notify(title=True)
     alarm = Alarm(app, print)  # type: ignore[arg-type]  # as much of an app as it needs
     alarm.take(shown(8000, notify=wanted), covered=False)
-    title = "budgauge: 80.0% used, warning; limit exceeded: a"
+    title = "budgauge: 80.0% used, warning; Limit exceeded: a"
     assert app.written == f"\x1b[22;2t\x1b]2;{title}\x07"
     alarm.take(shown(8000), covered=False)
     assert app.written.endswith("\x1b[23;2t")
@@ -244,7 +244,7 @@ def test_the_title_follows_and_is_given_back(monkeypatch: pytest.MonkeyPatch) ->
         (view((("a", "gpt-4", 5000),), budget=0), "budgauge: 5,000 tokens used"),
         (
             view((("a", "gpt-4", 5),), limits={"a": 5, "a/*": 5}),
-            "budgauge: 0.0% used, ok; limit exceeded: a and 1 more",
+            "budgauge: 0.0% used, ok; Limit exceeded: a and 1 more",
         ),
     ],
 )

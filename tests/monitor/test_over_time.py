@@ -203,7 +203,7 @@ async def test_without_prices_tokens_stand_against_the_budget(stage: Stage) -> N
         await stage.wait(pilot, "90,000 /")
         await pilot.press("o")
         await stage.wait(pilot, "tokens against the budget")
-        assert "90,000 tokens of 1,000,000" in stage.text
+        assert "90,000 of 1,000,000 tokens" in stage.text
 
 
 async def test_an_empty_ledger_and_one_that_cannot_be_read(tmp_path: Path) -> None:

@@ -60,7 +60,10 @@ def run_monitor(
     has it in five lines of the scrollback.
     """
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.language import use_language, wanted_language
     from budgauge.monitor.preferences import Preferences
+
+    use_language(wanted_language(observer.loaded.config.language, os.environ))
 
     # The monitor shows warnings itself; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from budgauge.config.model import Notify
 from budgauge.crossing import Crossing, Crossings
+from budgauge.monitor.language import tr, trn
+from budgauge.monitor.sign import state_word
 from budgauge.monitor.title import TerminalTitle
-from budgauge.monitor.widgets.banner import NAMED
+from budgauge.monitor.widgets.banner import NAMED, exceeded_words
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, percent, plural, safe
+from budgauge.text import count, percent, safe
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -85,7 +87,7 @@ def _words(crossed: Sequence[Crossing]) -> list[str]:
     """A line for each, and one for those that are too many."""
     lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
     more = len(crossed) - len(lines)
-    return [*lines, f"and {plural(more, 'limit')} more"] if more else lines
+    return [*lines, trn("and {n} limit more", "and {n} limits more", more)] if more else lines
 
 
 def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
@@ -96,10 +98,10 @@ def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
 def title_of(snapshot: Snapshot) -> str:
     """The terminal's title: the total, and the first limit that is exceeded."""
     if snapshot.usage_percentage is None:
-        total = f"budgauge: {count(snapshot.total_used)} tokens used"
+        total = "budgauge: " + tr("{n} tokens used", n=count(snapshot.total_used))
     else:
-        total = f"budgauge: {percent(snapshot.usage_percentage)} used, {snapshot.state}"
+        used = tr("{percent} used", percent=percent(snapshot.usage_percentage))
+        total = f"budgauge: {used}, {state_word(snapshot.state)}"
     if not snapshot.exceeded:
         return total
-    more = f" and {count(len(snapshot.exceeded) - 1)} more" if len(snapshot.exceeded) > 1 else ""
-    return f"{total}; limit exceeded: {safe(snapshot.exceeded[0], 40)}{more}"
+    return f"{total}; {exceeded_words(snapshot.exceeded, 1)}"

@@ -26,6 +26,7 @@ from budgauge.monitor.changed_cells import Shown
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
+from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, is_poor
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
@@ -41,7 +42,7 @@ from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot, used_by
-from budgauge.text import count, plural, safe
+from budgauge.text import count, safe
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -80,45 +81,49 @@ class MonitorApp(App[None]):
     INLINE_PADDING = 0
     CSS_PATH = "monitor.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "Quit", id="quit", tooltip="Quit"),
-        Binding("r", "reset", "Reset", id="reset", tooltip="Reset all counters; asks first"),
-        Binding("u", "undo", "Undo", id="undo", tooltip="Undo the last reset, at once"),
+        Binding("q", "quit", mark("Quit"), id="quit", tooltip=mark("Quit")),
+        Binding("r", "reset", mark("Reset"), id="reset", tooltip=mark("Reset all counters; asks first")),
+        Binding("u", "undo", mark("Undo"), id="undo", tooltip=mark("Undo the last reset, at once")),
         Binding(
             "enter",
             "details",
-            "Details",
+            mark("Details"),
             id="details",
             key_display="Enter",
-            tooltip="Details of the agent under the cursor",
+            tooltip=mark("Details of the agent under the cursor"),
         ),
-        Binding("s", "next_order", "Sort", id="sort", tooltip="Next sort order; remembered"),
+        Binding("s", "next_order", mark("Sort"), id="sort", tooltip=mark("Next sort order; remembered")),
         Binding(
             "slash",
             "filter",
-            "Filter",
+            mark("Filter"),
             id="filter",
             key_display="/",
-            tooltip="Filter agents by name",
+            tooltip=mark("Filter agents by name"),
         ),
-        Binding("o", "over_time", "Over time", id="over_time", tooltip="Tokens and cost over time"),
-        Binding("c", "collect", "Collect", id="collect", tooltip="Collect from agents' logs; remembered"),
-        Binding("p", "pause", "Pause", id="pause", tooltip="Pause the display, or go on"),
-        Binding("t", "next_theme", "Theme", id="theme", tooltip="Next theme; remembered"),
-        Binding("l", "logs", "Logs", id="logs", tooltip="What agents' logs held that did not count"),
+        Binding("o", "over_time", mark("Over time"), id="over_time", tooltip=mark("Tokens and cost over time")),
+        Binding("c", "collect", mark("Collect"), id="collect", tooltip=mark("Collect from agents' logs; remembered")),
+        Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause the display, or go on")),
+        Binding("t", "next_theme", mark("Theme"), id="theme", tooltip=mark("Next theme; remembered")),
+        Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("What agents' logs held that did not count")),
         Binding(
-            "R", "reset_agent", "Reset agent", id="reset_agent", tooltip="Reset the agent under the cursor; asks first"
+            "R",
+            "reset_agent",
+            mark("Reset agent"),
+            id="reset_agent",
+            tooltip=mark("Reset the agent under the cursor; asks first"),
         ),
-        Binding("y", "copy", "Copy", id="copy", tooltip="Copy the line under the cursor to the clipboard"),
-        Binding("S", "reverse", "Reverse", id="reverse", tooltip="Sort the other way round; remembered"),
-        Binding("question_mark", "help", "Help", id="help", key_display="?", tooltip="This help"),
+        Binding("y", "copy", mark("Copy"), id="copy", tooltip=mark("Copy the line under the cursor to the clipboard")),
+        Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Sort the other way round; remembered")),
+        Binding("question_mark", "help", mark("Help"), id="help", key_display="?", tooltip=mark("This help")),
         Binding(
             "ctrl+z",
             "suspend_process",
-            "Suspend",
+            mark("Suspend"),
             show=False,
             key_display="^z",
             id="suspend",
-            tooltip="Suspend; fg goes on",
+            tooltip=mark("Suspend; fg goes on"),
         ),
     ]
 
@@ -363,7 +368,9 @@ class MonitorApp(App[None]):
         on = collecting is not None and collecting.running
         return Surroundings(
             items=tuple(self._items()),
-            collecting=f"collecting, {safe(collecting.summary, 40)}" if collecting is not None and on else "",
+            collecting=tr("collecting, {what}", what=safe(collecting.summary, 40))
+            if collecting is not None and on
+            else "",
             changed=self._changed,
             paused=self._paused,
             demo=self._remark is not None,
@@ -373,14 +380,14 @@ class MonitorApp(App[None]):
 
     def _items(self) -> Iterable[Item]:
         if self._waits_for_ledger:
-            yield Item("answer", "Waiting for the ledger's lock, which another program holds.")
+            yield Item("answer", tr("Waiting for the ledger's lock, which another program holds."))
         if self._said:
             yield self._said
         if self._feed_failure:
-            yield Item("error", f"Reading failed and is tried again: {safe(self._feed_failure)}")
+            yield Item("error", tr("Reading failed and is tried again: {why}", why=safe(self._feed_failure)))
         trouble = self._collecting.trouble if self._collecting else None
         if trouble:
-            yield Item("warning", f"Collecting: {safe(trouble)}")
+            yield Item("warning", tr("Collecting: {why}", why=safe(trouble)))
         if self._alarm_trouble:
             yield Item("info", safe(self._alarm_trouble))
         if self._preferences.notice:
@@ -414,28 +421,32 @@ class MonitorApp(App[None]):
             keys = [key for key in keys if key.action not in ("collect", "logs")]
         if self._in_line:
             return tuple(key for key in keys if key.action not in _ROOMY_ACTIONS)
-        return (*keys[:-1], Key("^p", "Palette", "command_palette"), keys[-1])
+        return (*keys[:-1], Key("^p", mark("Palette"), "command_palette"), keys[-1])
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: Textual's own, our keys, and what has no key."""
         yield from super().get_system_commands(screen)
         for binding in self.BINDINGS:
             if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
-                yield SystemCommand(binding.description, binding.tooltip, partial(self.run_action, binding.action))
+                yield SystemCommand(
+                    tr(binding.description), tr(binding.tooltip), partial(self.run_action, binding.action)
+                )
         for order in ORDERS:
             yield SystemCommand(
-                f"Sort by {order_words(order)}",
-                "Click a column's head for the same; remembered",
+                tr("Sort by {order}", order=order_words(order)),
+                tr("Click a column's head for the same; remembered"),
                 partial(self._on_table, partial(AgentTable.sort, order=order)),
             )
-        yield SystemCommand("ASCII glyphs", "Draw with ASCII alone, or no longer; remembered", self._switch_glyphs)
         yield SystemCommand(
-            "Animation", "Let things move on the screen, or no longer; remembered", self._switch_animation
+            tr("ASCII glyphs"), tr("Draw with ASCII alone, or no longer; remembered"), self._switch_glyphs
         )
-        for name, folded in (("Fold all families", True), ("Unfold all families", False)):
+        yield SystemCommand(
+            tr("Animation"), tr("Let things move on the screen, or no longer; remembered"), self._switch_animation
+        )
+        for name, folded in ((tr("Fold all families"), True), (tr("Unfold all families"), False)):
             yield SystemCommand(
                 name,
-                "Space folds the one under the cursor",
+                tr("Space folds the one under the cursor"),
                 partial(self._on_table, partial(AgentTable.fold_all, folded=folded)),
             )
 
@@ -444,13 +455,13 @@ class MonitorApp(App[None]):
         self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
         self.set_class(self._ascii.enabled, "-ascii")
         self.refresh_css(animate=False)
-        self._say("ASCII glyphs: on" if self._ascii.enabled else "ASCII glyphs: off")
+        self._say(tr("ASCII glyphs: on") if self._ascii.enabled else tr("ASCII glyphs: off"))
 
     def _switch_animation(self) -> None:
         moves = self.animation_level == "none"
         self.animation_level = "full" if moves else "none"
         self._preferences.choose(animation=moves)
-        self._say("Animation: on" if moves else "Animation: off")
+        self._say(tr("Animation: on") if moves else tr("Animation: off"))
 
     def action_reset(self) -> None:
         """Ask, then reset everyone."""
@@ -460,26 +471,26 @@ class MonitorApp(App[None]):
         """Ask, then reset the agent under the cursor."""
         row = self._current_row()
         if row is None:
-            self._say("There is no agent under the cursor.")
+            self._say(tr("There is no agent under the cursor."))
         elif row.is_family:
-            self._say("A family is reset agent by agent: put the cursor on one, or reset all with r.")
+            self._say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
         else:
             self._ask_to_reset(row.key)
 
     def _ask_to_reset(self, agent_id: str | None) -> None:
         snapshot = self._view.snapshot if self._view else None
         if snapshot is None or used_by(snapshot, agent_id) is None:
-            self._say("Nothing has been used; there is nothing to reset.")
+            self._say(tr("Nothing has been used; there is nothing to reset."))
             return
 
         def answered(yes: bool | None) -> None:
             self._question = None
             used = (used_by(self._view.snapshot, agent_id) if self._view else None) or 0
             if yes:
-                whose = "" if agent_id is None else f" of {safe(agent_id, 40)}"
-                self._change_ledger(
-                    partial(self._observer.reset, agent_id), f"Reset {count(used)} tokens{whose}. u undoes it."
-                )
+                done = tr("Reset {n} tokens. u undoes it.", n=count(used))
+                if agent_id is not None:
+                    done = tr("Reset {n} tokens of {agent}. u undoes it.", n=count(used), agent=safe(agent_id, 40))
+                self._change_ledger(partial(self._observer.reset, agent_id), done)
 
         if self._in_line:
             self._ask_in_line(snapshot, answered)
@@ -497,8 +508,8 @@ class MonitorApp(App[None]):
             self._show_items()
 
         if isinstance(self.screen, InlineBoard):
-            agents = plural(len(snapshot.agent_totals), "agent")
-            self.screen.ask(f"Reset {count(snapshot.total_used)} tokens of {agents}?", answer)
+            agents = trn("{n} agent", "{n} agents", len(snapshot.agent_totals))
+            self.screen.ask(tr("Reset {n} tokens of {agents}?", n=count(snapshot.total_used), agents=agents), answer)
             self._show_items()
 
     def _current_row(self) -> Row | None:
@@ -509,7 +520,7 @@ class MonitorApp(App[None]):
 
     def action_undo(self) -> None:
         """Undo the last reset."""
-        self._change_ledger(self._observer.undo_reset, "The last reset is undone.")
+        self._change_ledger(self._observer.undo_reset, tr("The last reset is undone."))
 
     def _change_ledger(self, change: Callable[[], object], done: str) -> None:
         def work() -> None:
@@ -518,14 +529,14 @@ class MonitorApp(App[None]):
             except BudgaugeError as error:
                 self._say(f"{error} {error.hint}".strip(), failed=True)
             except OSError as error:
-                self._say(f"The ledger cannot be written: {error}", failed=True)
+                self._say(tr("The ledger cannot be written: {why}", why=error), failed=True)
             else:
                 self._say(done)
 
         if self._ledger_chore.begin(work):
             self.set_timer(WAIT_SHOWN_SECONDS, self._ledger_waits)
         else:
-            self._say("The change before this one is still waiting for the ledger.")
+            self._say(tr("The change before this one is still waiting for the ledger."))
 
     def _ledger_waits(self) -> None:
         self._waits_for_ledger = self._ledger_chore.busy
@@ -535,7 +546,7 @@ class MonitorApp(App[None]):
         """Collecting on or off."""
         collecting = self._collecting
         if collecting is None:
-            self._say("Nothing is collected here. For your own agents: budgauge --collect")
+            self._say(tr("Nothing is collected here. For your own agents: budgauge --collect"))
         elif collecting.want(not collecting.wanted):
             self._preferences.choose(collecting=collecting.wanted)
 
@@ -549,7 +560,7 @@ class MonitorApp(App[None]):
         """Show at once what a chore did, and what it failed of."""
         self._waits_for_ledger = self._waits_for_ledger and self._ledger_chore.busy
         if message.failure is not None:
-            self._say(f"{message.name} failed: {message.failure}", failed=True)
+            self._say(tr("{what} failed: {why}", what=message.name, why=message.failure), failed=True)
         self._tick()
 
     def action_help_quit(self) -> None:
@@ -567,7 +578,7 @@ class MonitorApp(App[None]):
     def action_next_theme(self) -> None:
         """The next theme."""
         self.theme = next_theme(self.theme, list(self.available_themes))
-        self._say(f"Theme: {self.theme}")
+        self._say(tr("Theme: {name}", name=self.theme))
 
     def _theme_chosen(self, theme: Theme) -> None:
         self._preferences.choose(theme=theme.name)
@@ -576,7 +587,7 @@ class MonitorApp(App[None]):
         """Every key."""
         from budgauge.monitor.screens.help import Help, told
 
-        palette = Binding("ctrl+p", "command_palette", "Palette", tooltip="Command palette")
+        palette = Binding("ctrl+p", "command_palette", mark("Palette"), tooltip=mark("Command palette"))
         self.push_screen(Help([*told(self.BINDINGS), *told([palette]), *told(AgentTable.BINDINGS)]))
 
     def action_next_order(self) -> None:
@@ -600,10 +611,10 @@ class MonitorApp(App[None]):
         """Copy the line under the cursor."""
         row = self._current_row()
         if row is None:
-            self._say("There is no agent under the cursor.")
+            self._say(tr("There is no agent under the cursor."))
             return
         self.copy_to_clipboard(row_text(row))
-        self._say(f"Copied: {row_text(row)}")
+        self._say(tr("Copied: {what}", what=row_text(row)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is about the table can be done only where it is seen, and five lines have room for no other screen."""
@@ -618,7 +629,7 @@ class MonitorApp(App[None]):
     def on_agent_table_sorted(self, message: AgentTable.Sorted) -> None:
         """Remember it, and say what it is."""
         self._preferences.choose(order=message.order, reverse=message.reverse)
-        self._say(f"Sorted by {order_words(message.order, reverse=message.reverse)}.")
+        self._say(tr("Sorted by {order}.", order=order_words(message.order, reverse=message.reverse)))
 
     def on_agent_table_opened(self, message: AgentTable.Opened) -> None:
         """Show it in detail."""

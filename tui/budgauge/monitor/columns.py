@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import Order
 from budgauge.text import count, width
 
@@ -44,17 +45,17 @@ class Extent(msgspec.Struct, frozen=True):
 
 
 _OPTIONAL: tuple[Column, ...] = (
-    Column("held", "held", 6),
+    Column("held", mark("held"), 6),
     Column("percent", "", 6, order="share"),
     Column("gauge", "", 12, right=False, order="share"),
-    Column("rate", "/min", 6, order="rate"),
-    Column("cost", "cost", 8, order="cost"),
-    Column("gone", "gone in", 7, order="wall"),
+    Column("rate", mark("/min"), 6, order="rate"),
+    Column("cost", mark("cost"), 8, order="cost"),
+    Column("gone", mark("gone in"), 7, order="wall"),
     Column("of", "", 8, right=False, order="share"),
-    Column("trend", "10 min", 10, right=False, order="rate"),
-    Column("last", "last", 4, order="last"),
-    Column("calls", "calls", 5),
-    Column("state", "state", 8, right=False, order="share"),
+    Column("trend", mark("10 min"), 10, right=False, order="rate"),
+    Column("last", mark("last"), 4, order="last"),
+    Column("calls", mark("calls"), 5),
+    Column("state", mark("state"), 8, right=False, order="share"),
 )
 """In the order in which they are given room."""
 
@@ -77,7 +78,7 @@ def extent(longest: int, largest: int, *, held: bool = False, limits: bool = Tru
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     """The columns for a width: agent and used always, the others as there is room for them."""
-    agent = max(5, need.agent)
+    agent = max(width(tr("agent")), need.agent)
     room = cells - SIGN_CELLS - need.used - GAP
     name = min(agent, max(_NAME_CELLS, cells * 2 // 5))
     taken: dict[ColumnName, Column] = {}
@@ -95,6 +96,6 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
         gauge = taken["gauge"].cells + max(0, room - name)
         taken["gauge"] = msgspec.structs.replace(taken["gauge"], cells=min(gauge, _GAUGE_CELLS))
         room -= min(gauge, _GAUGE_CELLS) - (gauge - max(0, room - name))
-    taken["agent"] = Column("agent", "agent", SIGN_CELLS + max(1, room), right=False, order="name")
-    taken["used"] = Column("used", "used", need.used, order="used")
+    taken["agent"] = Column("agent", mark("agent"), SIGN_CELLS + max(1, room), right=False, order="name")
+    taken["used"] = Column("used", mark("used"), need.used, order="used")
     return tuple(taken[key] for key in _ORDER if key in taken)

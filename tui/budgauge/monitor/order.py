@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from budgauge.forecast import rate_now, reached
+from budgauge.monitor.language import mark, tr
 from budgauge.snapshot import AgentRow, FamilyRow
 
 Source = AgentRow | FamilyRow
@@ -14,13 +15,13 @@ Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]
 """`share` is the part of the limit, `wall` who meets its limit first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 _WORDS: dict[Order, str] = {
-    "used": "tokens used",
-    "share": "share of the limit",
-    "rate": "tokens a minute",
-    "cost": "cost",
-    "last": "last seen",
-    "name": "name",
-    "wall": "who meets the limit first",
+    "used": mark("tokens used"),
+    "share": mark("share of the limit"),
+    "rate": mark("tokens a minute"),
+    "cost": mark("cost"),
+    "last": mark("last seen"),
+    "name": mark("name"),
+    "wall": mark("who meets the limit first"),
 }
 MOVING: frozenset[Order] = frozenset({"rate", "wall"})
 """Those that change by time alone."""
@@ -30,7 +31,7 @@ Key = tuple[float, str]
 
 def order_words(order: Order, *, reverse: bool = False) -> str:
     """An order as it is told."""
-    return f"{_WORDS[order]}, reversed" if reverse else _WORDS[order]
+    return tr("{order}, reversed", order=tr(_WORDS[order])) if reverse else tr(_WORDS[order])
 
 
 def name_of(source: Source) -> str:

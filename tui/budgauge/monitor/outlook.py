@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from budgauge.forecast import When, reached
+from budgauge.monitor.language import tr
 from budgauge.monitor.when import span
 from budgauge.snapshot import Snapshot
 
@@ -27,9 +28,14 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """All of it in one line."""
         if self.lasts:
-            return f"lasts until the cycle ends in {self.lasts}"
-        warns = f"warns in {self.warns}, " if self.warns else ""
-        return f"{warns}gone in {self.gone} ({self.between})" if self.gone else ""
+            return tr("lasts until the cycle ends in {span}", span=self.lasts)
+        if not self.gone:
+            return ""
+        if self.warns:
+            return tr(
+                "warns in {warns}, gone in {gone} ({range})", warns=self.warns, gone=self.gone, range=self.between
+            )
+        return tr("gone in {gone} ({range})", gone=self.gone, range=self.between)
 
 
 def total_outlook(snapshot: Snapshot, now: float) -> Outlook:
@@ -48,6 +54,6 @@ def between(when: When) -> str:
     """A range in words."""
     first = span(when.earliest)
     if math.isinf(when.latest):
-        return f"{first} or later"
+        return tr("{first} or later", first=first)
     last = span(when.latest)
-    return f"{first} to {last}" if first != last else f"about {first}"
+    return tr("{first} to {last}", first=first, last=last) if first != last else tr("about {span}", span=first)

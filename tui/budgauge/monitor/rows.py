@@ -8,10 +8,11 @@ from functools import lru_cache
 import msgspec
 
 from budgauge.budget import families_of
+from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Key, Source, name_of, part_of
-from budgauge.monitor.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH
+from budgauge.monitor.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
-from budgauge.text import count, money, percent, plural, safe, short, width
+from budgauge.text import count, percent, safe, short, width
 
 RowKey = tuple[str, bool]
 """An agent's id or a family's key, and whether it is a family."""
@@ -68,12 +69,12 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def state_word(self) -> str:
         """The word of its state."""
-        return NO_LIMIT if self.source.limit is None else self.source.state
+        return NO_LIMIT if self.source.limit is None else state_word(self.source.state)
 
     @property
     def of(self) -> str:
         """What `part` is a part of."""
-        return "of used" if self.source.limit is None else f"of {short(self.source.limit)}"
+        return tr("of used") if self.source.limit is None else tr("of {limit}", limit=short(self.source.limit))
 
     @property
     def name_cells(self) -> int:
@@ -84,9 +85,11 @@ class Row(msgspec.Struct, frozen=True):
 def row_text(row: Row) -> str:
     """A row in words and full numbers, to be copied."""
     source = row.source
-    limit = "no limit" if source.limit is None else f"{percent(source.usage_percentage)} of {count(source.limit)}"
-    calls, cost = plural(source.calls, "call"), money(source.cost_usd)
-    return f"{row.name}: {count(source.used)} tokens used, {limit}, {calls}, {cost}"
+    limit = tr("no limit")
+    if source.limit is not None:
+        limit = tr("{percent} of {limit}", percent=percent(source.usage_percentage), limit=count(source.limit))
+    calls, cost = trn("{n} call", "{n} calls", source.calls), dollars(source.cost_usd)
+    return f"{row.name}: {tr('{n} tokens used', n=count(source.used))}, {limit}, {calls}, {cost}"
 
 
 class Tree(msgspec.Struct, frozen=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from budgauge.monitor.language import tr
+
 
 def clock(moment: float, *, seconds: bool = False) -> str:
     """A moment today: 09:04, or 09:04:31."""
@@ -24,13 +26,13 @@ def _local(moment: float, pattern: str) -> str:
     try:
         return datetime.fromtimestamp(moment).astimezone().strftime(pattern)
     except (OverflowError, OSError, ValueError):
-        return "unknown"
+        return tr("unknown")
 
 
 def ago(seconds: float) -> str:
     """How long ago, in at most four characters: now, 5m, 3h, 12d. The future is now."""
     if seconds < 60:
-        return "now"
+        return tr("now")
     for unit, size, limit in (("m", 60, 3600), ("h", 3600, 86_400)):
         if seconds < limit:
             return f"{int(seconds // size)}{unit}"

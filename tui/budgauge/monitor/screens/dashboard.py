@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
 
+from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.screens.too_small import TooSmall
@@ -26,7 +27,7 @@ from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, plural
+from budgauge.text import count
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -45,7 +46,9 @@ class Dashboard(Board):
 
     AUTO_FOCUS = "AgentTable"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear_filter", "All agents", show=False, id="filter.all", tooltip="Clear the filter"),
+        Binding(
+            "escape", "clear_filter", mark("All agents"), show=False, id="filter.all", tooltip=mark("Clear the filter")
+        ),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
         (0, "-too-narrow"),
@@ -65,17 +68,17 @@ class Dashboard(Board):
         yield TopLine()
         yield Banner()
         with Vertical(id="total") as total:
-            total.border_title = "total"
+            total.border_title = tr("total")
             yield Figures()
             yield Gauge()
         with Container(id="body"):
             with Vertical(id="agents") as agents:
-                agents.border_title = "agents"
+                agents.border_title = tr("agents")
                 yield AgentTable()
                 yield Guide()
             with Container(id="side"):
                 cost, rate = CostPanel(), RatePanel()
-                cost.border_title, rate.border_title = "cost", "tokens a minute"
+                cost.border_title, rate.border_title = tr("cost"), tr("tokens a minute")
                 yield cost
                 yield rate
         yield Summary()
@@ -183,13 +186,14 @@ class Dashboard(Board):
 
     def _title_agents(self) -> None:
         table, agents = self.query_one(AgentTable), self.query_one("#agents")
-        parts = [plural(table.agents, "agent") if table.agents else "agents"]
+        parts = [trn("{n} agent", "{n} agents", table.agents) if table.agents else tr("agents")]
         if table.query_words:
-            parts[0] = f"{count(sum(not row.is_family for row in table.rows))} of {parts[0]}"
+            shown = count(sum(not row.is_family for row in table.rows))
+            parts[0] = tr("{n} of {all}", n=shown, all=parts[0])
         if table.limited_families:
-            parts.append(plural(table.limited_families, "family limit"))
+            parts.append(trn("{n} family limit", "{n} family limits", table.limited_families))
         if (table.order, table.reverse) != ("used", False):
-            parts.append(f"by {order_words(table.order, reverse=table.reverse)}")
+            parts.append(tr("by {order}", order=order_words(table.order, reverse=table.reverse)))
         title = " · ".join(parts)
         if agents.border_title != title:
             agents.border_title = title
@@ -203,5 +207,5 @@ def is_new(view: View) -> bool:
 
 def _vacancy(snapshot: Snapshot) -> str:
     if snapshot.since is None:
-        return "Nothing was used since the last reset; u undoes it."
-    return f"Nothing was used since the reset at {clock(snapshot.since)}; u undoes it."
+        return tr("Nothing was used since the last reset; u undoes it.")
+    return tr("Nothing was used since the reset at {time}; u undoes it.", time=clock(snapshot.since))

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 
+from budgauge.monitor.language import mark
 from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.rows import Row
 from budgauge.monitor.screens.page import Page
@@ -58,7 +59,7 @@ class Details(Page[AgentReport]):
 
 
 def _keys(row: Row) -> tuple[Key, ...]:
-    keys = [Key("Esc", "Back", "pop_screen"), Key("y", "Copy", "copy"), Key("u", "Undo", "undo")]
+    keys = [Key("Esc", mark("Back"), "pop_screen"), Key("y", mark("Copy"), "copy"), Key("u", mark("Undo"), "undo")]
     if not row.is_family:
-        keys.insert(1, Key("R", "Reset agent", "reset_agent"))
-    return (*keys, Key("p", "Pause", "pause"), Key("?", "Help", "help"))
+        keys.insert(1, Key("R", mark("Reset agent"), "reset_agent"))
+    return (*keys, Key("p", mark("Pause"), "pause"), Key("?", mark("Help"), "help"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.cells import set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -12,6 +13,8 @@ from textual.content import Content
 from textual.events import Click
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from budgauge.monitor.language import mark, tr
 
 _KEYS_CELLS = 12
 
@@ -21,7 +24,7 @@ class Help(ModalScreen[None]):
 
     AUTO_FOCUS = "#help"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "dismiss", "Close", id="help.close", tooltip="Close this help"),
+        Binding("escape,question_mark,q", "dismiss", mark("Close"), id="help.close", tooltip=mark("Close this help")),
     ]
 
     def __init__(self, bindings: Iterable[tuple[str, str]]) -> None:
@@ -37,27 +40,27 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """A line for each binding."""
         with VerticalScroll(id="help") as box:
-            box.border_title = "help"
-            box.border_subtitle = "Esc closes"
+            box.border_title = tr("help")
+            box.border_subtitle = tr("Esc closes")
             yield Static(Content("\n").join([*self._keys(), Content(""), *_signs()]))
 
     def _keys(self) -> list[Content]:
         return [
-            Content.assemble((f"{keys:<{_KEYS_CELLS}}", "bold $accent"), (tooltip, "$foreground"))
+            Content.assemble((f"{keys:<{_KEYS_CELLS}}", "bold $accent"), (tr(tooltip), "$foreground"))
             for keys, tooltip in self._told
         ]
 
 
 def _signs() -> list[Content]:
     return [
-        Content.assemble((f"{sign:<{_KEYS_CELLS}}", style), (meaning, "$foreground"))
+        Content.assemble((set_cell_size(sign, _KEYS_CELLS), style), (meaning, "$foreground"))
         for sign, style, meaning in (
-            ("● ok", "$success", "below the warning threshold"),
-            ("▲ warning", "$warning", "at or over the threshold, marked │ on the bars"),
-            ("■ exceeded", "$error", "nothing is left of the limit"),
-            ("○ no limit", "$foreground 60%", "a thin bar: the share of everyone's total"),
-            ("↑ 48k", "$warning", "a rate far beyond the agent's own last hour"),
-            ("▾ ▸", "$accent", "a family, with its agents below it, or folded"),
+            (f"● {tr('ok')}", "$success", tr("below the warning threshold")),
+            (f"▲ {tr('warning')}", "$warning", tr("at or over the threshold, marked │ on the bars")),
+            (f"■ {tr('exceeded')}", "$error", tr("nothing is left of the limit")),
+            (f"○ {tr('no limit')}", "$foreground 60%", tr("a thin bar: the share of everyone's total")),
+            ("↑ 48k", "$warning", tr("a rate far beyond the agent's own last hour")),
+            ("▾ ▸", "$accent", tr("a family, with its agents below it, or folded")),
         )
     ]
 

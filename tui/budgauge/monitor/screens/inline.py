@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from budgauge.monitor.language import mark, tr
 from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.widgets.banner import Banner, Item, banner_items
 from budgauge.monitor.widgets.gauge import Gauge, gauge_face
@@ -23,8 +24,8 @@ class InlineBoard(Board):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", show=False),
-        Binding("n,escape", "answer(False)", "No", show=False),
+        Binding("y", "answer(True)", mark("Yes"), show=False),
+        Binding("n,escape", "answer(False)", mark("No"), show=False),
     ]
 
     def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
@@ -51,7 +52,7 @@ class InlineBoard(Board):
     def tick(self, view: View, now: float, around: Surroundings) -> None:
         """Bring up to a moment what changes by time alone."""
         self.query_one(Gauge).face = gauge_face(view.snapshot, now, readable=not view.ledger_trouble)
-        paused = ("paused",) if around.paused else ()
+        paused = (tr("PAUSED"),) if around.paused else ()
         collecting = (around.collecting,) if around.collecting else ()
         self.query_one(Summary).pieces = (*paused, *summary_pieces(view.snapshot, now), *collecting)
         self.show_items(view, around)
@@ -68,7 +69,7 @@ class InlineBoard(Board):
 
     def ask(self, question: str, answered: Callable[[bool], None]) -> None:
         """Ask in the last line; y is yes."""
-        self._question = (f"{question}  y yes, n no", answered)
+        self._question = (question + "  " + tr("y yes, n no"), answered)
 
     def action_answer(self, answer: bool) -> None:
         """A key for an answer."""
@@ -80,7 +81,8 @@ class InlineBoard(Board):
     def pause(self, *, paused: bool) -> None:
         """It is said by the summary, once more is shown."""
         summary = self.query_one(Summary)
-        summary.pieces = (*(("paused",) if paused else ()), *(piece for piece in summary.pieces if piece != "paused"))
+        word = tr("PAUSED")
+        summary.pieces = (*((word,) if paused else ()), *(piece for piece in summary.pieces if piece != word))
 
     def guide(self, face: GuideFace) -> None:
         """There is no room for a guide."""

@@ -13,9 +13,13 @@ from textual.events import Click
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from budgauge.monitor.language import mark, tr
 from budgauge.text import safe
 
-_NOTHING = ("Nothing was collected here since it was opened.", "All that was ever met in agents' logs: budgauge doctor")
+_NOTHING = (
+    mark("Nothing was collected here since it was opened."),
+    mark("All that was ever met in agents' logs: budgauge doctor"),
+)
 
 
 class Logs(ModalScreen[None]):
@@ -23,12 +27,12 @@ class Logs(ModalScreen[None]):
 
     AUTO_FOCUS = "#logs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,l,q", "dismiss", "Close", id="logs.close", tooltip="Close this"),
+        Binding("escape,l,q", "dismiss", mark("Close"), id="logs.close", tooltip=mark("Close this")),
     ]
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
-        self._lines = tuple(lines) or _NOTHING
+        self._lines = tuple(lines) or tuple(map(tr, _NOTHING))
 
     def on_click(self, event: Click) -> None:
         """A click beside it closes it."""
@@ -38,6 +42,6 @@ class Logs(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One line after the other."""
         with VerticalScroll(id="logs") as box:
-            box.border_title = "agents' logs"
-            box.border_subtitle = "Esc closes"
+            box.border_title = tr("agents' logs")
+            box.border_subtitle = tr("Esc closes")
             yield Static(Content("\n").join(Content(safe(line)) for line in self._lines))

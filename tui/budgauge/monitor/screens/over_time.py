@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
+from budgauge.monitor.language import mark, tr
 from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.spans import ZOOMS, chart_span, counter_span, shown_number
@@ -23,12 +24,12 @@ _MARGIN_CELLS = 12
 """Borders, padding, a scrollbar and the axis."""
 _FIRST_ZOOM = 1
 _KEYS = (
-    Key("Esc", "Back", "pop_screen"),
-    Key("+", "Shorter", "screen.zoom(-1)"),
-    Key("-", "Longer", "screen.zoom(1)"),
-    Key("p", "Pause", "pause"),
-    Key("t", "Theme", "next_theme"),
-    Key("?", "Help", "help"),
+    Key("Esc", mark("Back"), "pop_screen"),
+    Key("+", mark("Shorter"), "screen.zoom(-1)"),
+    Key("-", mark("Longer"), "screen.zoom(1)"),
+    Key("p", mark("Pause"), "pause"),
+    Key("t", mark("Theme"), "next_theme"),
+    Key("?", mark("Help"), "help"),
 )
 _Read = tuple[Span, Span, TimeReport]
 
@@ -38,9 +39,18 @@ class OverTime(Page[_Read]):
 
     AUTO_FOCUS = "#over-time"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus,equals_sign", "zoom(-1)", "Shorter", key_display="+", id="time.in", tooltip="A shorter time"),
-        Binding("minus,underscore", "zoom(1)", "Longer", key_display="-", id="time.out", tooltip="A longer time"),
-        Binding("o", "app.pop_screen", "Back", show=False, id="time.back", tooltip="Back"),
+        Binding(
+            "plus,equals_sign",
+            "zoom(-1)",
+            mark("Shorter"),
+            key_display="+",
+            id="time.in",
+            tooltip=mark("A shorter time"),
+        ),
+        Binding(
+            "minus,underscore", "zoom(1)", mark("Longer"), key_display="-", id="time.out", tooltip=mark("A longer time")
+        ),
+        Binding("o", "app.pop_screen", mark("Back"), show=False, id="time.back", tooltip=mark("Back")),
     ]
 
     def __init__(self, view: View, now: float, observer: ObserverPort) -> None:
@@ -54,7 +64,7 @@ class OverTime(Page[_Read]):
     def compose(self) -> ComposeResult:
         """One long drawing, and the keys."""
         with VerticalScroll(id="over-time") as box:
-            box.border_title = "over time"
+            box.border_title = tr("over time")
             yield TimeChart()
         line = KeyLine()
         line.set_reactive(KeyLine.keys, _KEYS)
@@ -121,9 +131,9 @@ class OverTime(Page[_Read]):
         self.query_one(TimeChart).face = time_face(
             self.view,
             self.now,
-            title=f"the last {span(chart.step * shown_number(chart))}",
-            note="Reading the ledger …" if not self.trouble and (read is None or is_other) else "",
+            title=tr("the last {span}", span=span(chart.step * shown_number(chart))),
+            note=tr("Reading the ledger …") if not self.trouble and (read is None or is_other) else "",
             trouble=self.trouble,
             read=read,
-            since="over the same time" if since is None else f"since {day(since)}",
+            since=tr("over the same time") if since is None else tr("since {day}", day=day(since)),
         )

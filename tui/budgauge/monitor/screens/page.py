@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from budgauge.errors import BudgaugeError
 from budgauge.monitor.chore import Chore
+from budgauge.monitor.language import mark, tr
 from budgauge.monitor.rows import Row
 from budgauge.observer import View
 
@@ -32,7 +33,9 @@ class Page(Screen[None], Generic[_Report]):
             self.trouble = trouble
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "app.pop_screen", "Back", id="page.back", key_display="Esc", tooltip="Back"),
+        Binding(
+            "escape,backspace", "app.pop_screen", mark("Back"), id="page.back", key_display="Esc", tooltip=mark("Back")
+        ),
     ]
 
     def __init__(self, view: View, now: float) -> None:
@@ -97,7 +100,7 @@ class Page(Screen[None], Generic[_Report]):
             except BudgaugeError as error:
                 message = self.Read(None, str(error))
             except OSError as error:
-                message = self.Read(None, f"The ledger cannot be read: {error}")
+                message = self.Read(None, tr("The ledger cannot be read: {why}", why=error))
             self.post_message(message)
 
         return work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -11,11 +12,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from budgauge.monitor.language import dollars, mark, tr
 from budgauge.monitor.when import day
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, money, safe
+from budgauge.text import count, safe
 
-_NOTE = "The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent."
+_NOTE = mark("The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent.")
 
 
 class ResetQuestion(ModalScreen[bool]):
@@ -24,10 +26,15 @@ class ResetQuestion(ModalScreen[bool]):
     AUTO_FOCUS = "#no"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (14, "-tall")]  # noqa: RUF012  # declared by Screen
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="reset.yes", tooltip="Reset the counters"),
-        Binding("n,escape", "answer(False)", "No", id="reset.no", tooltip="Leave everything as it is"),
+        Binding("y", "answer(True)", mark("Yes"), id="reset.yes", tooltip=mark("Reset the counters")),
+        Binding("n,escape", "answer(False)", mark("No"), id="reset.no", tooltip=mark("Leave everything as it is")),
         Binding(
-            "left,right,up,down", "app.focus_next", "Other", show=False, id="reset.other", tooltip="The other answer"
+            "left,right,up,down",
+            "app.focus_next",
+            mark("Other"),
+            show=False,
+            id="reset.other",
+            tooltip=mark("The other answer"),
         ),
     ]
 
@@ -41,15 +48,16 @@ class ResetQuestion(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question, what it is about, and the two answers."""
         with VerticalScroll(id="question", can_focus=False) as box:
-            box.border_title = "reset"
-            whose = "all counters" if self._agent_id is None else "this agent's counters"
-            yield Static(Content(f"Set {whose} back to zero?"), id="ask")
+            box.border_title = tr("reset")
+            everyone = self._agent_id is None
+            ask = tr("Set all counters back to zero?") if everyone else tr("Set this agent's counters back to zero?")
+            yield Static(Content(ask), id="ask")
             self._facts = [Static(fact, classes="fact") for fact in self._drawn()]
             yield from self._facts
-            yield Static(Content(_NOTE), id="undo-note")
+            yield Static(Content(tr(_NOTE)), id="undo-note")
             with Horizontal(id="answers"):
-                yield Button(Content("No (n)"), id="no")
-                yield Button(Content("Yes, reset (y)"), id="yes", variant="error")
+                yield Button(Content(tr("No (n)")), id="no")
+                yield Button(Content(tr("Yes, reset (y)")), id="yes", variant="error")
 
     def show(self, snapshot: Snapshot) -> None:
         """Bring the question up to what is true now."""
@@ -60,7 +68,9 @@ class ResetQuestion(ModalScreen[bool]):
 
     def _drawn(self) -> list[Content]:
         facts = reset_facts(self._snapshot) if self._agent_id is None else agent_facts(self._snapshot, self._agent_id)
-        return [Content.assemble((f"{label:<8}", "$foreground 60%"), (value, "bold")) for label, value in facts]
+        return [
+            Content.assemble((set_cell_size(label, 8), "$foreground 60%"), (value, "bold")) for label, value in facts
+        ]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click or Enter on an answer."""
@@ -75,10 +85,10 @@ def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """What would be reset: (label, value)."""
     agents = len(snapshot.agent_totals)
     return (
-        ("tokens", count(snapshot.total_used)),
-        ("agents", count(agents)),
-        ("since", _since(snapshot)),
-        ("cost", money(snapshot.cost.total_usd)),
+        (tr("tokens"), count(snapshot.total_used)),
+        (tr("agents"), count(agents)),
+        (tr("since"), _since(snapshot)),
+        (tr("cost"), dollars(snapshot.cost.total_usd)),
     )
 
 
@@ -86,13 +96,13 @@ def agent_facts(snapshot: Snapshot, agent_id: str) -> tuple[tuple[str, str], ...
     """What would be reset of one agent: (label, value)."""
     row = next((row for row in snapshot.agents if row.agent_id == agent_id), None)
     return (
-        ("agent", safe(agent_id, 40)),
-        ("tokens", count(row.used if row else 0)),
-        ("calls", count(row.calls if row else 0)),
-        ("since", _since(snapshot)),
-        ("cost", money(row.cost_usd if row else None)),
+        (tr("agent"), safe(agent_id, 40)),
+        (tr("tokens"), count(row.used if row else 0)),
+        (tr("calls"), count(row.calls if row else 0)),
+        (tr("since"), _since(snapshot)),
+        (tr("cost"), dollars(row.cost_usd if row else None)),
     )
 
 
 def _since(snapshot: Snapshot) -> str:
-    return "the first record" if snapshot.since is None else day(snapshot.since)
+    return tr("the first record") if snapshot.since is None else day(snapshot.since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
 
 
@@ -23,9 +24,10 @@ class TooSmall(Drawing):
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__()
-        self._needs = f"budgauge needs {width} x {height}"
+        self._needs = f"{width} x {height}"
 
     def draw(self, cells: int) -> list[Content]:
         """Two lines."""
         size = self.app.size
-        return [Content(f"Too small: {size.width} x {size.height}"), Content(self._needs)]
+        has = tr("Too small: {size}", size=f"{size.width} x {size.height}")
+        return [Content(has), Content(tr("budgauge needs {size}", size=self._needs))]

@@ -20,11 +20,12 @@ from budgauge.forecast import last_minutes, rate_now, reached, runaway
 from budgauge.monitor.bar import limit_bar, share_bar
 from budgauge.monitor.chart import trend
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, extent, fit_columns
+from budgauge.monitor.language import dollars, mark, tr
 from budgauge.monitor.order import MOVING, ORDERS, Key, Order, Source, name_of, order_key
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row, RowKey, Tree, table_rows, tree_of
 from budgauge.monitor.when import ago, span
 from budgauge.snapshot import FamilyRow, Snapshot
-from budgauge.text import count, fit, money, percent, short
+from budgauge.text import count, fit, percent, short, width
 
 HEAD_LINES = 1
 _BLANK = " " * GAP
@@ -40,26 +41,57 @@ class AgentTable(ScrollView, can_focus=True):
     """Agents and families with their gauges, and a cursor that stays on its agent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="The agent above", key_display="↑ k"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="The agent below", key_display="↓ j"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A screen of agents up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down", tooltip="A screen down"),
-        Binding("home", "first", "First", show=False, id="table.first", tooltip="The first agent"),
-        Binding("end", "last", "Last", show=False, id="table.last", tooltip="The last agent"),
         Binding(
-            "left,h", "fold(True)", "Fold", show=False, id="table.fold", tooltip="Fold the family", key_display="← h"
+            "up,k",
+            "move(-1)",
+            mark("Up"),
+            show=False,
+            id="table.up",
+            tooltip=mark("The agent above"),
+            key_display="↑ k",
+        ),
+        Binding(
+            "down,j",
+            "move(1)",
+            mark("Down"),
+            show=False,
+            id="table.down",
+            tooltip=mark("The agent below"),
+            key_display="↓ j",
+        ),
+        Binding(
+            "pageup", "page(-1)", mark("Page up"), show=False, id="table.page_up", tooltip=mark("A screen of agents up")
+        ),
+        Binding(
+            "pagedown", "page(1)", mark("Page down"), show=False, id="table.page_down", tooltip=mark("A screen down")
+        ),
+        Binding("home", "first", mark("First"), show=False, id="table.first", tooltip=mark("The first agent")),
+        Binding("end", "last", mark("Last"), show=False, id="table.last", tooltip=mark("The last agent")),
+        Binding(
+            "left,h",
+            "fold(True)",
+            mark("Fold"),
+            show=False,
+            id="table.fold",
+            tooltip=mark("Fold the family"),
+            key_display="← h",
         ),
         Binding(
             "right",
             "fold(False)",
-            "Unfold",
+            mark("Unfold"),
             show=False,
             id="table.unfold",
-            tooltip="Unfold the family",
+            tooltip=mark("Unfold the family"),
             key_display="→",
         ),
         Binding(
-            "space", "toggle_fold", "Fold or unfold", show=False, id="table.toggle", tooltip="Fold or unfold the family"
+            "space",
+            "toggle_fold",
+            mark("Fold or unfold"),
+            show=False,
+            id="table.toggle",
+            tooltip=mark("Fold or unfold the family"),
         ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -412,7 +444,7 @@ class AgentTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
 
     def _vacancy(self) -> str:
-        return "No agent's name has this in it. Esc clears the filter." if self.query_words else self.vacancy
+        return tr("No agent's name has this in it. Esc clears the filter.") if self.query_words else self.vacancy
 
     def _joined(self, cells: list[Cell], *, under_cursor: bool) -> list[Segment]:
         blank = Segment(_BLANK, self.rich_style + self._ground(under_cursor=under_cursor))
@@ -440,9 +472,9 @@ class AgentTable(ScrollView, can_focus=True):
         segments = []
         for column in self._columns_now():
             is_sorted = column.order == self.order and bool(column.head)
-            head = f"{sign}{column.head}" if is_sorted else column.head
+            head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
             if column.name == "agent":
-                head = f"{sign if is_sorted else ' '} {column.head}"
+                head = f"{sign if is_sorted else ' '} {tr(column.head)}"
             segments += [Segment(_placed(head, column), sorted_style if is_sorted else style), Segment(_BLANK, style)]
         return segments[:-1]
 
@@ -494,7 +526,7 @@ class AgentTable(ScrollView, can_focus=True):
             case "gone":
                 return self._gone(row)
             case "cost":
-                return money(source.cost_usd), muted
+                return dollars(source.cost_usd), muted
             case "calls":
                 return short(source.calls), muted
             case _:
@@ -516,7 +548,7 @@ class AgentTable(ScrollView, can_focus=True):
             return "", muted
         end = self._snapshot.cycle_end if self._snapshot else None
         if end is not None and when.expected > end - self._now:
-            return "lasts", muted
+            return tr("lasts"), muted
         return span(when.expected), self._state(row) if source.state != "ok" else muted
 
     def _gauge(self, row: Row, cells: int, ground: Style) -> list[Segment]:
@@ -544,5 +576,5 @@ def _percent(part: float) -> str:
 def _placed(text: str, column: Column) -> str:
     fitted = fit(text, column.cells)
     if column.right:
-        return " " * (column.cells - len(fitted)) + fitted
+        return " " * (column.cells - width(fitted)) + fitted
     return set_cell_size(fitted, column.cells)

@@ -9,6 +9,7 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
@@ -36,27 +37,31 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
     snapshot = view.snapshot
     items = [*extra]
     if view.ledger_trouble:
-        items.append(Item("error", f"Ledger: {safe(view.ledger_trouble)}"))
+        items.append(Item("error", tr("Ledger: {why}", why=safe(view.ledger_trouble))))
     if view.config_trouble:
-        items.append(Item("error", f"Config: {safe(view.config_trouble)}"))
+        items.append(Item("error", tr("Config: {why}", why=safe(view.config_trouble))))
     if snapshot.state == "exceeded":
         over = snapshot.total_used - snapshot.total_budget
-        text = f"Total budget exceeded: {count(over)} tokens over" if over else "Total budget used up: nothing is left"
+        text = tr("Total budget used up: nothing is left")
+        if over:
+            text = tr("Total budget exceeded: {n} tokens over", n=count(over))
         items.append(Item("error", text))
     if snapshot.warning:
         items.append(Item("error" if snapshot.state == "exceeded" else "warning", snapshot.warning))
     if snapshot.exceeded:
-        items.append(Item("error", _exceeded(snapshot.exceeded)))
+        items.append(Item("error", exceeded_words(snapshot.exceeded, NAMED)))
     for problem in snapshot.problems:
-        items.append(Item("warning", f"Ledger: {safe(problem.message)}"))
+        items.append(Item("warning", tr("Ledger: {why}", why=safe(problem.message))))
     items += [Item("info", safe(notice)) for notice in view.notices]
     return tuple(sorted(items, key=lambda item: _ORDER.index(item.level)))
 
 
-def _exceeded(names: tuple[str, ...]) -> str:
-    shown = ", ".join(safe(name, 40) for name in names[:NAMED])
-    more = f" and {count(len(names) - NAMED)} more" if len(names) > NAMED else ""
-    return f"Limit exceeded: {shown}{more}"
+def exceeded_words(names: tuple[str, ...], named: int) -> str:
+    """Whose limits are exceeded: so many by name, and how many more."""
+    shown = ", ".join(safe(name, 40) for name in names[:named])
+    if len(names) > named:
+        return tr("Limit exceeded: {names} and {n} more", names=shown, n=count(len(names) - named))
+    return tr("Limit exceeded: {names}", names=shown)
 
 
 class Banner(Drawing):
@@ -103,7 +108,7 @@ class Banner(Drawing):
         return lines
 
     def _with_more(self, line: Content, more: int, cells: int) -> Content:
-        note = f" +{more} more "
-        kept = line.rstrip().truncate(max(0, cells - len(note)), ellipsis=True)
-        kept = kept.extend_right(cells - len(note) - kept.cell_length)
+        note = f" {tr('+{n} more', n=more)} "
+        kept = line.rstrip().truncate(max(0, cells - width(note)), ellipsis=True)
+        kept = kept.extend_right(cells - width(note) - kept.cell_length)
         return kept + Content.styled(note, self.part("banner--info"))

@@ -9,9 +9,10 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.widgets.drawing import Drawing, spread
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, fit, money, safe, short
+from budgauge.text import count, fit, safe, short, width
 
 
 class CostFace(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,32 +34,35 @@ def cost_face(snapshot: Snapshot) -> CostFace:
     cost = snapshot.cost
     unknown = [row.model for row in snapshot.models if row.cost_usd is None]
     return CostFace(
-        total=money(cost.total_usd),
-        upper=money(cost.upper_usd),
+        total=dollars(cost.total_usd),
+        upper=dollars(cost.upper_usd),
         buffer=f"{snapshot.untracked_buffer:g}%",
         whole=_whole(snapshot),
-        models=tuple((safe(row.model), short(row.used), money(row.cost_usd)) for row in snapshot.models),
+        models=tuple((safe(row.model), short(row.used), dollars(row.cost_usd)) for row in snapshot.models),
         unpriced=_unpriced(cost.unpriced_tokens, unknown),
     )
 
 
 def _whole(snapshot: Snapshot) -> str:
     if not snapshot.total_budget:
-        return "unlimited"
+        return tr("unlimited")
     if snapshot.cost.budget_usd is None:
-        return "unknown" if snapshot.total_used else "not known yet"
-    return money(snapshot.cost.budget_usd)
+        return tr("unknown") if snapshot.total_used else tr("not known yet")
+    return dollars(snapshot.cost.budget_usd)
 
 
 def _unpriced(tokens: int, models: list[str]) -> str:
     if not tokens:
         return ""
-    return f"{count(tokens)} tokens unpriced: {', '.join(safe(model, 40) for model in models)}"
+    names = ", ".join(safe(model, 40) for model in models)
+    return tr("{n} tokens unpriced: {models}", n=count(tokens), models=names)
 
 
 def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
     """The same in a few words."""
-    return f"cost {money(total)}" + ("" if upper is None or upper == total else f", up to {money(upper)}")
+    if upper is None or upper == total:
+        return tr("cost {cost}", cost=dollars(total))
+    return tr("cost {cost}, up to {upper}", cost=dollars(total), upper=dollars(upper))
 
 
 class CostPanel(Drawing):
@@ -86,9 +90,9 @@ class CostPanel(Drawing):
         lines = [
             spread([(name, label)], [(value, style)], cells)
             for name, value, style in (
-                ("so far", face.total, total),
-                (f"with {face.buffer} untracked", face.upper, label),
-                ("whole budget", face.whole, label),
+                (tr("so far"), face.total, total),
+                (tr("with {part} untracked", part=face.buffer), face.upper, label),
+                (tr("whole budget"), face.whole, label),
             )
         ]
         room = self.content_size.height - len(lines)
@@ -107,10 +111,13 @@ class CostPanel(Drawing):
         shown = face.models[: max(0, room if enough else room - 1)]
         lines = [self._model(model, cells) for model in shown]
         if not enough:
-            lines.append(Content.styled(f"+{len(face.models) - len(shown)} more models", self.part("cost--label")))
+            lines.append(
+                Content.styled(tr("+{n} more models", n=len(face.models) - len(shown)), self.part("cost--label"))
+            )
         return lines
 
     def _model(self, model: tuple[str, str, str], cells: int) -> Content:
         name, used, cost = model
-        right = [(f"{used:>7}", self.part("cost--label")), (f"{cost:>10}", self.part("cost--label"))]
+        pads = [" " * max(0, cells - width(text)) + text for text, cells in ((used, 7), (cost, 10))]
+        right = [(text, self.part("cost--label")) for text in pads]
         return spread([(fit(name, max(4, cells - 17)), self.part("cost--sum"))], right, cells)

@@ -13,21 +13,23 @@ from textual.reactive import reactive
 from textual.style import Style
 
 from budgauge.budget import Severity, families_of
-from budgauge.forecast import last_minutes, rates, reached, runaway
+from budgauge.forecast import Runaway, When, last_minutes, rates, reached, runaway
 from budgauge.monitor.bar import limit_bar
 from budgauge.monitor.chart import columns
+from budgauge.monitor.language import dollars, mark, tr, trn
 from budgauge.monitor.order import Source, name_of
 from budgauge.monitor.outlook import between
 from budgauge.monitor.rows import shown_name, tree_of
-from budgauge.monitor.sign import GLYPHS
+from budgauge.monitor.sign import GLYPHS, state_word
 from budgauge.monitor.when import ago, span, stamp
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
+from budgauge.monitor.widgets.rate import longer_rates
 from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
 from budgauge.records import Usage
 from budgauge.scan import AgentReport, PriceRow
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, fit, money, percent, plural, safe, short, width
+from budgauge.text import count, fit, percent, safe, short, width
 
 _CHART_MINUTES = 60
 _CHART_LINES = 4
@@ -74,8 +76,8 @@ def dossier_face(
         source=source,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
-        rate=f"1 min {short(round(found.one))} · 10 min {short(round(found.ten))} · 1 h {short(round(found.hour))}",
-        runaway=f"runaway: {short(round(away.now))} a minute, usually {short(round(away.usual))}" if away else "",
+        rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
+        runaway=_runaway_words(away),
         minutes=last_minutes(minutes, now, _CHART_MINUTES),
         age=ago(now - source.last_used) if source and source.last_used is not None else "",
         report=report,
@@ -102,17 +104,27 @@ def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, 
                 used=row.used,
                 limit=row.limit,
                 state=row.state,
-                gone=span(when.expected) + f" ({between(when)})" if when else "",
+                gone=_gone(when),
             )
     if snapshot.remaining_budget is not None:
         when = reached(snapshot.minutes, now, snapshot.remaining_budget)
         yield LimitFace(
-            name="total",
+            name=tr("total"),
             used=snapshot.total_used,
             limit=snapshot.total_budget,
             state=snapshot.state,
-            gone=span(when.expected) + f" ({between(when)})" if when else "",
+            gone=_gone(when),
         )
+
+
+def _gone(when: When | None) -> str:
+    return tr("gone in {gone} ({range})", gone=span(when.expected), range=between(when)) if when else ""
+
+
+def _runaway_words(away: Runaway | None) -> str:
+    if away is None:
+        return ""
+    return tr("runaway: {now} a minute, usually {usual}", now=short(round(away.now)), usual=short(round(away.usual)))
 
 
 class Dossier(Drawing):
@@ -176,10 +188,10 @@ class Dossier(Drawing):
         return [Content(""), Content.styled(title, self.part("dossier--title"))]
 
     def _limits(self, face: DossierFace, cells: int) -> list[Content]:
-        lines = self._section("limits")
+        lines = self._section(tr("limits"))
         if not face.limits:
             lines.append(
-                Content.styled("none: neither its own, nor a family's, nor a total", self.part("dossier--muted"))
+                Content.styled(tr("none: neither its own, nor a family's, nor a total"), self.part("dossier--muted"))
             )
         name_cells = min(32, max((width(limit.name) for limit in face.limits), default=0))
         number_cells = max((len(_fraction(limit)) for limit in face.limits), default=0)
@@ -201,11 +213,11 @@ class Dossier(Drawing):
                 )
             rest = [
                 (percent(part * 100), state),
-                (limit.state, state),
-                (f"{count(left)} left", self.part("dossier--muted")),
+                (state_word(limit.state), state),
+                (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]
             if limit.gone:
-                rest.append((f"gone in {limit.gone}", self.part("dossier--muted")))
+                rest.append((limit.gone, self.part("dossier--muted")))
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
         return lines
 
@@ -220,21 +232,21 @@ class Dossier(Drawing):
     def _use(self, source: Source, age: str, cells: int) -> list[Content]:
         label, number = self.part("dossier--label"), self.part("dossier--number")
         facts = [
-            ("used", count(source.used)),
-            ("of everyone's", percent(source.share)),
-            ("held", count(source.reserved)),
-            ("calls", count(source.calls)),
-            ("cost", money(source.cost_usd)),
-            ("last", age or "never"),
+            (tr("used"), count(source.used)),
+            (tr("of everyone's"), percent(source.share)),
+            (tr("held"), count(source.reserved)),
+            (tr("calls"), count(source.calls)),
+            (tr("cost"), dollars(source.cost_usd)),
+            (tr("last"), age or tr("never")),
         ]
-        lines = self._section("use")
+        lines = self._section(tr("use"))
         pieces = [Content.assemble((name + " ", label), (value, number)) for name, value in facts]
         lines += _flowed(pieces, cells)
         fresh = max(0, source.prompt_tokens - source.cached_tokens)
         parts = [
-            ("fresh prompt", fresh, "fresh"),
-            ("cached prompt", source.cached_tokens, "cached"),
-            ("completion", source.completion_tokens, "completion"),
+            (tr("fresh prompt"), fresh, "fresh"),
+            (tr("cached prompt"), source.cached_tokens, "cached"),
+            (tr("completion"), source.completion_tokens, "completion"),
         ]
         whole = sum(tokens for _, tokens, _ in parts)
         if whole:
@@ -255,7 +267,7 @@ class Dossier(Drawing):
         return lines
 
     def _rate(self, face: DossierFace, cells: int) -> list[Content]:
-        lines = self._section("tokens a minute")
+        lines = self._section(tr("tokens a minute"))
         pieces = [(face.rate, self.part("dossier--text"))]
         if face.runaway:
             pieces.append((f"↑ {face.runaway}", self.part("dossier--warning")))
@@ -265,9 +277,9 @@ class Dossier(Drawing):
             shown = face.minutes[-(cells // each) :]
             for chart in columns(shown, _CHART_LINES):
                 lines.append(Content.styled("".join(char * each for char in chart), self.part("dossier--chart")))
-            scale = f"{len(shown)} min ago"
-            now = f"peak {short(max(shown))}  now"
-            gap = len(shown) * each - len(scale) - len(now)
+            scale = tr("{n} min ago", n=len(shown))
+            now = tr("peak {n}", n=short(max(shown))) + "  " + tr("now")
+            gap = len(shown) * each - width(scale) - width(now)
             lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("dossier--label")))
         return lines
 
@@ -277,38 +289,45 @@ class Dossier(Drawing):
         if face.trouble:
             told = wrap(safe(face.trouble), cells, 4)
             return [
-                *self._section("the ledger"),
+                *self._section(tr("the ledger")),
                 *(Content.styled(line, self.part("dossier--exceeded")) for line in told),
             ]
         if report is None:
-            return [*self._section("the ledger"), Content.styled("Reading it …", muted)]
+            return [*self._section(tr("the ledger")), Content.styled(tr("Reading it …"), muted)]
         models = [
             (safe(row.model), count(row.used), count(row.prompt_tokens), count(row.cached_tokens),
-             count(row.completion_tokens), money(row.cost_usd))
+             count(row.completion_tokens), dollars(row.cost_usd))
             for row in report.models
         ]  # fmt: skip
-        lines = self._section("by model")
-        lines += self._table(("model", "used", "prompt", "cached", "completion", "cost"), models, cells)
-        lines += self._section("why these numbers")
+        lines = self._section(tr("by model"))
+        lines += self._table(_MODEL_HEADS, models, cells)
+        lines += self._section(tr("why these numbers"))
         lines += [Content.styled(fit(text, cells), muted) for text in _why(report)]
-        lines += self._section(f"the last {plural(len(report.calls), 'call')}, reset or not")
+        lines += self._section(
+            trn("the last call, reset or not", "the last {n} calls, reset or not", len(report.calls))
+        )
         lines += self._table(_CALL_HEADS, [_call(usage) for usage in report.calls], cells)
         return lines
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], cells: int) -> list[Content]:
         """Columns as wide as they need to be; the last ones are left out where there is no room."""
-        widths = [max(map(width, column)) for column in zip(heads, *rows, strict=True)]
+        shown = tuple(map(tr, heads))
+        widths = [max(map(width, column)) for column in zip(shown, *rows, strict=True)]
         widths[0] = min(widths[0], max(12, cells // 3))
         number = len(heads)
         while number > 2 and sum(widths[:number]) + 2 * (number - 1) > cells:
             number -= 1
-        lines = [Content.styled(_line(heads[:number], widths, heads), self.part("dossier--label"))]
+        lines = [Content.styled(_line(shown[:number], widths, heads), self.part("dossier--label"))]
         text = self.part("dossier--text")
         return [*lines, *(Content.styled(_line(row[:number], widths, heads), text) for row in rows)]
 
 
 _LEFT = frozenset({"model", "time", "from"})
-_CALL_HEADS = ("time", "model", "total", "prompt", "cached", "completion", "from")
+_MODEL_HEADS = (
+    *(mark("model"), mark("used"), mark("prompt"), mark("cached")),
+    *(mark("completion"), mark("cost")),
+)
+_CALL_HEADS = (mark("time"), "model", mark("total"), "prompt", "cached", "completion", mark("from"))
 
 
 def _line(row: Sequence[str], widths: Sequence[int], heads: Sequence[str]) -> str:
@@ -332,27 +351,44 @@ def _call(usage: Usage) -> tuple[str, ...]:
 
 
 def _why(report: AgentReport) -> Iterator[str]:
-    yield f"{plural(report.lines, 'line')} of the ledger counted, reset or not"
+    yield trn(
+        "{n} line of the ledger counted, reset or not", "{n} lines of the ledger counted, reset or not", report.lines
+    )
     if report.reset_tokens:
-        yield f"{count(report.reset_tokens)} tokens taken away by resets"
-    yield f"{plural(report.copies, 'line')} dropped as copies: their id had been counted, with the same content"
-    yield f"{plural(report.set_aside, 'line')} set aside: a known id with other content, or a second end of a hold"
-    yield f"{plural(report.unreadable, 'line')} of the whole ledger that are no record; budgauge doctor shows them"
+        yield tr("{n} tokens taken away by resets", n=count(report.reset_tokens))
+    yield trn(
+        "{n} line dropped as a copy: its id had been counted, with the same content",
+        "{n} lines dropped as copies: their ids had been counted, with the same content",
+        report.copies,
+    )
+    yield trn(
+        "{n} line set aside: a known id with other content, or a second end of a hold",
+        "{n} lines set aside: a known id with other content, or a second end of a hold",
+        report.set_aside,
+    )
+    yield trn(
+        "{n} line of the whole ledger that is no record; budgauge doctor shows it",
+        "{n} lines of the whole ledger that are no records; budgauge doctor shows them",
+        report.unreadable,
+    )
     yield from map(_price, report.prices)
 
 
 def _price(row: PriceRow) -> str:
-    name = f"{safe(row.model, 40)}, {plural(row.calls, 'call')}"
+    name = f"{safe(row.model, 40)}, {trn('{n} call', '{n} calls', row.calls)}"
     if row.rates is None:
-        return f"{name}: no price is known"
+        return tr("{calls}: no price is known", calls=name)
     rates = row.rates
-    above = f", prompts over {count(row.above)}" if row.above else ""
-    start = f", from {stamp(row.start)[:10]} on" if row.start else ""
-    numbers = ", ".join(
-        f"{what} ${_plain(rate)}"
-        for what, rate in (("input", rates.input), ("cached", rates.cache_read), ("output", rates.output))
+    above = tr(", prompts over {n}", n=count(row.above)) if row.above else ""
+    start = tr(", from {day} on", day=stamp(row.start)[:10]) if row.start else ""
+    return tr(
+        "{calls}: input ${input}, cached ${cached}, output ${output} a million ({where})",
+        calls=name,
+        input=_plain(rates.input),
+        cached=_plain(rates.cache_read),
+        output=_plain(rates.output),
+        where=f"{row.origin}{above}{start}",
     )
-    return f"{name}: {numbers} a million ({row.origin}{above}{start})"
 
 
 def _plain(rate: Decimal) -> str:

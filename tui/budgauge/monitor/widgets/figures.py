@@ -10,8 +10,10 @@ from textual.reactive import reactive
 
 from budgauge.forecast import rates, runaway
 from budgauge.monitor.big import big, big_cells
+from budgauge.monitor.language import tr
 from budgauge.monitor.outlook import total_outlook
 from budgauge.monitor.widgets.drawing import Drawing, Piece
+from budgauge.monitor.widgets.rate import longer_rates
 from budgauge.snapshot import Snapshot
 from budgauge.text import fit, short, width
 
@@ -33,18 +35,18 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
     level: Level = snapshot.state if readable else "unknown"
     shown = []
     if snapshot.remaining_budget is None:
-        shown.append(Figure(short(snapshot.total_used), "tokens used", "plain" if readable else "unknown"))
+        shown.append(Figure(short(snapshot.total_used), tr("tokens used"), "plain" if readable else "unknown"))
     elif snapshot.total_used > snapshot.total_budget:
-        shown.append(Figure(short(snapshot.total_used - snapshot.total_budget), "tokens over the budget", level))
+        shown.append(Figure(short(snapshot.total_used - snapshot.total_budget), tr("tokens over the budget"), level))
     else:
-        shown.append(Figure(short(snapshot.remaining_budget), "tokens left", level))
+        shown.append(Figure(short(snapshot.remaining_budget), tr("tokens left"), level))
     outlook = total_outlook(snapshot, now)
     if outlook.gone:
-        shown.append(Figure(outlook.gone, f"until it is gone · {outlook.between}"))
+        shown.append(Figure(outlook.gone, tr("until it is gone · {range}", range=outlook.between)))
     elif outlook.lasts:
-        shown.append(Figure(outlook.lasts, "to the cycle's end · it lasts"))
+        shown.append(Figure(outlook.lasts, tr("to the cycle's end · it lasts")))
     found = rates(snapshot.minutes, now)
-    label = f"a minute · 10 min {short(round(found.ten))} · 1 h {short(round(found.hour))}"
+    label = tr("a minute · {longer}", longer=longer_rates(found))
     fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"
     shown.append(Figure(short(round(found.one)), label, fast))
     return tuple(shown)

@@ -8,13 +8,17 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 
+from budgauge.monitor.language import mark, tr
+
 
 class FilterLine(Input):
     """Filters as you type; Enter goes back to the table, Esc clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "Clear", show=False, id="filter.clear", tooltip="Clear the filter"),
-        Binding("down", "submit", "To the table", show=False, id="filter.table", tooltip="Back to the table"),
+        Binding("escape", "close", mark("Clear"), show=False, id="filter.clear", tooltip=mark("Clear the filter")),
+        Binding(
+            "down", "submit", mark("To the table"), show=False, id="filter.table", tooltip=mark("Back to the table")
+        ),
     ]
     DEFAULT_CSS = """
     FilterLine {
@@ -31,7 +35,7 @@ class FilterLine(Input):
         """The filter is no longer wanted."""
 
     def __init__(self) -> None:
-        super().__init__(placeholder="Filter by name; Esc clears", max_length=128, select_on_focus=False)
+        super().__init__(placeholder=tr("Filter by name; Esc clears"), max_length=128, select_on_focus=False)
 
     def action_close(self) -> None:
         """Clear it and go."""

@@ -10,8 +10,9 @@ from textual.reactive import reactive
 
 from budgauge.budget import Severity
 from budgauge.monitor.bar import limit_bar, mark_at
+from budgauge.monitor.language import tr
 from budgauge.monitor.outlook import total_outlook
-from budgauge.monitor.sign import GLYPHS
+from budgauge.monitor.sign import GLYPHS, state_word
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
 from budgauge.snapshot import Snapshot
 from budgauge.text import count, percent, short, width
@@ -124,7 +125,7 @@ class Gauge(Drawing):
         """Head, bar, and state."""
         face = self.face
         if face is None:
-            return [Content.styled("Reading the ledger …", self.part("gauge--muted"))]
+            return [Content.styled(tr("Reading the ledger …"), self.part("gauge--muted"))]
         head = self._roomy_head(face, cells) if self.roomy else self._compact_head(face, cells)
         lines = [*head, *[self._bar(face, cells)] * self.bar_lines]
         return [*lines, self._foot(face, cells)] if self.roomy else lines
@@ -139,7 +140,7 @@ class Gauge(Drawing):
         right = [(self.outlook, self.part("gauge--muted")), ("  ", self.part("gauge--muted"))] if self.outlook else []
         right.append((percent(face.percentage), self.part("gauge--state")))
         if face.is_default:
-            left.append(("  default", self.part("gauge--muted")))
+            left.append(("  " + tr("default"), self.part("gauge--muted")))
         if width(fraction(face)) + width(percent(face.percentage)) + 11 > cells:
             return self._compact_head(face, cells)
         return [spread(left, right, cells)]
@@ -154,7 +155,7 @@ class Gauge(Drawing):
         if face.percentage is not None:
             pieces.append((f"{glyph(face)} {percent(face.percentage)}", self.part("gauge--state")))
         if face.is_default:
-            pieces.append(("default", self.part("gauge--muted")))
+            pieces.append((tr("default"), self.part("gauge--muted")))
         if not self.roomy:
             pieces.append((word(face), self.part("gauge--state")))
             pieces += self._rest(face, brief=True)
@@ -167,10 +168,10 @@ class Gauge(Drawing):
         pieces: list[Piece] = []
         if face.budget:
             over = face.used - face.budget
-            text = f"{number(over)} over" if over > 0 else f"{number(-over)} left"
+            text = tr("{n} over", n=number(over)) if over > 0 else tr("{n} left", n=number(-over))
             pieces.append((text, self.part("gauge--state") if over > 0 else muted))
         if face.reserved:
-            pieces.append((f"{number(face.reserved)} reserved", muted))
+            pieces.append((tr("{n} reserved", n=number(face.reserved)), muted))
         return pieces
 
     def _foot(self, face: GaugeFace, cells: int) -> Content:
@@ -179,7 +180,7 @@ class Gauge(Drawing):
             left += [("  ", style), (text, style)]
         if not face.budget:
             return spread(left, [], cells)
-        text = "the budget" if face.used > face.budget else f"warns at {face.threshold:g}%"
+        text = tr("the budget") if face.used > face.budget else tr("warns at {part}", part=f"{face.threshold:g}%")
         return self._under_mark(face, spread(left, [], cells).rstrip(), text, cells)
 
     def _under_mark(self, face: GaugeFace, left: Content, text: str, cells: int) -> Content:
@@ -202,7 +203,7 @@ class Gauge(Drawing):
 
 def fraction(face: GaugeFace) -> str:
     """812,000 / 1,000,000."""
-    return f"{count(face.used)} / {count(face.budget) if face.budget else 'unlimited'}"
+    return f"{count(face.used)} / {count(face.budget) if face.budget else tr('unlimited')}"
 
 
 def glyph(face: GaugeFace) -> str:
@@ -212,4 +213,4 @@ def glyph(face: GaugeFace) -> str:
 
 def word(face: GaugeFace) -> str:
     """The state in a word."""
-    return face.state if face.readable else "not readable now"
+    return state_word(face.state) if face.readable else tr("not readable now")

@@ -8,6 +8,7 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.port import FoundLog
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.widgets.top_line import short_path
@@ -59,7 +60,7 @@ class Guide(Drawing):
     def draw(self, cells: int) -> list[Content]:
         """Three ways, the easiest first."""
         parts = [self._logs(cells), self._command(cells), self._python(cells)]
-        head = self._head("Nothing has been recorded yet. Three ways to begin:")
+        head = self._head(tr("Nothing has been recorded yet. Three ways to begin:"))
         lines = [head, Content("")] if self.roomy else []
         for number, part in enumerate(parts):
             lines += [Content("")] if number and self.roomy else []
@@ -70,37 +71,37 @@ class Guide(Drawing):
         logs = self.face.logs
         if not logs:
             return [
-                self._head("No agents' logs found on this machine."),
-                *self._text("When Codex or Claude Code has run here, this line collects their calls:", cells),
+                self._head(tr("No agents' logs found on this machine.")),
+                *self._text(tr("When Codex or Claude Code has run here, this line collects their calls:"), cells),
                 *self._code(("budgauge", "collect", "--follow"), cells),
             ]
         lines = [self._log(log, cells) for log in logs]
         return [*lines, *self._collect(cells)]
 
     def _log(self, log: FoundLog, cells: int) -> Content:
-        name = f"{safe(log.name, 20)} logs found: "
+        name = tr("{name} logs found: ", name=safe(log.name, 20))
         path = fit_left(short_path(log.path, self.face.home), max(8, cells - width(name)))
         return Content.assemble((name, self.part("guide--head")), (path, self.part("guide--text")))
 
     def _collect(self, cells: int) -> list[Content]:
         if self.face.collecting:
-            return self._text("Collecting from here on; the next call shows.", cells)
+            return self._text(tr("Collecting from here on; the next call shows."), cells)
         follow = self._code(("budgauge", "collect", "--follow"), cells)
         if not self.face.can_collect:
             return follow
         text, key = self.part("guide--text"), self.part("guide--key")
-        line = Content.assemble(("c", key), (" collects from here on; in another terminal:", text))
+        line = Content.assemble(("c", key), (tr(" collects from here on; in another terminal:"), text))
         return [line.truncate(cells, ellipsis=True), *follow]
 
     def _command(self, cells: int) -> list[Content]:
-        return [self._head("From any script"), *self._code(("budgauge", "record", *_RECORD), cells)]
+        return [self._head(tr("From any script")), *self._code(("budgauge", "record", *_RECORD), cells)]
 
     def _python(self, cells: int) -> list[Content]:
         place = f"ledger={self.face.ledger_option!r}" if self.face.ledger_option else ""
         one = _PYTHON.format(place=place, gap="")
         call = [one] if len(one) <= cells else _PYTHON.format(place=place, gap="\n    ").split("\n")
         lines = ["from budgauge import TokenBudgetTracker", *call]
-        return [self._head("From Python"), *(self._line(safe(line)) for line in lines)]
+        return [self._head(tr("From Python")), *(self._line(safe(line)) for line in lines)]
 
     def _head(self, text: str) -> Content:
         return Content.styled(text, self.part("guide--head"))

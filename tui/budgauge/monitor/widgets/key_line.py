@@ -9,7 +9,9 @@ from textual.content import Content
 from textual.events import Click, Leave, MouseMove
 from textual.reactive import reactive
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
+from budgauge.text import width
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -34,7 +36,7 @@ def fit_keys(keys: tuple[Key, ...], cells: int) -> tuple[Key, ...]:
 
 
 def _cells(key: Key) -> int:
-    return len(key.key) + len(key.label) + 3
+    return width(key.key) + width(tr(key.label)) + 3
 
 
 class KeyLine(Drawing):
@@ -61,7 +63,7 @@ class KeyLine(Drawing):
         parts = []
         for key in fit_keys(self.keys, cells):
             line = Content.assemble(
-                (f" {key.key}", self.part("keys--key")), (f" {key.label} ", self.part("keys--label"))
+                (f" {key.key}", self.part("keys--key")), (f" {tr(key.label)} ", self.part("keys--label"))
             )
             if key.action == self.hovered:
                 line = line.stylize(self.part("keys--hover").background_style)

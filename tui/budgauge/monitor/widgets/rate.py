@@ -8,8 +8,9 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.forecast import last_minutes, rate_now, rates
+from budgauge.forecast import Rates, last_minutes, rate_now, rates
 from budgauge.monitor.chart import columns
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing, spread
 from budgauge.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short
@@ -45,9 +46,9 @@ def rate_face(snapshot: Snapshot, now: float) -> RateFace:
     first = next((place for place, tokens in enumerate(minutes) if tokens), SPAN_MINUTES)
     return RateFace(
         rate=rate_words(snapshot, now),
-        longer=f"10 min {short(round(found.ten))} · 1 h {short(round(found.hour))}",
+        longer=longer_rates(found),
         fastest=_fastest(snapshot, now),
-        peak=f"peak {short(max(round(found.one), *minutes))}",
+        peak=tr("peak {n}", n=short(max(round(found.one), *minutes))),
         minutes=minutes,
         age=SPAN_MINUTES - first,
     )
@@ -65,7 +66,12 @@ def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
 def rate_words(snapshot: Snapshot, now: float) -> str:
     """The present rate as a number."""
     rate = rate_now(snapshot.minutes, now)
-    return f"{count(rate) if rate < 10_000 else short(rate)} / min"
+    return tr("{n} / min", n=count(rate) if rate < 10_000 else short(rate))
+
+
+def longer_rates(found: Rates) -> str:
+    """Tokens a minute over longer times."""
+    return tr("10 min {ten} · 1 h {hour}", ten=short(round(found.ten)), hour=short(round(found.hour)))
 
 
 class RatePanel(Drawing):
@@ -96,12 +102,16 @@ class RatePanel(Drawing):
         lines = [spread([(face.rate, self.part("rate--number"))], [("  " + face.longer, label)], cells)]
         if height >= 6 and face.fastest[0]:
             name, rate = face.fastest
-            lines.append(spread([(fit(f"fastest {name}", cells - len(rate) - 1), label)], [(rate, label)], cells))
+            lines.append(
+                spread([(fit(tr("fastest {name}", name=name), cells - len(rate) - 1), label)], [(rate, label)], cells)
+            )
         scale = height >= 4
         values = face.minutes[-span:]
         for chart in columns(values, max(1, height - len(lines) - scale)):
             past, now = ("".join(char * each for char in part) for part in (chart[:-1], chart[-1:]))
             lines.append(Content.assemble((past, self.part("rate--chart")), (now, self.part("rate--now"))))
         if scale:
-            lines.append(spread([(f"{span} min ago", label)], [(face.peak + "  ", label), ("now", label)], cells))
+            lines.append(
+                spread([(tr("{n} min ago", n=span), label)], [(face.peak + "  ", label), (tr("now"), label)], cells)
+            )
         return lines

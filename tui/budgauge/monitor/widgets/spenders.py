@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from budgauge.budget import Severity
+from budgauge.monitor.language import tr
 from budgauge.monitor.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.snapshot import Snapshot
@@ -81,4 +82,4 @@ class Spenders(Drawing):
                 (f"{spender.name} ", self.part("spenders--name")),
                 (spender.used, self.part("spenders--used")),
             )
-        return [line if self.face else Content.styled("Nothing was used yet.", self.part("spenders--muted"))]
+        return [line if self.face else Content.styled(tr("Nothing was used yet."), self.part("spenders--muted"))]

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.cost import cost_line
 from budgauge.monitor.widgets.drawing import Drawing, in_order
 from budgauge.monitor.widgets.rate import rate_words
@@ -17,7 +18,7 @@ from budgauge.text import short
 def summary_pieces(snapshot: Snapshot, now: float) -> tuple[str, ...]:
     """What to say, the most important first."""
     cost = snapshot.cost
-    unpriced = f"{short(cost.unpriced_tokens)} unpriced" if cost.unpriced_tokens else ""
+    unpriced = tr("{n} unpriced", n=short(cost.unpriced_tokens)) if cost.unpriced_tokens else ""
     return tuple(filter(None, (cost_line(cost.total_usd, cost.upper_usd), rate_words(snapshot, now), unpriced)))
 
 

@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.style import Style
 
 from budgauge.monitor.chart import Cell, round_top, stacked, trend
+from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.spans import shown_steps
 from budgauge.monitor.when import moment
@@ -21,7 +22,7 @@ from budgauge.monitor.widgets.drawing import Drawing, spread
 from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
 from budgauge.scan import Span, TimeReport
-from budgauge.text import count, fit, money, percent, plural, safe, short
+from budgauge.text import count, fit, percent, safe, short, width
 
 NAMED = 6
 """So many agents have a colour of their own."""
@@ -79,7 +80,7 @@ def time_face(
         report=read[2] if read else None,
         budget=snapshot.total_budget,
         budget_cost=None if whole is None else float(whole),
-        total_cost=money(snapshot.cost.total_usd),
+        total_cost=dollars(snapshot.cost.total_usd),
         total_used=snapshot.total_used,
         since=since,
     )
@@ -130,7 +131,11 @@ class TimeChart(Drawing):
             return []
         label = self.part("time--label")
         lines = [
-            spread([(f"tokens a minute, {face.title}", self.part("time--title"))], [("  " + face.note, label)], cells)
+            spread(
+                [(tr("tokens a minute, {time}", time=face.title), self.part("time--title"))],
+                [("  " + face.note, label)],
+                cells,
+            )
         ]
         if face.trouble:
             lines += [Content.styled(text, self.part("time--budget")) for text in wrap(safe(face.trouble), cells, 3)]
@@ -140,7 +145,7 @@ class TimeChart(Drawing):
         agents = [(name, tokens[steps]) for name, tokens in face.report.agents]
         agents = [(name, tokens) for name, tokens in agents if any(tokens)]
         if not agents:
-            return [*lines, Content.styled("Nothing was used in this time.", label), *self._cost(face, cells)]
+            return [*lines, Content.styled(tr("Nothing was used in this time."), label), *self._cost(face, cells)]
         series = _series(agents)
         legend = self._legend(series, cells)
         cost = self._cost(face, cells)
@@ -191,7 +196,7 @@ class TimeChart(Drawing):
             if place + len(words[place]) <= whole:
                 line = line.ljust(place) + words[place]
         if len(line) + 5 <= whole:
-            line = line.ljust(whole - 3) + "now"
+            line = line.ljust(whole - width(tr("now"))) + tr("now")
         return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
 
     def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
@@ -227,19 +232,21 @@ class TimeChart(Drawing):
         sums = list(accumulate(steps[:passed], initial=before))[1:]
         budget = face.budget_cost if priced else (float(face.budget) if face.budget else None)
         top = max(sums[-1], budget or 0.0) * 1.1 or 1.0
-        spent = f"{face.total_cost} of ${budget:,.2f}" if priced and budget else f"{count(face.total_used)} tokens"
+        spent = tr("{n} tokens", n=count(face.total_used))
+        if priced and budget:
+            spent = tr("{cost} of {budget}", cost=face.total_cost, budget=f"${budget:,.2f}")
         if not priced and budget:
-            spent += f" of {count(face.budget)}"
+            spent = tr("{n} of {budget} tokens", n=count(face.total_used), budget=count(face.budget))
         each = max(1, (cells - _AXIS_CELLS) // span.number)
         scale = 10**6 / top
         drawn = stacked([[round(value * scale) for value in sums]], _COST_LINES, 10**6)
         level = None if budget is None else min(_COST_LINES - 1, int(budget / top * _COST_LINES))
-        what = "cost against the budget" if priced else "tokens against the budget"
+        what = tr("cost against the budget, {since}") if priced else tr("tokens against the budget, {since}")
         label, line_style = self.part("time--label"), self.part("time--budget")
         lines = [
             Content(""),
             spread(
-                [(f"{what}, {face.since}", self.part("time--title"))],
+                [(what.format(since=face.since), self.part("time--title"))],
                 [(f"  {spent}", self.part("time--number"))],
                 cells,
             ),
@@ -247,8 +254,8 @@ class TimeChart(Drawing):
         for place, row in enumerate(drawn):
             text = "".join(char * each for char, _, _ in row)
             is_level = level is not None and place == _COST_LINES - 1 - level
-            axis = "budget" if is_level else ""
-            shown = Content.styled(f"{axis:<{_AXIS_CELLS}}", line_style if is_level else label)
+            axis = fit(tr("budget"), _AXIS_CELLS) if is_level else ""
+            shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
                 shown += Content.assemble(
@@ -271,7 +278,7 @@ def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequ
     series = [(shown_name(name), tokens) for name, tokens in ordered[:NAMED]]
     if others := ordered[NAMED:]:
         rest = [sum(step) for step in zip(*(tokens for _, tokens in others), strict=True)]
-        series.append((plural(len(others), "other"), rest))
+        series.append((trn("{n} other", "{n} others", len(others)), rest))
     return series
 
 

@@ -8,6 +8,7 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing, Piece, spread
 from budgauge.text import fit_left, safe, width
 
@@ -55,12 +56,12 @@ class TopLine(Drawing):
         """One line; the path gives way first."""
         face = self.face
         left: list[Piece] = [("budgauge", self.part("top--name"))]
-        for shown, badge in ((face.demo, " DEMO "), (face.paused, " PAUSED ")):
+        for shown, badge in ((face.demo, tr("DEMO")), (face.paused, tr("PAUSED"))):
             if shown:
-                left += [(" ", self.part("top--name")), (badge, self.part("top--badge"))]
+                left += [(" ", self.part("top--name")), (f" {badge} ", self.part("top--badge"))]
         right: list[Piece] = []
         if face.changed:
-            right.append((f"  updated {face.changed}", self.part("top--time")))
+            right.append(("  " + tr("updated {time}", time=face.changed), self.part("top--time")))
         if face.collecting:
             right.append((f"  ● {face.collecting}", self.part("top--on")))
         room = cells - sum(width(text) for text, _ in (*left, *right)) - 2
