@@ -49,6 +49,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...] = ()
     """What is pressed before it is taken."""
     theme: str = "budgauge-dark"
+    in_line: bool = False
 
 
 PICTURES = {
@@ -56,6 +57,9 @@ PICTURES = {
     "warning": Picture(scale=2.11),
     "exceeded": Picture(scale=2.93),
     "reset": Picture(scale=0.86, keys=("r",)),
+    "details": Picture(scale=0.86, keys=("down", "down", "down", "enter")),
+    "over-time": Picture(scale=0.86, keys=("o",)),
+    "inline": Picture(scale=2.11, size=(100, 5), in_line=True),
     "narrow": Picture(scale=0.86, size=(60, 15)),
     "empty": Picture(scale=0.0),
 }
@@ -93,13 +97,14 @@ async def take(folder: Path, picture: Picture) -> str:
         found_logs=lambda: [FoundLog("codex", "~/.codex"), FoundLog("claude-code", "~/.claude/projects")],
         clock=lambda: NOW,
         shown_ledger="~/.codex/token_usage.jsonl",
+        in_line=picture.in_line,
     )
     app.animation_level = "none"
     async with app.run_test(size=picture.size, notifications=True) as pilot:
         while not app.is_showing:
             await pilot.pause(0.01)
         await pilot.press(*picture.keys)
-        await pilot.pause()
+        await pilot.pause(0.5)
         return app.export_screenshot(title="budgauge", simplify=True)
 
 

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.binding import Binding
 
 from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
+from budgauge.monitor.app import MonitorApp
 
 README = Path(__file__).parents[1] / "README.md"
-TEXT = README.read_text(encoding="utf-8")
+TEXT, _, JAPANESE = README.read_text(encoding="utf-8").partition("\n## 日本語\n")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -76,6 +78,24 @@ def test_the_config_examples_are_in_force_without_a_warning(home: Path) -> None:
     assert loaded.config.notify == Notify(desktop=True, bell=True, title=True)
 
 
+def test_the_config_examples_in_japanese_say_the_same(home: Path) -> None:
+    (home / ".codex" / "config.toml").write_text("\n".join(blocks("toml", JAPANESE)), encoding="utf-8")
+    loaded = load()
+    assert loaded.warnings == ()
+    assert loaded.config.language == "ja"
+    assert loaded.config.per_agent_limits == {"codex/*": 3_000_000}
+    assert loaded.config.notify == Notify(desktop=True, bell=True, title=True)
+    assert blocks("sh", JAPANESE) == blocks("sh")[:1]
+
+
+def test_every_key_is_told(home: Path) -> None:
+    keys = TEXT.partition("## Keys")[2].partition("## Where")[0]
+    for binding in MonitorApp.BINDINGS:
+        assert isinstance(binding, Binding)
+        shown = {"question_mark": "?", "slash": "/", "enter": "Enter"}.get(binding.key, binding.key)
+        assert shown == "ctrl+z" or f"`{shown}`" in keys or f"| {shown} |" in keys, shown
+
+
 def test_the_config_table_states_the_defaults() -> None:
     default = BudgetConfig()
     table = TEXT.partition("## Configuration")[2].partition("## Keys")[0]
@@ -88,6 +108,7 @@ def test_the_config_table_states_the_defaults() -> None:
         "untracked_buffer": str(default.untracked_buffer),
         "sync": str(default.sync).lower(),
         "on_hook_error": f'`"{default.on_hook_error}"`',
+        "language": f'`"{default.language}"`',
         "collect.agent": f'`"{default.collect_agent}"`',
         "cycle.day": "1",
         "cycle.timezone": '`"UTC"`',

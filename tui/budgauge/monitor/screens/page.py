@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
 
@@ -80,7 +82,7 @@ class Page(Screen[None], Generic[_Report]):
         self.view, self.now = view, now
         self._is_stale = self._is_stale or changed or self.is_outdated()
         if self._is_composed:
-            self.draw()
+            self._redraw()
             self.read_on()
 
     def read_on(self) -> None:
@@ -111,4 +113,9 @@ class Page(Screen[None], Generic[_Report]):
         if message.report is not None:
             self.report = message.report  # type: ignore[assignment]  # of our own reader
         self.trouble = message.trouble
-        self.draw()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        # When it is closed its widgets go before the last messages have come.
+        with suppress(NoMatches):
+            self.draw()
