@@ -106,7 +106,8 @@ class ModelPrice(msgspec.Struct, frozen=True):
             (sums.cache_write_1h, rates.cache_write_1h),
             (sums.completion, rates.output),
         ):
-            total = _EXACT.add(total, _EXACT.multiply(Decimal(tokens), rate))
+            if tokens:
+                total = _EXACT.add(total, _EXACT.multiply(Decimal(tokens), rate))
         return total.scaleb(-6, _EXACT)
 
 

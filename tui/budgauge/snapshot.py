@@ -195,6 +195,7 @@ def take_snapshot(
     used = spending.by_all()
     budget = config.total_budget or None
     agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    models = model_rows(groups, config, prices)
     families = _family_rows(agents, config, used, int(now // 60))
     return Snapshot(
         total_budget=config.total_budget,
@@ -209,8 +210,8 @@ def take_snapshot(
         state=severity(used, budget, config.warning_threshold),
         agents=agents,
         families=families,
-        models=model_rows(groups, config, prices),
-        cost=_cost(groups, config, prices, used),
+        models=models,
+        cost=_cost(models, config, used),
         since=since(totals, now),
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
         reset_id=totals.reset_id,
@@ -420,11 +421,10 @@ def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
     return cost if cost is not None or unknown else Decimal(0)
 
 
-def _cost(groups: Groups, config: BudgetConfig, prices: PriceBook, used: int) -> Cost:
-    total = cost_of(groups.items(), prices)
-    unpriced = sum(
-        config.counted(sums.total, sums.cached) for (_, model, _), sums in groups.items() if prices.price(model) is None
-    )
+def _cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
+    known = [row.cost_usd for row in models if row.cost_usd is not None]
+    total = None if models and not known else _sum(known)
+    unpriced = sum(row.used for row in models if row.cost_usd is None)
     buffer = Decimal(str(config.untracked_buffer))
     whole = None
     if total is not None and config.total_budget and used > unpriced:
