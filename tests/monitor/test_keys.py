@@ -15,7 +15,8 @@ from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.collecting import RETRY_TICKS
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.preferences import Preferences
-from budgauge.monitor.widgets.agent_table import AgentTable
+from budgauge.monitor.rows import Row
+from budgauge.monitor.widgets.agent_table import AgentTable, Cell
 from monitor.stage import NOW, Stage, view
 from usage import line
 
@@ -608,3 +609,27 @@ async def test_the_palette_has_every_action(stage: Stage) -> None:
             assert binding.description in offered or binding.action in ("quit", "next_theme")
         offered["Sort by cost"].callback()
         await stage.wait(pilot, "› Sorted by cost.")
+
+
+async def test_of_thousands_only_what_is_seen_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = tuple((f"team-{number % 40}/agent-{number:04}", "gpt-4", 10_000 - number) for number in range(3000))
+    stage = Stage(tmp_path, view(calls, budget=0))
+    drawn: list[str] = []
+    draw = AgentTable._row
+
+    def noted(self: AgentTable, row: Row, *, under_cursor: bool) -> list[Cell]:
+        drawn.append(row.key)
+        return draw(self, row, under_cursor=under_cursor)
+
+    monkeypatch.setattr(AgentTable, "_row", noted)
+    async with stage.run(120, 40) as pilot:
+        await stage.wait(pilot, "3,000 agents")
+        drawn.clear()
+        stage.take(view(((calls[0][0], "gpt-4", 11_000), *calls[1:]), budget=0))
+        await stage.wait(pilot, lambda: bool(drawn))
+        await pilot.pause()
+        lines = stage.app.screen.query_one(AgentTable).size.height
+        assert len(set(drawn)) <= lines
+        assert len(drawn) <= 3 * lines
+        await pilot.press("end")
+        await stage.wait(pilot, "agent-2999")

@@ -51,7 +51,7 @@ async def test_ascii_is_switched_in_the_palette_and_remembered(tmp_path: Path) -
         await stage.wait(pilot, "▲ warning")
         await pilot.press("ctrl+p", *"ascii", "enter")
         await stage.wait(pilot, "ASCII glyphs: on")
-        await stage.wait(pilot, lambda: stage.app.query_one("Figures").region.height == 0)
+        await stage.wait(pilot, lambda: not stage.app.screen_stack[0].has_class("-figures"))
         assert Preferences(stage.preferences.path).choices.glyphs == "ascii"
         strips = [strip.apply_filter(stage.app._ascii, Color(0, 0, 0)) for strip in strips_of(stage)]
         assert all(strip.text.isascii() for strip in strips)

@@ -61,9 +61,13 @@ def run_monitor(
     """
     from budgauge.monitor.app import MonitorApp
     from budgauge.monitor.language import use_language, wanted_language
+    from budgauge.monitor.plain import draws_ascii
     from budgauge.monitor.preferences import Preferences
 
-    use_language(wanted_language(observer.loaded.config.language, os.environ))
+    kept = Preferences(preferences)
+    # A language that needs more than ASCII could not be read where there is no more.
+    plain = draws_ascii(kept.choices.glyphs, os.environ)
+    use_language("en" if plain else wanted_language(observer.loaded.config.language, os.environ))
 
     # The monitor shows warnings itself; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
@@ -73,7 +77,7 @@ def run_monitor(
         observer,
         first_view=observer.look() if observer.ledger_size() < QUICK_BYTES else None,
         collector=following,
-        preferences=Preferences(preferences),
+        preferences=kept,
         found_logs=_found_logs,
         collect=collect,
         remark=remark,

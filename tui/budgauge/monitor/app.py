@@ -28,7 +28,7 @@ from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import ORDERS, order_words
-from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, is_poor
+from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row, row_text
@@ -59,11 +59,6 @@ SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
 WAIT_SHOWN_SECONDS = 0.3
 """From when on it is told that a change waits for the ledger's lock."""
-
-
-def _has_ascii(glyphs: str) -> bool:
-    """Is it ASCII that a person chose, or that the terminal needs?"""
-    return is_poor(os.environ) if glyphs == "auto" else glyphs == "ascii"
 
 
 class Said(Message):
@@ -156,7 +151,7 @@ class MonitorApp(App[None]):
         if without_colour:
             os.environ["NO_COLOR"] = "1"
             self._filters[:] = [WithoutColour()]
-        self._ascii = AsciiGlyphs(enabled=_has_ascii(preferences.choices.glyphs))
+        self._ascii = AsciiGlyphs(enabled=draws_ascii(preferences.choices.glyphs, os.environ))
         self._filters.append(self._ascii)
         if not preferences.choices.animation:
             self.animation_level = "none"
@@ -454,6 +449,8 @@ class MonitorApp(App[None]):
         self._ascii.enabled = not self._ascii.enabled
         self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
         self.set_class(self._ascii.enabled, "-ascii")
+        if self.dashboard is not None:
+            self.dashboard.fit(self.size)
         self.refresh_css(animate=False)
         self._say(tr("ASCII glyphs: on") if self._ascii.enabled else tr("ASCII glyphs: off"))
 

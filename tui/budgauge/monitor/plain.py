@@ -76,6 +76,11 @@ def is_poor(env: Mapping[str, str]) -> bool:
     return name in ("C", "POSIX")
 
 
+def draws_ascii(glyphs: str, env: Mapping[str, str]) -> bool:
+    """Is it ASCII that a person chose (`ascii`, `all`), or with `auto` that the terminal needs?"""
+    return is_poor(env) if glyphs == "auto" else glyphs == "ascii"
+
+
 @lru_cache(maxsize=4096)
 def ascii_of(text: str) -> str:
     """A text of the same width in ASCII; `?` for each cell of what has no equal."""

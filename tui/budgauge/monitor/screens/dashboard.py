@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
+from textual.geometry import Size
 
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
@@ -89,15 +90,20 @@ class Dashboard(Board):
 
     def on_resize(self, event: Resize) -> None:
         """Give each part what there is room for."""
-        height = event.size.height
+        self.fit(event.size)
+
+    def fit(self, size: Size) -> None:
+        """Give each part what there is room for."""
+        height = size.height
         tall = height >= TALL
         gauge = self.query_one(Gauge)
         gauge.roomy = tall
         gauge.bar_lines = 2 if height >= HIGH else 1
-        has_figures = height >= FIGURES_HEIGHT and event.size.width >= FIGURES_WIDTH
+        # In ASCII the large figures could not be read.
+        has_figures = height >= FIGURES_HEIGHT and size.width >= FIGURES_WIDTH and not self.app.has_class("-ascii")
         self.set_class(has_figures, "-figures")
         gauge.foretells = not has_figures
-        self.query_one(Figures).scale = 2 if height >= 50 and event.size.width >= 120 else 1
+        self.query_one(Figures).scale = 2 if height >= 50 and size.width >= 120 else 1
         self.query_one(Guide).roomy = height >= 24
         self.query_one(Banner).room = max(2, height // 6)
 
