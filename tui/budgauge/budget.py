@@ -133,9 +133,12 @@ def warning_due(config: BudgetConfig, used: int) -> bool:
 
 def warning_at(config: BudgetConfig) -> float:
     """The least number of used tokens that reaches the warning threshold of the total; infinite without a total."""
-    if not config.total_budget:
-        return float("inf")
-    product = _EXACT.multiply(config.total_budget, Decimal(str(config.warning_threshold)))
+    return reaches_at(config.total_budget, config.warning_threshold) if config.total_budget else float("inf")
+
+
+def reaches_at(limit: int, threshold: float) -> int:
+    """The least number of tokens that reaches a threshold (percent) of a limit."""
+    product = _EXACT.multiply(limit, Decimal(str(threshold)))
     return int(_EXACT.divide(product, 100).to_integral_value(ROUND_CEILING))
 
 

@@ -12,8 +12,9 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
 
-from budgauge.budget import Severity, families_of
-from budgauge.forecast import Runaway, When, last_minutes, rates, reached, runaway
+from budgauge.budget import Severity, families_of, reaches_at
+from budgauge.forecast import Runaway, last_minutes, rates, reached, runaway
+from budgauge.minutes import Pairs
 from budgauge.monitor.bar import limit_bar
 from budgauge.monitor.chart import columns
 from budgauge.monitor.language import dollars, mark, tr, trn
@@ -43,8 +44,8 @@ class LimitFace(msgspec.Struct, frozen=True, kw_only=True):
     used: int
     limit: int
     state: Severity
-    gone: str
-    """When it is reached; empty where there is too little to say."""
+    outlook: str
+    """When its threshold and its end are reached; empty where there is too little to say."""
 
 
 class DossierFace(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,27 +99,34 @@ def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, 
     own = [] if source is None or is_family else [source]
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
-            when = reached(row.minutes, now, row.remaining)
             yield LimitFace(
                 name=shown_name(name_of(row)),
                 used=row.used,
                 limit=row.limit,
                 state=row.state,
-                gone=_gone(when),
+                outlook=_outlook(row.minutes, now, row.used, row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
-        when = reached(snapshot.minutes, now, snapshot.remaining_budget)
         yield LimitFace(
             name=tr("total"),
             used=snapshot.total_used,
             limit=snapshot.total_budget,
             state=snapshot.state,
-            gone=_gone(when),
+            outlook=_outlook(
+                snapshot.minutes, now, snapshot.total_used, snapshot.total_budget, snapshot.warning_threshold
+            ),
         )
 
 
-def _gone(when: When | None) -> str:
-    return tr("gone in {gone} ({range})", gone=span(when.expected), range=between(when)) if when else ""
+def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float) -> str:
+    gone = reached(minutes, now, limit - used)
+    if gone is None:
+        return ""
+    words = tr("gone in {gone} ({range})", gone=span(gone.expected), range=between(gone))
+    warns = reached(minutes, now, reaches_at(limit, threshold) - used)
+    if warns is None:
+        return words
+    return tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns)) + ", " + words
 
 
 def _runaway_words(away: Runaway | None) -> str:
@@ -216,8 +224,8 @@ class Dossier(Drawing):
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]
-            if limit.gone:
-                rest.append((limit.gone, self.part("dossier--muted")))
+            if limit.outlook:
+                rest.append((limit.outlook, self.part("dossier--muted")))
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
         return lines
 

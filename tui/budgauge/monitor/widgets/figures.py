@@ -34,13 +34,14 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
     """Of the total at a moment (unix seconds), the most important first."""
     level: Level = snapshot.state if readable else "unknown"
     shown = []
+    outlook = total_outlook(snapshot, now)
     if snapshot.remaining_budget is None:
         shown.append(Figure(short(snapshot.total_used), tr("tokens used"), "plain" if readable else "unknown"))
     elif snapshot.total_used > snapshot.total_budget:
         shown.append(Figure(short(snapshot.total_used - snapshot.total_budget), tr("tokens over the budget"), level))
     else:
-        shown.append(Figure(short(snapshot.remaining_budget), tr("tokens left"), level))
-    outlook = total_outlook(snapshot, now)
+        label = tr("tokens left · warns in {span}", span=outlook.warns) if outlook.warns else tr("tokens left")
+        shown.append(Figure(short(snapshot.remaining_budget), label, level))
     if outlook.gone:
         shown.append(Figure(outlook.gone, tr("until it is gone · {range}", range=outlook.between)))
     elif outlook.lasts:
