@@ -14,6 +14,7 @@ import pytest
 
 from terminal import Terminal
 
+pytestmark = pytest.mark.slow
 BUDGAUGE = [sys.executable, "-m", "budgauge"]
 SCREENS = {
     # name: keys to it, what it shows, keys back

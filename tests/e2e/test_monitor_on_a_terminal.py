@@ -229,6 +229,7 @@ def test_the_bell_rings_on_the_terminal_once_for_a_crossing(ledger: Path, tmp_pa
         assert b"\x1b]2;" not in terminal.raw
 
 
+@pytest.mark.slow
 def test_it_outlives_a_storm_of_sizes(ledger: Path) -> None:
     append(ledger, "coder", 12_000)
     chance = random.Random(5)

@@ -127,6 +127,7 @@ async def test_a_click_on_a_name_runs_nothing(tmp_path: Path) -> None:
         assert not stage.app._exit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "lines"), [(60, 15), (140, 60)])
 async def test_in_an_agents_details_its_reset_and_its_copy(tmp_path: Path, columns: int, lines: int) -> None:
     stage = Stage(tmp_path, view())

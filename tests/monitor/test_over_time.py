@@ -126,6 +126,7 @@ async def test_the_screen(stage: Stage, columns: int, lines: int) -> None:
         golden(f"over-time-{columns}x{lines}", stage.text)
 
 
+@pytest.mark.slow
 async def test_keys_the_wheel_and_clicks_zoom(stage: Stage) -> None:
     async with stage.run(100, 40) as pilot:
         await stage.wait(pilot, "812,000 /")
@@ -218,6 +219,7 @@ async def test_an_empty_ledger_and_one_that_cannot_be_read(tmp_path: Path) -> No
         await stage.wait(pilot, "is a folder")
 
 
+@pytest.mark.slow
 async def test_every_size(stage: Stage) -> None:
     async with stage.run(100, 40) as pilot:
         await stage.wait(pilot, "812,000 /")

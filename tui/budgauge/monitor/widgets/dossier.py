@@ -224,9 +224,9 @@ class Dossier(Drawing):
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]
-            if limit.outlook:
-                rest.append((limit.outlook, self.part("dossier--muted")))
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
+            if limit.outlook:
+                lines.append(Content.styled("  " + fit(limit.outlook, cells - 2), self.part("dossier--muted")))
         return lines
 
     def _bar_style(self, kind: str, state: Severity) -> Style:

@@ -18,7 +18,9 @@ from budgauge.snapshot import Snapshot
 from budgauge.text import fit, short, width
 
 Level = Literal["ok", "warning", "exceeded", "plain", "unknown"]
-_GAP = 5
+_GAP = 4
+_LABEL_CELLS = 26
+"""A label gets so many at least; the last words of a longer one give way."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -106,17 +108,21 @@ class Figures(Drawing):
         return [*lines, _line(labels, starts)]
 
     def _placed(self, cells: int) -> tuple[tuple[Figure, ...], list[int]]:
-        """Those that fit, and where each begins: spread evenly over the width."""
+        """Those that fit, and where each begins: room that is left goes to labels that are cut, then between them."""
         shown = self.face
-        while len(shown) > 1 and sum(map(self._need, shown)) + _GAP * (len(shown) - 1) > cells:
+        while len(shown) > 1 and sum(map(self._least, shown)) + _GAP * (len(shown) - 1) > cells:
             shown = shown[:-1]
-        needs = [self._need(figure) for figure in shown]
-        free = cells - sum(needs)
-        gap = min(free // max(1, len(shown) - 1), 24) if len(shown) > 1 else 0
+        needs = [self._least(figure) for figure in shown]
+        free = cells - sum(needs) - _GAP * (len(shown) - 1)
+        for place, figure in enumerate(shown):
+            more = max(0, min(free, width(figure.label) - needs[place]))
+            needs[place] += more
+            free -= more
+        gap = _GAP + min(max(0, free) // max(1, len(shown) - 1), 20)
         return shown, [sum(needs[:i]) + gap * i for i in range(len(shown))]
 
-    def _need(self, figure: Figure) -> int:
-        return max(big_cells(figure.text, self.scale), min(width(figure.label), 40))
+    def _least(self, figure: Figure) -> int:
+        return max(big_cells(figure.text, self.scale), min(width(figure.label), _LABEL_CELLS))
 
 
 def _line(parts: list[Piece], starts: list[int]) -> Content:
