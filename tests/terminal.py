@@ -62,6 +62,12 @@ class Terminal:
         self._stream.feed(data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
         return True
 
+    def settle(self, seconds: float) -> None:
+        """Take over what the program writes for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.pump(left)
+
     def wait_for(self, condition: str | Callable[[str], bool], *, seconds: float = 20.0) -> float:
         """Wait until the screen shows a text or meets a condition; the seconds it took. Else AssertionError."""
         begin = time.monotonic()

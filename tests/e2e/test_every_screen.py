@@ -67,11 +67,8 @@ def fill(ledger: Path, texts: Iterator[str] | tuple[str, ...]) -> None:
             file.write(b"{" + text.encode("utf-8", "surrogatepass") + b"\n")
 
 
-def settle(terminal: Terminal, seconds: float = 0.25) -> None:
-    """Give it some time: an Esc with something right behind it is another key."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        terminal.pump(left)
+SETTLE_SECONDS = 0.25
+"""An Esc with something right behind it is another key."""
 
 
 def walk(terminal: Terminal) -> Iterator[str]:
@@ -80,13 +77,13 @@ def walk(terminal: Terminal) -> Iterator[str]:
     for name, (keys, shows, back) in SCREENS.items():
         for key in keys:
             terminal.send(key)
-            settle(terminal)
+            terminal.settle(SETTLE_SECONDS)
         terminal.wait_for(lambda text, shows=shows: re.search(shows, text) is not None)  # type: ignore[misc]  # a default
-        settle(terminal)
+        terminal.settle(SETTLE_SECONDS)
         yield name
         if back:
             terminal.send(back)
-            settle(terminal)
+            terminal.settle(SETTLE_SECONDS)
             terminal.wait_for(lambda text: "Quit" in text.splitlines()[-1] and "Esc closes" not in text)
 
 
