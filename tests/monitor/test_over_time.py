@@ -244,3 +244,13 @@ async def test_hostile_names_are_shown_safely(stage: Stage) -> None:
             check(stage)
             stage.app.pop_screen()
             stage.observer.ledger.unlink()
+
+
+@pytest.mark.parametrize("key", ["o", "enter"])
+async def test_a_ledger_that_cannot_be_read_any_more_is_told(stage: Stage, key: str) -> None:
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press(key)
+        await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 2)
+        stage.take(msgspec.structs.replace(stage.observer.view, ledger_trouble="no permission"))
+        await stage.wait(pilot, "no permission")

@@ -47,8 +47,7 @@ class Page(Screen[None], Generic[_Report]):
         self.now = now
         self.report: _Report | None = None
         """What the last reading said."""
-        self.trouble = ""
-        """Why the ledger could not be read."""
+        self._trouble = ""
         self._reading = Chore("scan", self.post_message)
         self._is_stale = True
         self._is_composed = False
@@ -57,6 +56,11 @@ class Page(Screen[None], Generic[_Report]):
     def row(self) -> Row | None:
         """The agent or family that it is about; None if it is about all."""
         return None
+
+    @property
+    def trouble(self) -> str:
+        """Why the ledger could not be read."""
+        return self.view.ledger_trouble or self._trouble
 
     def reader(self) -> Callable[[], _Report]:
         """What reads; asked for again where it must begin afresh."""
@@ -112,7 +116,7 @@ class Page(Screen[None], Generic[_Report]):
         message.stop()
         if message.report is not None:
             self.report = message.report  # type: ignore[assignment]  # of our own reader
-        self.trouble = message.trouble
+        self._trouble = message.trouble
         self._redraw()
 
     def _redraw(self) -> None:
