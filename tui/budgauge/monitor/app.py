@@ -226,7 +226,7 @@ class MonitorApp(App[None]):
         self.refresh()
 
     def _sound(self, view: View) -> None:
-        self._alarm.take(view, covered=not isinstance(self.screen, Board))
+        self._alarm.take(view, covered=len(self.screen_stack) > 1)
 
     def _note_trouble(self, text: str) -> None:
         self._alarm_trouble = text
@@ -342,8 +342,9 @@ class MonitorApp(App[None]):
         dashboard, view = self.board, self._view
         if dashboard is None or view is None:
             return
-        if isinstance(self.screen, Page) and not self._paused:
-            self.screen.bring(view, self._clock())
+        page = self.screen_stack[-1]
+        if isinstance(page, Page) and not self._paused:
+            page.bring(view, self._clock())
         if self._paused:
             # What a person must know now does not wait.
             dashboard.show_items(view, self._surroundings())
@@ -617,7 +618,7 @@ class MonitorApp(App[None]):
         """What is about the table can be done only where it is seen, and five lines have room for no other screen."""
         if self._in_line:
             return action not in _ROOMY_ACTIONS
-        return action not in _TABLE_ACTIONS or isinstance(self.screen, Dashboard)
+        return action not in _TABLE_ACTIONS or len(self.screen_stack) == 1
 
     def _on_table(self, act: Callable[[AgentTable], object]) -> None:
         if self.dashboard is not None:
