@@ -172,8 +172,10 @@ async def test_every_screen_in_japanese(tmp_path: Path, japanese: None) -> None:
             assert all(cell_len(text) == 80 for text in stage.lines()), stage.text
             if back:
                 await pilot.press(back)
-        await pilot.press("ctrl+p", *"csv")
-        await pilot.press("escape")
+        await pilot.press("R")
+        await stage.wait(pilot, "エージェント coder")
+        await pilot.press("n", "ctrl+p")
+        await stage.wait(pilot, "テーマを変更")
 
 
 async def test_an_empty_ledger_in_japanese(tmp_path: Path, japanese: None) -> None:

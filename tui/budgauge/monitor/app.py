@@ -61,6 +61,29 @@ WAIT_SHOWN_SECONDS = 0.3
 """From when on it is told that a change waits for the ledger's lock."""
 
 
+_FROM_ELSEWHERE = (
+    # Textual's own commands,
+    mark("Theme"),
+    mark("Change the current theme"),
+    mark("Quit"),
+    mark("Quit the application as soon as possible"),
+    mark("Keys"),
+    mark("Show help for the focused widget and a summary of available keys"),
+    mark("Hide the keys and widget help panel"),
+    mark("Maximize"),
+    mark("Maximize the focused widget"),
+    mark("Minimize"),
+    mark("Minimize the widget and restore to normal size"),
+    mark("Screenshot"),
+    mark("Save an SVG 'screenshot' of the current screen"),
+    # and what the demo says.
+    mark("simulated agents, nothing is spent"),
+    mark("Simulated agents on a temporary ledger. For your own: budgauge --collect"),
+    mark("The budget holds: agents that ask are refused. r starts again."),
+)
+"""Texts that are shown, and stand elsewhere."""
+
+
 class Said(Message):
     """What came of a key."""
 
@@ -370,7 +393,7 @@ class MonitorApp(App[None]):
             changed=self._changed,
             paused=self._paused,
             demo=self._remark is not None,
-            shown_ledger=self._shown_ledger,
+            shown_ledger=None if self._shown_ledger is None else tr(self._shown_ledger),
             home=self._home,
         )
 
@@ -389,7 +412,7 @@ class MonitorApp(App[None]):
         if self._preferences.notice:
             yield Item("info", safe(self._preferences.notice))
         if self._remark is not None:
-            yield Item("info", self._remark())
+            yield Item("info", tr(self._remark()))
 
     def _guide(self, dashboard: Board, view: View) -> None:
         if not is_new(view):
@@ -421,7 +444,8 @@ class MonitorApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: Textual's own, our keys, and what has no key."""
-        yield from super().get_system_commands(screen)
+        for command in super().get_system_commands(screen):
+            yield SystemCommand(tr(command.title), tr(command.help), command.callback, command.discover)
         for binding in self.BINDINGS:
             if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
                 yield SystemCommand(

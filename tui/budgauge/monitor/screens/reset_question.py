@@ -15,7 +15,7 @@ from textual.widgets import Button, Static
 from budgauge.monitor.language import dollars, mark, tr
 from budgauge.monitor.when import day
 from budgauge.snapshot import Snapshot
-from budgauge.text import count, safe
+from budgauge.text import count, safe, width
 
 _NOTE = mark("The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent.")
 
@@ -68,8 +68,10 @@ class ResetQuestion(ModalScreen[bool]):
 
     def _drawn(self) -> list[Content]:
         facts = reset_facts(self._snapshot) if self._agent_id is None else agent_facts(self._snapshot, self._agent_id)
+        cells = max(8, *(width(label) + 1 for label, _ in facts))
         return [
-            Content.assemble((set_cell_size(label, 8), "$foreground 60%"), (value, "bold")) for label, value in facts
+            Content.assemble((set_cell_size(label, cells), "$foreground 60%"), (value, "bold"))
+            for label, value in facts
         ]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
