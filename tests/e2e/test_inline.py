@@ -129,7 +129,9 @@ def test_other_sizes(shell: Terminal, ledger: Path) -> None:
     shell.send("p")
     shell.process.setwinsize(24, 99)
     shell.wait_for("612,001 / 1,000,000")
-    assert shell.text.count("/ 1,000,000") == 1
+    shell.send("q")
+    shell.wait_for(lambda text: text.rstrip().splitlines()[-1].startswith("$"))
+    assert b"Traceback" not in shell.raw
 
 
 def test_keys_that_need_a_screen_do_nothing(shell: Terminal, ledger: Path) -> None:
