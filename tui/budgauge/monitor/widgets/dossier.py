@@ -213,17 +213,17 @@ class Dossier(Drawing):
                 (f"{_fraction(limit):>{number_cells}}", self.part("dossier--number")),
             ]
             line = in_order(pieces, cells, gap=" ")
-            room = cells - line.cell_length - 2
-            if room >= _BAR_CELLS:
-                runs = limit_bar(part, _BAR_CELLS, face.threshold / 100)
-                line += Content("  ") + Content.assemble(
-                    *((text, self._bar_style(kind, limit.state)) for text, kind in runs)
-                )
-            rest = [
+            rest: list[Piece] = [
                 (percent(part * 100), state),
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]
+            # The bar tells nothing that the percentage does not: it is the first to give way.
+            if cells - line.cell_length - sum(width(text) + 2 for text, _ in rest[:2]) >= _BAR_CELLS + 2:
+                runs = limit_bar(part, _BAR_CELLS, face.threshold / 100)
+                line += Content("  ") + Content.assemble(
+                    *((text, self._bar_style(kind, limit.state)) for text, kind in runs)
+                )
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
             if limit.outlook:
                 lines.append(Content.styled("  " + fit(limit.outlook, cells - 2), self.part("dossier--muted")))

@@ -204,7 +204,8 @@ class TimeChart(Drawing):
         whole = sum(sum(tokens) for _, tokens in series)
         numbers = [count(sum(tokens)) for _, tokens in series]
         number_cells = max(map(len, numbers))
-        name_cells = min(32, max(8, cells - number_cells - 38))
+        # An id in full comes before a chart of its own.
+        name_cells = min(max(width(name) for name, _ in series), max(8, cells - number_cells - 12))
         lines = []
         for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
             shown = fit(name, name_cells)
