@@ -85,7 +85,7 @@ async def test_in_answers_to_keys(tmp_path: Path) -> None:
     async with stage.run(100, 60) as pilot:
         await stage.wait(pilot, "812,000 /")
         for text in HOSTILE.values():
-            stage.app._say(text)
+            stage.app.say(text)
             await pilot.pause()
             assert "›" in stage.text
             check(stage)

@@ -11,77 +11,45 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import RenderableType
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import Theme
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
 from budgauge.monitor.alarm import Alarm
-from budgauge.monitor.changed_cells import Shown
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
+from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import ORDERS, order_words
-from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row, row_text
 from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.screens.dashboard import Dashboard, is_new
 from budgauge.monitor.screens.page import Page
-from budgauge.monitor.theme import THEMES, next_theme
+from budgauge.monitor.terminal_app import TerminalApp
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.guide import GuideFace
-from budgauge.monitor.widgets.key_line import Key
 from budgauge.observer import View
 from budgauge.snapshot import Snapshot, used_by
 from budgauge.text import count, safe
 
 if TYPE_CHECKING:
-    from textual.driver import Driver
-    from textual.notifications import SeverityLevel
-
     from budgauge.monitor.screens.reset_question import ResetQuestion
 
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
 """Between two looks at the clock and the collector."""
-_TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
-_ROOMY_ACTIONS = _TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy", "suspend_process"}
 SAID_SECONDS = 6.0
 """How long it is told what came of a key."""
 WAIT_SHOWN_SECONDS = 0.3
 """From when on it is told that a change waits for the ledger's lock."""
-
-
-_FROM_ELSEWHERE = (
-    # Textual's own commands,
-    mark("Theme"),
-    mark("Change the current theme"),
-    mark("Quit"),
-    mark("Quit the application as soon as possible"),
-    mark("Keys"),
-    mark("Show help for the focused widget and a summary of available keys"),
-    mark("Hide the keys and widget help panel"),
-    mark("Maximize"),
-    mark("Maximize the focused widget"),
-    mark("Minimize"),
-    mark("Minimize the widget and restore to normal size"),
-    mark("Screenshot"),
-    mark("Save an SVG 'screenshot' of the current screen"),
-    # and what the demo says.
-    mark("simulated agents, nothing is spent"),
-    mark("Simulated agents on a temporary ledger. For your own: budgauge --collect"),
-    mark("The budget holds: agents that ask are refused. r starts again."),
-)
-"""Texts that are shown, and stand elsewhere."""
 
 
 class Said(Message):
@@ -92,58 +60,12 @@ class Said(Message):
         self.item = item
 
 
-class MonitorApp(App[None]):
+class MonitorApp(TerminalApp):
     """Shows what an observer sees, live."""
 
     TITLE = "budgauge"
-    INLINE_PADDING = 0
     CSS_PATH = "monitor.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", mark("Quit"), id="quit", tooltip=mark("Quit")),
-        Binding("r", "reset", mark("Reset"), id="reset", tooltip=mark("Reset all counters; asks first")),
-        Binding("u", "undo", mark("Undo"), id="undo", tooltip=mark("Undo the last reset, at once")),
-        Binding(
-            "enter",
-            "details",
-            mark("Details"),
-            id="details",
-            key_display="Enter",
-            tooltip=mark("Details of the agent under the cursor"),
-        ),
-        Binding("s", "next_order", mark("Sort"), id="sort", tooltip=mark("Next sort order; remembered")),
-        Binding(
-            "slash",
-            "filter",
-            mark("Filter"),
-            id="filter",
-            key_display="/",
-            tooltip=mark("Filter agents by name"),
-        ),
-        Binding("o", "over_time", mark("Over time"), id="over_time", tooltip=mark("Tokens and cost over time")),
-        Binding("c", "collect", mark("Collect"), id="collect", tooltip=mark("Collect from agents' logs; remembered")),
-        Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause the display, or go on")),
-        Binding("t", "next_theme", mark("Theme"), id="theme", tooltip=mark("Next theme; remembered")),
-        Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("What agents' logs held that did not count")),
-        Binding(
-            "R",
-            "reset_agent",
-            mark("Reset agent"),
-            id="reset_agent",
-            tooltip=mark("Reset the agent under the cursor; asks first"),
-        ),
-        Binding("y", "copy", mark("Copy"), id="copy", tooltip=mark("Copy the line under the cursor to the clipboard")),
-        Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Sort the other way round; remembered")),
-        Binding("question_mark", "help", mark("Help"), id="help", key_display="?", tooltip=mark("This help")),
-        Binding(
-            "ctrl+z",
-            "suspend_process",
-            mark("Suspend"),
-            show=False,
-            key_display="^z",
-            id="suspend",
-            tooltip=mark("Suspend; fg goes on"),
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
 
     def __init__(
         self,
@@ -166,20 +88,7 @@ class MonitorApp(App[None]):
         the place of the ledger's path; `ledger_option` is that path if commands to paste must
         name it. `in_line` is for a run in five lines of the scrollback.
         """
-        # As no-color.org has it: set and not empty. Textual takes it for set in any case, and only greys what it draws.
-        without_colour = bool(os.environ.get("NO_COLOR"))
-        if not without_colour:
-            os.environ.pop("NO_COLOR", None)
-        super().__init__()
-        if without_colour:
-            os.environ["NO_COLOR"] = "1"
-            self._filters[:] = [WithoutColour()]
-        self._ascii = AsciiGlyphs(enabled=draws_ascii(preferences.choices.glyphs, os.environ))
-        self._filters.append(self._ascii)
-        if not preferences.choices.animation:
-            self.animation_level = "none"
-        self._shown = Shown()
-        self._in_line = in_line
+        super().__init__(preferences, in_line=in_line)
         self._observer = observer
         self._alarm = Alarm(self, self._note_trouble)
         self._alarm_trouble = ""
@@ -189,7 +98,6 @@ class MonitorApp(App[None]):
         self._question: ResetQuestion | None = None
         self._loop_now: asyncio.AbstractEventLoop | None = None
         self._leave_code = 0
-        self._preferences = preferences
         self._found_logs = found_logs
         self._clock = clock
         self._remark = remark
@@ -205,36 +113,22 @@ class MonitorApp(App[None]):
         self._said_timer: Timer | None = None
         self._feed_failure = ""
         self._ledger_option = ledger_option
-        for theme in THEMES:
-            self.register_theme(theme)
-        chosen = preferences.choices.theme
-        if chosen in self.available_themes and chosen != THEMES[0].name:
-            self.theme = chosen
-        else:
-            self._begin_with(THEMES[0])
-
-    def _begin_with(self, theme: Theme) -> None:
-        """As if `theme` were set, after which all styles would be read a second time before the first paint."""
-        self.set_reactive(App.theme, theme.name)
-        self.stylesheet.set_variables(self.get_css_variables())
-        self.add_class(f"-theme-{theme.name}")
 
     def get_default_screen(self) -> Board:
         """The dashboard."""
+        keys = footer_keys(collects=self._collecting is not None, in_line=self._in_line)
         if self._in_line:
             from budgauge.monitor.screens.inline import InlineBoard
 
-            return InlineBoard(self._keys(), self._dashboard_is_ready)
-        return Dashboard(self._keys(), self._dashboard_is_ready)
+            return InlineBoard(keys, self._dashboard_is_ready)
+        return Dashboard(keys, self._dashboard_is_ready)
 
     def on_mount(self) -> None:
         """Begin to look."""
         self._loop_now = asyncio.get_running_loop()
-        self.set_class(self._ascii.enabled, "-ascii")
         # What the feed loads must not hold up a first paint that is complete without it.
         self.set_timer(FEED_DELAY_SECONDS if self._view else 0.001, self._start_feed)
         self.set_interval(TICK_SECONDS, self._second_passed)
-        self.theme_changed_signal.subscribe(self, self._theme_chosen)
         # After a suspension the terminal's other screen is empty.
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
         # Before it stops, or else only after it goes on.
@@ -265,33 +159,6 @@ class MonitorApp(App[None]):
             exclusive=True,
             exit_on_error=False,
         )
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """A toast; in five lines there is no room for one, and it is said as the answer to a key is."""
-        if self._in_line:
-            self._say(message)
-        else:
-            super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
-
-    def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
-        driver = super()._build_driver(headless, inline, mouse, size)
-        if driver.is_inline:
-            write = driver.write
-            # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
-            driver.write = lambda data: write(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
-        return driver
-
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        # Textual offers no other place between an update and the terminal.
-        super()._display(screen, self._shown.only_changed(renderable))
 
     def _dashboard_is_ready(self) -> None:
         self._dashboard_ready = True
@@ -353,6 +220,11 @@ class MonitorApp(App[None]):
     def dashboard(self) -> Dashboard | None:
         """The same, if it is the large one."""
         return self.board if isinstance(self.board, Dashboard) else None
+
+    def glyphs_changed(self) -> None:
+        """What can be drawn is different now."""
+        if self.dashboard is not None:
+            self.dashboard.fit(self.size)
 
     def _show(self) -> None:
         self._bring_up(lambda board, *seen: board.show(*seen))
@@ -433,15 +305,6 @@ class MonitorApp(App[None]):
         except (BudgaugeError, OSError):
             return ()
 
-    def _keys(self) -> tuple[Key, ...]:
-        bindings = [binding for binding in self.BINDINGS if isinstance(binding, Binding) and binding.show]
-        keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in bindings]
-        if self._collecting is None:
-            keys = [key for key in keys if key.action not in ("collect", "logs")]
-        if self._in_line:
-            return tuple(key for key in keys if key.action not in _ROOMY_ACTIONS)
-        return (*keys[:-1], Key("^p", mark("Palette"), "command_palette"), keys[-1])
-
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: Textual's own, our keys, and what has no key."""
         for command in super().get_system_commands(screen):
@@ -458,10 +321,10 @@ class MonitorApp(App[None]):
                 partial(self._on_table, partial(AgentTable.sort, order=order)),
             )
         yield SystemCommand(
-            tr("ASCII glyphs"), tr("Draw with ASCII alone, or no longer; remembered"), self._switch_glyphs
+            tr("ASCII glyphs"), tr("Draw with ASCII alone, or no longer; remembered"), self.switch_glyphs
         )
         yield SystemCommand(
-            tr("Animation"), tr("Let things move on the screen, or no longer; remembered"), self._switch_animation
+            tr("Animation"), tr("Let things move on the screen, or no longer; remembered"), self.switch_animation
         )
         for name, folded in ((tr("Fold all families"), True), (tr("Unfold all families"), False)):
             yield SystemCommand(
@@ -469,21 +332,6 @@ class MonitorApp(App[None]):
                 tr("Space folds the one under the cursor"),
                 partial(self._on_table, partial(AgentTable.fold_all, folded=folded)),
             )
-
-    def _switch_glyphs(self) -> None:
-        self._ascii.enabled = not self._ascii.enabled
-        self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
-        self.set_class(self._ascii.enabled, "-ascii")
-        if self.dashboard is not None:
-            self.dashboard.fit(self.size)
-        self.refresh_css(animate=False)
-        self._say(tr("ASCII glyphs: on") if self._ascii.enabled else tr("ASCII glyphs: off"))
-
-    def _switch_animation(self) -> None:
-        moves = self.animation_level == "none"
-        self.animation_level = "full" if moves else "none"
-        self._preferences.choose(animation=moves)
-        self._say(tr("Animation: on") if moves else tr("Animation: off"))
 
     def action_reset(self) -> None:
         """Ask, then reset everyone."""
@@ -493,16 +341,16 @@ class MonitorApp(App[None]):
         """Ask, then reset the agent under the cursor."""
         row = self._current_row()
         if row is None:
-            self._say(tr("There is no agent under the cursor."))
+            self.say(tr("There is no agent under the cursor."))
         elif row.is_family:
-            self._say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
+            self.say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
         else:
             self._ask_to_reset(row.key)
 
     def _ask_to_reset(self, agent_id: str | None) -> None:
         snapshot = self._view.snapshot if self._view else None
         if snapshot is None or used_by(snapshot, agent_id) is None:
-            self._say(tr("Nothing has been used; there is nothing to reset."))
+            self.say(tr("Nothing has been used; there is nothing to reset."))
             return
 
         def answered(yes: bool | None) -> None:
@@ -549,16 +397,16 @@ class MonitorApp(App[None]):
             try:
                 change()
             except BudgaugeError as error:
-                self._say(f"{error} {error.hint}".strip(), failed=True)
+                self.say(f"{error} {error.hint}".strip(), failed=True)
             except OSError as error:
-                self._say(tr("The ledger cannot be written: {why}", why=error), failed=True)
+                self.say(tr("The ledger cannot be written: {why}", why=error), failed=True)
             else:
-                self._say(done)
+                self.say(done)
 
         if self._ledger_chore.begin(work):
             self.set_timer(WAIT_SHOWN_SECONDS, self._ledger_waits)
         else:
-            self._say(tr("The change before this one is still waiting for the ledger."))
+            self.say(tr("The change before this one is still waiting for the ledger."))
 
     def _ledger_waits(self) -> None:
         self._waits_for_ledger = self._ledger_chore.busy
@@ -568,7 +416,7 @@ class MonitorApp(App[None]):
         """Collecting on or off."""
         collecting = self._collecting
         if collecting is None:
-            self._say(tr("Nothing is collected here. For your own agents: budgauge --collect"))
+            self.say(tr("Nothing is collected here. For your own agents: budgauge --collect"))
         elif collecting.want(not collecting.wanted):
             self._preferences.choose(collecting=collecting.wanted)
 
@@ -582,7 +430,7 @@ class MonitorApp(App[None]):
         """Show at once what a chore did, and what it failed of."""
         self._waits_for_ledger = self._waits_for_ledger and self._ledger_chore.busy
         if message.failure is not None:
-            self._say(tr("{what} failed: {why}", what=message.name, why=message.failure), failed=True)
+            self.say(tr("{what} failed: {why}", what=message.name, why=message.failure), failed=True)
         self._tick()
 
     def action_help_quit(self) -> None:
@@ -596,14 +444,6 @@ class MonitorApp(App[None]):
         if dashboard is not None:
             dashboard.pause(paused=self._paused)
         self._show()
-
-    def action_next_theme(self) -> None:
-        """The next theme."""
-        self.theme = next_theme(self.theme, list(self.available_themes))
-        self._say(tr("Theme: {name}", name=self.theme))
-
-    def _theme_chosen(self, theme: Theme) -> None:
-        self._preferences.choose(theme=theme.name)
 
     def action_help(self) -> None:
         """Every key."""
@@ -633,16 +473,16 @@ class MonitorApp(App[None]):
         """Copy the line under the cursor."""
         row = self._current_row()
         if row is None:
-            self._say(tr("There is no agent under the cursor."))
+            self.say(tr("There is no agent under the cursor."))
             return
         self.copy_to_clipboard(row_text(row))
-        self._say(tr("Copied: {what}", what=row_text(row)))
+        self.say(tr("Copied: {what}", what=row_text(row)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is about the table can be done only where it is seen, and five lines have room for no other screen."""
         if self._in_line:
-            return action not in _ROOMY_ACTIONS
-        return action not in _TABLE_ACTIONS or len(self.screen_stack) == 1
+            return action not in ROOMY_ACTIONS
+        return action not in TABLE_ACTIONS or len(self.screen_stack) == 1
 
     def _on_table(self, act: Callable[[AgentTable], object]) -> None:
         if self.dashboard is not None:
@@ -651,7 +491,7 @@ class MonitorApp(App[None]):
     def on_agent_table_sorted(self, message: AgentTable.Sorted) -> None:
         """Remember it, and say what it is."""
         self._preferences.choose(order=message.order, reverse=message.reverse)
-        self._say(tr("Sorted by {order}.", order=order_words(message.order, reverse=message.reverse)))
+        self.say(tr("Sorted by {order}.", order=order_words(message.order, reverse=message.reverse)))
 
     def on_agent_table_opened(self, message: AgentTable.Opened) -> None:
         """Show it in detail."""
@@ -667,7 +507,7 @@ class MonitorApp(App[None]):
 
             self.push_screen(OverTime(self._view, self._clock(), self._observer))
 
-    def _say(self, text: str, *, failed: bool = False) -> None:
+    def say(self, text: str, *, failed: bool = False) -> None:
         """Tell what came of a key, for a while; safe from any thread."""
         self.post_message(Said(Item("error" if failed else "answer", safe(text))))
 

@@ -1,0 +1,121 @@
+"""An app that draws as the terminal can, and as the person wants it: colours, glyphs, movement, theme."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.screen import Screen
+from textual.theme import Theme
+
+from budgauge.monitor.changed_cells import Shown
+from budgauge.monitor.language import tr
+from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, draws_ascii
+from budgauge.monitor.preferences import Preferences
+from budgauge.monitor.theme import THEMES, next_theme
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+    from textual.notifications import SeverityLevel
+
+
+class TerminalApp(App[None]):
+    """Knows nothing of what is shown. What it has to say goes to `say`."""
+
+    INLINE_PADDING = 0
+
+    def __init__(self, preferences: Preferences, *, in_line: bool) -> None:
+        """`in_line` is for a run in a few lines of the scrollback."""
+        # As no-color.org has it: set and not empty. Textual takes it for set in any case, and only greys what it draws.
+        without_colour = bool(os.environ.get("NO_COLOR"))
+        if not without_colour:
+            os.environ.pop("NO_COLOR", None)
+        super().__init__()
+        if without_colour:
+            os.environ["NO_COLOR"] = "1"
+            self._filters[:] = [WithoutColour()]
+        self._ascii = AsciiGlyphs(enabled=draws_ascii(preferences.choices.glyphs, os.environ))
+        self._filters.append(self._ascii)
+        if not preferences.choices.animation:
+            self.animation_level = "none"
+        self._shown = Shown()
+        self._in_line = in_line
+        self._preferences = preferences
+        for theme in THEMES:
+            self.register_theme(theme)
+        chosen = preferences.choices.theme
+        if chosen in self.available_themes and chosen != THEMES[0].name:
+            self.theme = chosen
+        else:
+            self._begin_with(THEMES[0])
+
+    def _begin_with(self, theme: Theme) -> None:
+        """As if `theme` were set, after which all styles would be read a second time before the first paint."""
+        self.set_reactive(App.theme, theme.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.add_class(f"-theme-{theme.name}")
+
+    def on_mount(self) -> None:
+        """Remember a theme that is chosen."""
+        self.set_class(self._ascii.enabled, "-ascii")
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
+
+    def say(self, text: str, *, failed: bool = False) -> None:
+        """Tell what came of a key."""
+        raise NotImplementedError
+
+    def glyphs_changed(self) -> None:
+        """What can be drawn is different now."""
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A toast; in five lines there is no room for one, and it is said as the answer to a key is."""
+        if self._in_line:
+            self.say(message)
+        else:
+            super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
+        driver = super()._build_driver(headless, inline, mouse, size)
+        if driver.is_inline:
+            write = driver.write
+            # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
+            driver.write = lambda data: write(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
+        return driver
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Textual offers no other place between an update and the terminal.
+        super()._display(screen, self._shown.only_changed(renderable))
+
+    def switch_glyphs(self) -> None:
+        """Draw with ASCII alone, or no longer; remembered."""
+        self._ascii.enabled = not self._ascii.enabled
+        self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
+        self.set_class(self._ascii.enabled, "-ascii")
+        self.glyphs_changed()
+        self.refresh_css(animate=False)
+        self.say(tr("ASCII glyphs: on") if self._ascii.enabled else tr("ASCII glyphs: off"))
+
+    def switch_animation(self) -> None:
+        """Let things move, or no longer; remembered."""
+        moves = self.animation_level == "none"
+        self.animation_level = "full" if moves else "none"
+        self._preferences.choose(animation=moves)
+        self.say(tr("Animation: on") if moves else tr("Animation: off"))
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        self.theme = next_theme(self.theme, list(self.available_themes))
+        self.say(tr("Theme: {name}", name=self.theme))
+
+    def _theme_chosen(self, theme: Theme) -> None:
+        self._preferences.choose(theme=theme.name)
