@@ -13,8 +13,8 @@ from budgauge.monitor.chart import columns
 from budgauge.monitor.columns import GAP, Extent, fit_columns
 from budgauge.monitor.theme import next_theme
 from budgauge.monitor.when import ago, clock, day, span
-from budgauge.monitor.widgets.agent_table import _percent
 from budgauge.monitor.widgets.key_line import Key, fit_keys
+from budgauge.monitor.widgets.row_painter import _percent
 from budgauge.monitor.wrap import shell_lines, wrap
 from budgauge.text import width
 

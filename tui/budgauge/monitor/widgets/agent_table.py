@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -16,25 +15,20 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from budgauge.forecast import last_minutes, rate_now, reached, runaway
-from budgauge.monitor.bar import limit_bar, share_bar
-from budgauge.monitor.chart import trend
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, extent, fit_columns
-from budgauge.monitor.language import dollars, mark, tr
+from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import MOVING, ORDERS, Key, Order, Source, name_of, order_key
-from budgauge.monitor.rows import FOLDED, UNFOLDED, Row, RowKey, Tree, table_rows, tree_of
-from budgauge.monitor.when import ago, span
+from budgauge.monitor.rows import Row, RowKey, Tree, table_rows, tree_of
+from budgauge.monitor.widgets.row_painter import Cell, RowPainter, placed
 from budgauge.snapshot import FamilyRow, Snapshot
-from budgauge.text import count, fit, percent, short, width
+from budgauge.text import fit
 
 HEAD_LINES = 1
 _BLANK = " " * GAP
 _SORT_SECONDS = 2.0
 """Rows that move by themselves do so no oftener."""
-_RUNAWAY = "↑"
 _STALE_MINUTES = 11
 """A row whose last usage is longer ago shows nothing that changes from second to second."""
-Cell = tuple[Segment, ...]
 
 
 class AgentTable(ScrollView, can_focus=True):
@@ -475,106 +469,17 @@ class AgentTable(ScrollView, can_focus=True):
             head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
             if column.name == "agent":
                 head = f"{sign if is_sorted else ' '} {tr(column.head)}"
-            segments += [Segment(_placed(head, column), sorted_style if is_sorted else style), Segment(_BLANK, style)]
+            segments += [Segment(placed(head, column), sorted_style if is_sorted else style), Segment(_BLANK, style)]
         return segments[:-1]
 
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
-        ground, base = self._ground(under_cursor=under_cursor), self.rich_style  # worked out anew at every look
-        cells: list[Cell] = []
-        for column in self._columns_now():
-            if column.name == "gauge":
-                segments = self._gauge(row, column.cells, ground)
-            elif column.name == "agent":
-                segments = self._agent(row, column, ground)
-            else:
-                text, style = self._text(row, column)
-                segments = [Segment(_placed(text, column), style + ground)]
-            cells.append(tuple(Segment(text, base + (style or Style())) for text, style, _ in segments))
-        return cells
-
-    def _agent(self, row: Row, column: Column, ground: Style) -> list[Segment]:
-        fold = "" if not row.is_family else (" " if row.folded is None else FOLDED if row.folded else UNFOLDED) + " "
-        front = "  " * row.depth + fold
-        cells = max(0, column.cells - SIGN_CELLS - len(front))
-        name = self._style("family" if row.is_family else "name")
-        return [
-            Segment(row.sign + " ", self._state(row) + ground),
-            Segment(fit(front, column.cells - SIGN_CELLS), self._style("muted") + ground),
-            Segment(set_cell_size(fit(row.name, cells), cells), name + ground),
-        ]
-
-    def _state(self, row: Row) -> Style:
-        return self._style("muted" if row.source.limit is None else row.source.state)
-
-    def _text(self, row: Row, column: Column) -> tuple[str, Style]:
-        source, muted = row.source, self._style("muted")
-        match column.name:
-            case "used":
-                return count(source.used), self._style("name") + Style(bold=True)
-            case "held":
-                return short(source.reserved) if source.reserved else "", muted
-            case "percent":
-                return _percent(row.part), muted if source.state == "ok" else self._state(row)
-            case "of":
-                return row.of, muted
-            case "state":
-                return row.state_word, self._state(row)
-            case "trend":
-                return trend(last_minutes(source.minutes, self._now, column.cells)), self._style("trend")
-            case "rate":
-                return self._rate(row)
-            case "gone":
-                return self._gone(row)
-            case "cost":
-                return dollars(source.cost_usd), muted
-            case "calls":
-                return short(source.calls), muted
-            case _:
-                return "" if source.last_used is None else ago(self._now // 60 * 60 + 59 - source.last_used), muted
-
-    def _rate(self, row: Row) -> tuple[str, Style]:
-        minutes, muted = row.source.minutes, self._style("muted")
-        rate = rate_now(minutes, self._now) if minutes else 0
-        if not rate:
-            return "", muted
-        if runaway(minutes, self._now):
-            return _RUNAWAY + short(rate), self._style("warning")
-        return short(rate), muted
-
-    def _gone(self, row: Row) -> tuple[str, Style]:
-        source, muted = row.source, self._style("muted")
-        when = None if source.remaining is None else reached(source.minutes, self._now, source.remaining)
-        if when is None:
-            return "", muted
-        end = self._snapshot.cycle_end if self._snapshot else None
-        if end is not None and when.expected > end - self._now:
-            return tr("lasts"), muted
-        return span(when.expected), self._state(row) if source.state != "ok" else muted
-
-    def _gauge(self, row: Row, cells: int, ground: Style) -> list[Segment]:
-        if row.source.limit is None:
-            style = self._style("share") + ground
-            return [Segment(text, style) for text, _ in share_bar(row.part / 100, cells)]
-        fill, track = self._style(row.source.state), self._style("track")
-        over = Style(color=self._style("exceeded").color, bgcolor=track.bgcolor)
-        styles = {
-            "fill": Style(color=fill.color, bgcolor=fill.color),
-            "track": Style(color=fill.color, bgcolor=track.bgcolor),
-            "mark": Style(color=self._style("mark").color, bgcolor=track.bgcolor),
-            "mark-filled": Style(color=self.rich_style.bgcolor, bgcolor=fill.color),
-            "over": over,
-        }
-        threshold = self._snapshot.warning_threshold if self._snapshot else 100.0
-        return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, threshold / 100)]
-
-
-def _percent(part: float) -> str:
-    """In at most six characters."""
-    return percent(part) if part < 999.95 else ">999%"
-
-
-def _placed(text: str, column: Column) -> str:
-    fitted = fit(text, column.cells)
-    if column.right:
-        return " " * (column.cells - width(fitted)) + fitted
-    return set_cell_size(fitted, column.cells)
+        snapshot = self._snapshot
+        painter = RowPainter(
+            style=self._style,
+            base=self.rich_style,  # worked out anew at every look
+            ground=self._ground(under_cursor=under_cursor),
+            now=self._now,
+            threshold=snapshot.warning_threshold if snapshot else 100.0,
+            cycle_end=snapshot.cycle_end if snapshot else None,
+        )
+        return painter.cells(row, self._columns_now())

@@ -1,0 +1,139 @@
+"""How a row of the table of agents looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+
+from budgauge.forecast import last_minutes, rate_now, reached, runaway
+from budgauge.monitor.bar import limit_bar, share_bar
+from budgauge.monitor.chart import trend
+from budgauge.monitor.columns import SIGN_CELLS, Column
+from budgauge.monitor.language import dollars, tr
+from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
+from budgauge.monitor.when import ago, span
+from budgauge.text import count, fit, percent, short, width
+
+_RUNAWAY = "↑"
+Cell = tuple[Segment, ...]
+
+
+@dataclass
+class RowPainter:
+    """Draws rows at a moment."""
+
+    style: Callable[[str], Style]
+    """One of the table's component styles, by the last part of its name."""
+    base: Style
+    """The table's own."""
+    ground: Style
+    """What tells the row under the cursor from others."""
+    now: float
+    """Unix seconds."""
+    threshold: float
+    """Percent."""
+    cycle_end: float | None
+
+    def cells(self, row: Row, columns: Sequence[Column]) -> list[Cell]:
+        """One for each column."""
+        cells: list[Cell] = []
+        for column in columns:
+            if column.name == "gauge":
+                segments = self._gauge(row, column.cells)
+            elif column.name == "agent":
+                segments = self._agent(row, column)
+            else:
+                text, style = self._text(row, column)
+                segments = [Segment(placed(text, column), style + self.ground)]
+            cells.append(tuple(Segment(text, self.base + (style or Style())) for text, style, _ in segments))
+        return cells
+
+    def _agent(self, row: Row, column: Column) -> list[Segment]:
+        fold = "" if not row.is_family else (" " if row.folded is None else FOLDED if row.folded else UNFOLDED) + " "
+        front = "  " * row.depth + fold
+        cells = max(0, column.cells - SIGN_CELLS - len(front))
+        name = self.style("family" if row.is_family else "name")
+        return [
+            Segment(row.sign + " ", self._state(row) + self.ground),
+            Segment(fit(front, column.cells - SIGN_CELLS), self.style("muted") + self.ground),
+            Segment(set_cell_size(fit(row.name, cells), cells), name + self.ground),
+        ]
+
+    def _state(self, row: Row) -> Style:
+        return self.style("muted" if row.source.limit is None else row.source.state)
+
+    def _text(self, row: Row, column: Column) -> tuple[str, Style]:
+        source, muted = row.source, self.style("muted")
+        match column.name:
+            case "used":
+                return count(source.used), self.style("name") + Style(bold=True)
+            case "held":
+                return short(source.reserved) if source.reserved else "", muted
+            case "percent":
+                return _percent(row.part), muted if source.state == "ok" else self._state(row)
+            case "of":
+                return row.of, muted
+            case "state":
+                return row.state_word, self._state(row)
+            case "trend":
+                return trend(last_minutes(source.minutes, self.now, column.cells)), self.style("trend")
+            case "rate":
+                return self._rate(row)
+            case "gone":
+                return self._gone(row)
+            case "cost":
+                return dollars(source.cost_usd), muted
+            case "calls":
+                return short(source.calls), muted
+            case _:
+                return "" if source.last_used is None else ago(self.now // 60 * 60 + 59 - source.last_used), muted
+
+    def _rate(self, row: Row) -> tuple[str, Style]:
+        minutes, muted = row.source.minutes, self.style("muted")
+        rate = rate_now(minutes, self.now) if minutes else 0
+        if not rate:
+            return "", muted
+        if runaway(minutes, self.now):
+            return _RUNAWAY + short(rate), self.style("warning")
+        return short(rate), muted
+
+    def _gone(self, row: Row) -> tuple[str, Style]:
+        source, muted = row.source, self.style("muted")
+        when = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
+        if when is None:
+            return "", muted
+        if self.cycle_end is not None and when.expected > self.cycle_end - self.now:
+            return tr("lasts"), muted
+        return span(when.expected), self._state(row) if source.state != "ok" else muted
+
+    def _gauge(self, row: Row, cells: int) -> list[Segment]:
+        if row.source.limit is None:
+            style = self.style("share") + self.ground
+            return [Segment(text, style) for text, _ in share_bar(row.part / 100, cells)]
+        fill, track = self.style(row.source.state), self.style("track")
+        over = Style(color=self.style("exceeded").color, bgcolor=track.bgcolor)
+        styles = {
+            "fill": Style(color=fill.color, bgcolor=fill.color),
+            "track": Style(color=fill.color, bgcolor=track.bgcolor),
+            "mark": Style(color=self.style("mark").color, bgcolor=track.bgcolor),
+            "mark-filled": Style(color=self.base.bgcolor, bgcolor=fill.color),
+            "over": over,
+        }
+        return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, self.threshold / 100)]
+
+
+def _percent(part: float) -> str:
+    """In at most six characters."""
+    return percent(part) if part < 999.95 else ">999%"
+
+
+def placed(text: str, column: Column) -> str:
+    """A text in a column, cut to fit."""
+    fitted = fit(text, column.cells)
+    if column.right:
+        return " " * (column.cells - width(fitted)) + fitted
+    return set_cell_size(fitted, column.cells)
