@@ -110,8 +110,10 @@ def test_no_neighbour_of_a_torn_line_is_lost(
     assert max(foreign_in.values()) == 1
     assert fold(ledger) == outcome.used
     made_torn = -(-kills // 2)
-    assert made_torn <= outcome.faults <= kills
+    # The last one may be torn at the very end, with nobody left to end it: then it is no line yet.
+    torn = outcome.faults + (not ledger.read_bytes().endswith(b"\n"))
+    assert made_torn <= torn <= kills
     figure(
-        f"foreign writer killed: {kills} kills, {made_torn} of them within a line, {outcome.faults} torn lines; "
+        f"foreign writer killed: {kills} kills, {made_torn} of them within a line, {torn} torn lines; "
         f"0 of our {len(acknowledged):,} acknowledged lost or doubled, 0 of the {len(said):,} foreign lines lost"
     )

@@ -135,6 +135,11 @@ def test_every_agent_stands_once_below_families_it_is_in(
     assert len({row.row_key for row in found}) == len(found)
 
 
+def test_the_family_of_nobody_is_a_row_like_others() -> None:
+    found = rows((("/", "gpt-4", 5), ("a", "gpt-4", 3)), limits={"/*": 9})
+    assert drawn(found) == ["/", "a", "/*"]
+
+
 def test_a_row_is_copied_in_full_numbers() -> None:
     found = {row.key: row_text(row) for row in rows()}
     assert found["code"] == "code: 500 tokens used, 83.3% of 600, 1 call, $0.0150"

@@ -114,7 +114,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     below: dict[str, list[Source]] = {"": []}
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
-        next(around)  # itself
+        next(around, None)  # itself; the family of nobody, `/*`, is in none
         _put(below, families, around, family)
     for row in snapshot.agents:
         _put(below, families, families_of(row.agent_id), row)
