@@ -24,7 +24,7 @@ from budgauge.simulation import CONFIG, Simulation
 @click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
 def demo_command(in_line: bool) -> None:
     """Open the monitor on a temporary ledger that simulated agents fill; nothing else is touched."""
-    need_terminal()
+    need_terminal(in_line=in_line)
     # The monitor shows the warning; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
     with Ending() as ending, _folder(ending) as folder:

@@ -27,16 +27,18 @@ STOP_SECONDS = 1.0
 """How long the end waits for collecting to end."""
 
 
-def need_terminal() -> None:
-    """Leave with advice where there is no terminal to draw on."""
+def need_terminal(*, in_line: bool) -> None:
+    """Leave with advice where there is no terminal to draw on, or none that can be drawn on `in_line`."""
     if not on_terminal(sys.stdin, sys.stdout, sys.stderr):
         raise click.UsageError("the monitor needs a terminal; without one use: budgauge status")
+    if in_line and sys.platform == "win32":
+        raise click.UsageError("--inline does not work on Windows; without it the monitor takes the whole screen")
 
 
 def open_monitor(options: Options, *, collect: bool, in_line: bool) -> None:
     """Open the monitor; `collect` switches collecting on from the start; `in_line` has it in five lines."""
     observer = Observer(options)
-    need_terminal()
+    need_terminal(in_line=in_line)
     named = options.ledger or options.config
     with Ending() as ending:
         option = str(observer.loaded.ledger.path) if named else ""
