@@ -164,3 +164,45 @@ def test_the_demo_has_it_too() -> None:
         terminal.send("q")
         assert terminal.wait_for_end() == 0
         assert "That was a simulation" in terminal.text
+
+
+def test_suspended_it_stays_and_resumed_it_goes_on_below(shell: Terminal, ledger: Path) -> None:
+    append(ledger, "coder", 612_000)
+    start(shell, ledger)
+    shell.send("\x1a")
+    shell.wait_for("Stopped")
+    begin = shell.raw.find(b"budgauge --inline")
+    for off, on in ((b"?25h", b"?25l"), (b"?1003l", b"?1003h"), (b"?1004l", b"?1004h")):
+        assert shell.raw.rfind(b"\x1b[" + off, begin) > shell.raw.rfind(b"\x1b[" + on, begin)
+    shell.send("echo between-$((1+1))\r")
+    shell.wait_for("\nbetween-2")
+    append(ledger, "coder", 1)
+    shell.send("fg\r")
+    shell.wait_for("612,001 / 1,000,000")
+    text = shell.text
+    places = [text.index(part) for part in ("before-4", "612,000 /", "Stopped", "\nbetween-2", "612,001 /")]
+    assert places == sorted(places)
+    shell.send("q")
+    shell.wait_for(lambda text: text.rstrip().splitlines()[-1].startswith("$"))
+    assert shell.text.count("612,001 / 1,000,000") == 1
+    assert b"\x1b[?1049h" not in shell.raw
+    assert b"Traceback" not in shell.raw
+
+
+def test_in_the_background_it_leaves_the_terminal_alone(shell: Terminal, ledger: Path) -> None:
+    append(ledger, "coder", 612_000)
+    start(shell, ledger)
+    shell.send("\x1a")
+    shell.wait_for("Stopped")
+    shell.settle(0.3)
+    before = len(shell.raw)
+    shell.send("bg\r")
+    shell.wait_for(lambda _: b"&" in shell.raw[before:])
+    shell.settle(0.5)
+    assert b"\x1b[?1003h" not in shell.raw[before:]
+    assert b"\x1b[?25l" not in shell.raw[before:]
+    shell.send("fg\r")
+    shell.wait_for(lambda _: b"\x1b[?25l" in shell.raw[before:])
+    shell.wait_for(lambda text: text.rstrip().splitlines()[-1].startswith(" q Quit"))
+    shell.send("q")
+    shell.wait_for(lambda text: text.rstrip().splitlines()[-1].startswith("$"))

@@ -55,7 +55,7 @@ BINDINGS: list[BindingType] = [
 ]
 TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
 """Those that are about the table of agents: only where it is seen."""
-ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy", "suspend_process"}
+ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy"}
 """Those that need more than five lines."""
 _OF_COLLECTING = frozenset({"collect", "logs"})
 

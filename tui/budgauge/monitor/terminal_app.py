@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
+from rich.control import Control
 from textual.app import App
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -96,6 +101,24 @@ class TerminalApp(App[None]):
         # Textual offers no other place between an update and the terminal.
         super()._display(screen, self._shown.only_changed(renderable))
 
+    def action_suspend_process(self) -> None:
+        """Stop until `fg`. In five lines they stay where they are, and are drawn anew below what came since."""
+        driver = self._driver
+        if sys.platform == "win32" or driver is None or not driver.is_inline:
+            super().action_suspend_process()
+            return
+        self._suspend_signal()
+        column, line = self._previous_cursor_position
+        driver.write(
+            Control.move(-column, -line).segment.text + "\n" * min(self._get_inline_height(), self.size.height)
+        )
+        driver.stop_application_mode()
+        os.kill(os.getpid(), signal.SIGTSTP)
+        _wait_for_foreground()
+        self._previous_cursor_position = Offset(0, 0)
+        driver.start_application_mode()
+        self._resume_signal()
+
     def switch_glyphs(self) -> None:
         """Draw with ASCII alone, or no longer; remembered."""
         self._ascii.enabled = not self._ascii.enabled
@@ -119,3 +142,14 @@ class TerminalApp(App[None]):
 
     def _theme_chosen(self, theme: Theme) -> None:
         self._preferences.choose(theme=theme.name)
+
+
+def _wait_for_foreground() -> None:
+    """After `bg` it may not have the terminal: asking for that stops the program until `fg`."""
+    if sys.platform == "win32":
+        return
+    import termios
+
+    descriptor = sys.__stdin__.fileno()  # type: ignore[union-attr]  # an inline driver has read from it
+    with suppress(termios.error):
+        termios.tcsetattr(descriptor, termios.TCSANOW, termios.tcgetattr(descriptor))
