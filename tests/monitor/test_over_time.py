@@ -207,6 +207,19 @@ async def test_without_prices_tokens_stand_against_the_budget(stage: Stage) -> N
         assert "90,000 of 1,000,000 tokens" in stage.text
 
 
+@pytest.mark.parametrize(
+    ("model", "title", "spent"), [("gpt-4", "cost, over", "$2.70"), ("in-house", "tokens, over", "90,000 tokens")]
+)
+async def test_without_a_budget_there_is_no_line(stage: Stage, model: str, title: str, spent: str) -> None:
+    stage.observer.view = view((("a", model, 90_000),), budget=0)
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "90,000")
+        await pilot.press("o")
+        await stage.wait(pilot, title)
+        assert spent in stage.text
+        assert "budget" not in stage.text.replace("budgauge", "")
+
+
 async def test_an_empty_ledger_and_one_that_cannot_be_read(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view())
     async with stage.run(100, 40) as pilot:

@@ -50,7 +50,9 @@ class TimeFace(msgspec.Struct, frozen=True, kw_only=True):
     budget: int = 0
     """Tokens; 0 means unlimited."""
     budget_cost: float | None = None
-    """US dollars that the whole budget would cost; None if that is not known."""
+    """US dollars that the whole budget would cost; None if that is not known, or unlimited."""
+    is_priced: bool = False
+    """Is the cost known, and that of the budget if there is one?"""
     total_cost: str = ""
     total_used: int = 0
     since: str = ""
@@ -80,6 +82,7 @@ def time_face(
         report=read[2] if read else None,
         budget=snapshot.total_budget,
         budget_cost=None if whole is None else float(whole),
+        is_priced=snapshot.cost.total_usd is not None and (whole is not None or not snapshot.total_budget),
         total_cost=dollars(snapshot.cost.total_usd),
         total_used=snapshot.total_used,
         since=since,
@@ -226,29 +229,23 @@ class TimeChart(Drawing):
         report, span = face.report, face.counters
         if report is None or span is None:
             return []
-        priced = face.budget_cost is not None
+        priced = face.is_priced
         steps = [float(cost or 0) for cost in report.costs] if priced else [float(used) for used in report.used]
         before = float(report.cost_before or 0) if priced else float(report.used_before)
         passed = max(1, min(span.number, int((face.now - span.begin) // span.step) + 1))
         sums = list(accumulate(steps[:passed], initial=before))[1:]
         budget = face.budget_cost if priced else (float(face.budget) if face.budget else None)
         top = max(sums[-1], budget or 0.0) * 1.1 or 1.0
-        spent = tr("{n} tokens", n=count(face.total_used))
-        if priced and budget:
-            spent = tr("{cost} of {budget}", cost=face.total_cost, budget=f"${budget:,.2f}")
-        if not priced and budget:
-            spent = tr("{n} of {budget} tokens", n=count(face.total_used), budget=count(face.budget))
         each = max(1, (cells - _AXIS_CELLS) // span.number)
         scale = 10**6 / top
         drawn = stacked([[round(value * scale) for value in sums]], _COST_LINES, 10**6)
         level = None if budget is None else min(_COST_LINES - 1, int(budget / top * _COST_LINES))
-        what = tr("cost against the budget, {since}") if priced else tr("tokens against the budget, {since}")
         label, line_style = self.part("time--label"), self.part("time--budget")
         lines = [
             Content(""),
             spread(
-                [(what.format(since=face.since), self.part("time--title"))],
-                [(f"  {spent}", self.part("time--number"))],
+                [(_cost_title(face), self.part("time--title"))],
+                [(f"  {_spent(face)}", self.part("time--number"))],
                 cells,
             ),
         ]
@@ -271,6 +268,24 @@ class TimeChart(Drawing):
         begin, end = moment(span.begin, span.step * span.number), moment(span.end, span.step * span.number)
         gap = max(1, span.number * each - len(begin) - len(end))
         return Content.styled(" " * _AXIS_CELLS + begin + " " * gap + end, self.part("time--label"))
+
+
+def _cost_title(face: TimeFace) -> str:
+    if face.is_priced:
+        what = tr("cost against the budget, {since}") if face.budget else tr("cost, {since}")
+    else:
+        what = tr("tokens against the budget, {since}") if face.budget else tr("tokens, {since}")
+    return what.format(since=face.since)
+
+
+def _spent(face: TimeFace) -> str:
+    if face.is_priced:
+        if face.budget_cost is None:
+            return face.total_cost
+        return tr("{cost} of {budget}", cost=face.total_cost, budget=f"${face.budget_cost:,.2f}")
+    if not face.budget:
+        return tr("{n} tokens", n=count(face.total_used))
+    return tr("{n} of {budget} tokens", n=count(face.total_used), budget=count(face.budget))
 
 
 def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
