@@ -220,6 +220,15 @@ async def test_without_a_budget_there_is_no_line(stage: Stage, model: str, title
         assert "budget" not in stage.text.replace("budgauge", "")
 
 
+async def test_what_the_cost_leaves_out_is_told(stage: Stage) -> None:
+    stage.observer.view = view((("a", "gpt-4", 90_000), ("b", "in-house", 40_000)))
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "130,000 /")
+        await pilot.press("o")
+        await stage.wait(pilot, "$2.70 of $30.00")
+        assert "40,000 tokens unpriced: in-house" in stage.text
+
+
 async def test_an_empty_ledger_and_one_that_cannot_be_read(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view())
     async with stage.run(100, 40) as pilot:

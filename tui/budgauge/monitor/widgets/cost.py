@@ -32,14 +32,13 @@ class CostFace(msgspec.Struct, frozen=True, kw_only=True):
 def cost_face(snapshot: Snapshot) -> CostFace:
     """The part of a snapshot that the panel shows."""
     cost = snapshot.cost
-    unknown = [row.model for row in snapshot.models if row.cost_usd is None]
     return CostFace(
         total=dollars(cost.total_usd),
         upper=dollars(cost.upper_usd),
         buffer=f"{snapshot.untracked_buffer:g}%",
         whole=_whole(snapshot),
         models=tuple((safe(row.model), short(row.used), dollars(row.cost_usd)) for row in snapshot.models),
-        unpriced=_unpriced(cost.unpriced_tokens, unknown),
+        unpriced=unpriced_text(snapshot),
     )
 
 
@@ -51,10 +50,12 @@ def _whole(snapshot: Snapshot) -> str:
     return dollars(snapshot.cost.budget_usd)
 
 
-def _unpriced(tokens: int, models: list[str]) -> str:
+def unpriced_text(snapshot: Snapshot) -> str:
+    """Tokens without a known price and their models; empty if there are none."""
+    tokens = snapshot.cost.unpriced_tokens
     if not tokens:
         return ""
-    names = ", ".join(safe(model, 40) for model in models)
+    names = ", ".join(safe(row.model, 40) for row in snapshot.models if row.cost_usd is None)
     return tr("{n} tokens unpriced: {models}", n=count(tokens), models=names)
 
 

@@ -18,6 +18,7 @@ from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.spans import shown_steps
 from budgauge.monitor.when import moment
+from budgauge.monitor.widgets.cost import unpriced_text
 from budgauge.monitor.widgets.drawing import Drawing, spread
 from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
@@ -54,6 +55,8 @@ class TimeFace(msgspec.Struct, frozen=True, kw_only=True):
     is_priced: bool = False
     """Is the cost known, and that of the budget if there is one?"""
     total_cost: str = ""
+    unpriced: str = ""
+    """Tokens that the cost leaves out, and their models; empty if there are none."""
     total_used: int = 0
     since: str = ""
 
@@ -84,6 +87,7 @@ def time_face(
         budget_cost=None if whole is None else float(whole),
         is_priced=snapshot.cost.total_usd is not None and (whole is not None or not snapshot.total_budget),
         total_cost=dollars(snapshot.cost.total_usd),
+        unpriced=unpriced_text(snapshot),
         total_used=snapshot.total_used,
         since=since,
     )
@@ -249,6 +253,8 @@ class TimeChart(Drawing):
                 cells,
             ),
         ]
+        if priced and face.unpriced:
+            lines.append(Content.styled(fit(face.unpriced, cells), label))
         for place, row in enumerate(drawn):
             text = "".join(char * each for char, _, _ in row)
             is_level = level is not None and place == _COST_LINES - 1 - level
