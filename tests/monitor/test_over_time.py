@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -148,6 +150,17 @@ async def test_keys_the_wheel_and_clicks_zoom(stage: Stage) -> None:
             await pilot.press("minus")
         await stage.wait(pilot, "yesterday")
         await stage.wait(pilot, lambda: "Reading" not in stage.text)
+
+
+async def test_times_stand_where_steps_begin_and_equally_far_apart(stage: Stage) -> None:
+    async with stage.run(200, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("o")
+        await stage.wait(pilot, "2 others")
+        times = next(line for line in stage.text.splitlines() if " now" in line)
+        found = [(match.start(), int(match[1]) * 60 + int(match[2])) for match in re.finditer(r"(\d\d):(\d\d)", times)]
+        apart = {(right - left, later - sooner) for (left, sooner), (right, later) in pairwise(found)}
+        assert apart == {(15, 5)}
 
 
 @pytest.mark.parametrize("key", ["escape", "o", "backspace"])

@@ -198,12 +198,15 @@ class TimeChart(Drawing):
         """Local times under the chart, as many as do not meet."""
         line, whole = "", number * each
         words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
-        gap = max(14, len(words[0]) + 4)
+        # At the cells where steps begin, as far apart as each other.
+        gap = -(-max(14, len(words[0]) + 4) // each) * each
+        now = tr("now")
+        room = whole - width(now)
         for place in range(0, whole, gap):
-            if place + len(words[place]) <= whole:
+            if place + len(words[place]) + 2 <= room:
                 line = line.ljust(place) + words[place]
-        if len(line) + 5 <= whole:
-            line = line.ljust(whole - width(tr("now"))) + tr("now")
+        if room >= 0:
+            line = line.ljust(room) + now
         return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
 
     def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
