@@ -30,7 +30,7 @@ def append(ledger: Path, agent: str, prompt: int) -> None:
 
 @pytest.fixture
 def shell() -> Iterator[Terminal]:
-    with Terminal(["bash", "--norc", "--noprofile", "-i"], columns=100, lines=24, env={"PS1": "$ "}) as terminal:
+    with Terminal(["bash", "--norc", "--noprofile", "-i"], columns=100, lines=30, env={"PS1": "$ "}) as terminal:
         terminal.wait_for("$")
         terminal.send("printf 'before-%s\\n' 1 2 3; clear -x 2>/dev/null; true\r")
         terminal.send("echo before-4\r")
@@ -134,15 +134,15 @@ def test_other_sizes(shell: Terminal, ledger: Path) -> None:
     assert b"Traceback" not in shell.raw
 
 
-def test_keys_that_need_a_screen_do_nothing(shell: Terminal, ledger: Path) -> None:
+@pytest.mark.parametrize("key", ["?", "\r", "o", "/", "s", "l", "\x10", "R", "y"])
+def test_a_key_that_needs_a_screen_says_so(shell: Terminal, ledger: Path, key: str) -> None:
     append(ledger, "coder", 612_000)
     start(shell, ledger)
-    for key in ("?", "\r", "o", "/", "s", "l", "\x10", "R", "y"):
-        shell.send(key)
-        shell.pump(0.1)
+    shell.send(key)
+    shell.wait_for("That takes the whole screen: start budgauge without --inline.")
+    assert own_lines(shell)[4].startswith(" ›")
     append(ledger, "coder", 1)
     shell.wait_for("612,001 / 1,000,000")
-    assert own_lines(shell)[4].startswith(" q Quit")
 
 
 def test_hostile_names_are_shown_safely(shell: Terminal, ledger: Path) -> None:
@@ -166,10 +166,17 @@ def test_the_demo_has_it_too() -> None:
         assert "That was a simulation" in terminal.text
 
 
-def test_suspended_it_stays_and_resumed_it_goes_on_below(shell: Terminal, ledger: Path) -> None:
+@pytest.mark.parametrize("stop", [None, signal.SIGTSTP], ids=["ctrl+z", "SIGTSTP"])
+def test_suspended_it_stays_and_resumed_it_goes_on_below(
+    shell: Terminal, ledger: Path, stop: signal.Signals | None
+) -> None:
     append(ledger, "coder", 612_000)
-    start(shell, ledger)
-    shell.send("\x1a")
+    start(shell, ledger, more=" & echo $!; fg" if stop else "")
+    if stop:
+        (pid,) = re.findall(r"(?m)^(?:\[1\] )?(\d{2,})\s*$", shell.text)[-1:]
+        os.kill(int(pid), stop)
+    else:
+        shell.send("\x1a")
     shell.wait_for("Stopped")
     begin = shell.raw.find(b"budgauge --inline")
     for off, on in ((b"?25h", b"?25l"), (b"?1003l", b"?1003h"), (b"?1004l", b"?1004h")):

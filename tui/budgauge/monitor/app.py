@@ -120,7 +120,7 @@ class MonitorApp(TerminalApp):
         if self._in_line:
             from budgauge.monitor.screens.inline import InlineBoard
 
-            return InlineBoard(keys, self._dashboard_is_ready)
+            return InlineBoard(keys, self._dashboard_is_ready, self.say)
         return Dashboard(keys, self._dashboard_is_ready)
 
     def on_mount(self) -> None:

@@ -57,6 +57,11 @@ TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_t
 """Those that are about the table of agents: only where it is seen."""
 ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy"}
 """Those that need more than five lines."""
+ROOMY_KEYS = (
+    *(b.key for b in BINDINGS if isinstance(b, Binding) and b.action in ROOMY_ACTIONS and b.key != "y"),
+    "ctrl+p",
+)
+"""Their keys; `y` is an answer there."""
 _OF_COLLECTING = frozenset({"collect", "logs"})
 
 

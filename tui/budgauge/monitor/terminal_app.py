@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -63,7 +64,9 @@ class TerminalApp(App[None]):
         self.add_class(f"-theme-{theme.name}")
 
     def on_mount(self) -> None:
-        """Remember a theme that is chosen."""
+        """Remember a theme that is chosen; give the terminal back before another program's signal stops us."""
+        if self._in_line and sys.platform != "win32":
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
         self.set_class(self._ascii.enabled, "-ascii")
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
 
@@ -113,7 +116,8 @@ class TerminalApp(App[None]):
             Control.move(-column, -line).segment.text + "\n" * min(self._get_inline_height(), self.size.height)
         )
         driver.stop_application_mode()
-        os.kill(os.getpid(), signal.SIGTSTP)
+        # What SIGTSTP does where nobody handles it, and here it is handled.
+        os.kill(os.getpid(), signal.SIGSTOP)
         _wait_for_foreground()
         self._previous_cursor_position = Offset(0, 0)
         driver.start_application_mode()

@@ -8,15 +8,17 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from budgauge.monitor.keys import ROOMY_KEYS
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.screens.board import Board, Surroundings
-from budgauge.monitor.widgets.banner import Banner, Item, banner_items
+from budgauge.monitor.widgets.banner import Banner, Item, banner_items, exceeded_total
 from budgauge.monitor.widgets.gauge import Gauge, gauge_face
 from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.observer import View
+from budgauge.text import width
 
 
 class InlineBoard(Board):
@@ -26,10 +28,13 @@ class InlineBoard(Board):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", mark("Yes"), show=False),
         Binding("n,escape", "answer(False)", mark("No"), show=False),
+        *(Binding(key, "no_room", show=False) for key in ROOMY_KEYS),
     ]
 
-    def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
+    def __init__(self, keys: Sequence[Key], ready: Callable[[], None], say: Callable[[str], None]) -> None:
+        """`say` is told what came of a key."""
         super().__init__(keys, ready)
+        self._say = say
         self._question: tuple[str, Callable[[bool], None]] | None = None
 
     def compose(self) -> ComposeResult:
@@ -37,9 +42,7 @@ class InlineBoard(Board):
         yield Gauge()
         yield Spenders()
         yield Summary()
-        banner = Banner()
-        banner.set_reactive(Banner.room, 1)
-        yield banner
+        yield Banner()
         line = KeyLine()
         line.set_reactive(KeyLine.keys, self._keys)
         yield line
@@ -58,18 +61,27 @@ class InlineBoard(Board):
         self.show_items(view, around)
 
     def show_items(self, view: View, around: Surroundings) -> None:
-        """The keys give way to what must be known now."""
-        question = self._question
-        if question is not None:
-            items: tuple[Item, ...] = (Item("answer", question[0]),)
-        else:
-            items = tuple(item for item in banner_items(view, around.items) if item.level != "info")
-        self.query_one(Banner).items = items
-        self.query_one(KeyLine).display = not items
+        """The keys give way to what must be known now, and cost and rate to a second thing."""
+        snapshot = view.snapshot
+        # The gauge says it.
+        said = exceeded_total(snapshot) if snapshot.state == "exceeded" else None
+        items = [item for item in banner_items(view, around.items) if item.level != "info" and item != said]
+        if self._question:
+            items = [Item("answer", self._question[0]), *(item for item in items if item.level != "answer")]
+        told = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
+        banner = self.query_one(Banner)
+        banner.room = 2 if len(told) > 1 or (told and width(told[0].text) + 4 > self.size.width) else 1
+        banner.items = told
+        self.query_one(KeyLine).display = not banner.items
+        self.query_one(Summary).display = banner.room == 1
 
     def ask(self, question: str, answered: Callable[[bool], None]) -> None:
         """Ask in the last line; y is yes."""
         self._question = (question + "  " + tr("y yes, n no"), answered)
+
+    def action_no_room(self) -> None:
+        """A key for what five lines cannot show."""
+        self._say(tr("That takes the whole screen: start budgauge without --inline."))
 
     def action_answer(self, answer: bool) -> None:
         """A key for an answer."""
@@ -77,6 +89,9 @@ class InlineBoard(Board):
             _, answered = self._question
             self._question = None
             answered(answer)
+        elif answer:
+            # The key that copies, where there are lines to copy.
+            self.action_no_room()
 
     def pause(self, *, paused: bool) -> None:
         """It is said by the summary, once more is shown."""
@@ -86,3 +101,10 @@ class InlineBoard(Board):
 
     def guide(self, face: GuideFace) -> None:
         """There is no room for a guide."""
+
+
+def _rank(item: Item, warning: str | None) -> int:
+    """An answer, which goes by itself; the warning of the total; everything else."""
+    if item.level == "answer":
+        return 0
+    return 1 if item.text == warning else 2

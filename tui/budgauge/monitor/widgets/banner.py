@@ -13,6 +13,7 @@ from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.wrap import wrap
 from budgauge.observer import View
+from budgauge.snapshot import Snapshot
 from budgauge.text import count, safe, width
 
 Level = Literal["answer", "error", "warning", "info"]
@@ -41,11 +42,7 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
     if view.config_trouble:
         items.append(Item("error", tr("Config: {why}", why=safe(view.config_trouble))))
     if snapshot.state == "exceeded":
-        over = snapshot.total_used - snapshot.total_budget
-        text = tr("Total budget used up: nothing is left")
-        if over:
-            text = tr("Total budget exceeded: {n} tokens over", n=count(over))
-        items.append(Item("error", text))
+        items.append(exceeded_total(snapshot))
     if snapshot.warning:
         items.append(Item("error" if snapshot.state == "exceeded" else "warning", snapshot.warning))
     if snapshot.exceeded:
@@ -54,6 +51,14 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
         items.append(Item("warning", tr("Ledger: {why}", why=safe(problem.message))))
     items += [Item("info", safe(notice)) for notice in view.notices]
     return tuple(sorted(items, key=lambda item: _ORDER.index(item.level)))
+
+
+def exceeded_total(snapshot: Snapshot) -> Item:
+    """That nothing of the total is left."""
+    over = snapshot.total_used - snapshot.total_budget
+    if over:
+        return Item("error", tr("Total budget exceeded: {n} tokens over", n=count(over)))
+    return Item("error", tr("Total budget used up: nothing is left"))
 
 
 def exceeded_words(names: tuple[str, ...], named: int) -> str:
@@ -98,17 +103,24 @@ class Banner(Drawing):
         for index, item in enumerate(self.items):
             left = self.room - len(lines)
             others = len(self.items) - index - 1
-            if left <= 0 or (others and left < 2 and lines):
-                return [*lines[:-1], self._with_more(lines[-1], others + 1, cells)] if lines else lines
-            wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left)))
+            if left <= 0:
+                return self._with_more(lines, others + 1, cells)
+            # What comes after it needs a line, too.
+            wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left - others)))
             style = self.part(f"banner--{item.level}")
             for number, text in enumerate(wrapped):
                 sign = _SIGNS[item.level] if number == 0 else " "
                 lines.append(Content.styled(f" {sign} {text}" + " " * (cells - 3 - width(text)), style))
         return lines
 
-    def _with_more(self, line: Content, more: int, cells: int) -> Content:
+    def _with_more(self, lines: list[Content], more: int, cells: int) -> list[Content]:
+        """Say how many there are more, at the end of the last line that has room for it."""
+        if not lines:
+            return lines
         note = f" {tr('+{n} more', n=more)} "
-        kept = line.rstrip().truncate(max(0, cells - width(note)), ellipsis=True)
-        kept = kept.extend_right(cells - width(note) - kept.cell_length)
-        return kept + Content.styled(note, self.part("banner--info"))
+        room = max(0, cells - width(note))
+        place = next((at for at in reversed(range(len(lines))) if lines[at].rstrip().cell_length <= room), -1)
+        kept = lines[place].rstrip().truncate(room, ellipsis=True)
+        kept = kept.extend_right(room - kept.cell_length)
+        lines[place] = kept + Content.styled(note, self.part("banner--info"))
+        return lines

@@ -158,8 +158,11 @@ class Gauge(Drawing):
             pieces.append((tr("default"), self.part("gauge--muted")))
         if not self.roomy:
             pieces.append((word(face), self.part("gauge--state")))
-            pieces += self._rest(face, brief=True)
-            pieces += [(self.outlook, self.part("gauge--muted"))] if self.outlook else []
+            outlook = [(self.outlook, self.part("gauge--muted"))] if self.outlook else []
+            full = [*pieces, *self._rest(face, brief=False), *outlook]
+            if sum(width(text) + 2 for text, _ in full) - 2 <= cells:
+                return [*lines, in_order(full, cells)]
+            pieces += [*self._rest(face, brief=True), *outlook]
         return [*lines, in_order(pieces, cells)]
 
     def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:

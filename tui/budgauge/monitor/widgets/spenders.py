@@ -16,7 +16,6 @@ from budgauge.snapshot import Snapshot
 from budgauge.text import count, fit, safe, width
 
 _MOST = 12
-_NAME_CELLS = 32
 
 
 class Spender(msgspec.Struct, frozen=True):
@@ -28,12 +27,20 @@ class Spender(msgspec.Struct, frozen=True):
     has_limit: bool
 
 
-def spenders(snapshot: Snapshot) -> tuple[Spender, ...]:
+class SpendersFace(msgspec.Struct, frozen=True):
+    """Who is shown."""
+
+    first: tuple[Spender, ...] = ()
+    """The most important first; not all of them may fit."""
+    total: int = 0
+    """So many agents used something."""
+
+
+def spenders(snapshot: Snapshot) -> SpendersFace:
     """Those who used most, and before them those who are over their limits."""
-    rows = sorted((row for row in snapshot.agents if row.used), key=lambda row: row.state != "exceeded")[:_MOST]
-    return tuple(
-        Spender(safe(row.agent_id, _NAME_CELLS), count(row.used), row.state, row.limit is not None) for row in rows
-    )
+    rows = sorted((row for row in snapshot.agents if row.used), key=lambda row: row.state != "exceeded")
+    first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows[:_MOST])
+    return SpendersFace(tuple(first), len(rows))
 
 
 class Spenders(Drawing):
@@ -59,27 +66,34 @@ class Spenders(Drawing):
     }
     """
 
-    face: reactive[tuple[Spender, ...]] = reactive[tuple[Spender, ...]]((), init=False)
-    """Who is shown, the most important first."""
+    face: reactive[SpendersFace] = reactive(SpendersFace(), init=False)
+    """Who is shown."""
 
     def draw(self, cells: int) -> list[Content]:
         """One line."""
+        muted = self.part("spenders--muted")
+        if not self.face.total:
+            return [Content.styled(tr("Nothing was used yet."), muted)]
         line = Content("")
-        for spender in self.face:
-            need = width(spender.name) + len(spender.used) + 3
-            gap = 2 if line.cell_length else 0
-            if line.cell_length + gap + need > cells:
-                if line.cell_length:
-                    break
-                spender = msgspec.structs.replace(
-                    spender, name=fit(spender.name, max(1, cells - len(spender.used) - 3))
-                )
-            sign = GLYPHS[spender.state] if spender.has_limit else NO_LIMIT_GLYPH
-            style = self.part(f"spenders--{spender.state}" if spender.has_limit else "spenders--muted")
-            line += Content.assemble(
-                " " * gap,
-                (f"{sign} ", style),
-                (f"{spender.name} ", self.part("spenders--name")),
-                (spender.used, self.part("spenders--used")),
-            )
-        return [line if self.face else Content.styled(tr("Nothing was used yet."), self.part("spenders--muted"))]
+        others = self.face.total
+        for spender in self.face.first:
+            gap = "  " if line.cell_length else ""
+            after = self._others(others - 1)
+            room = cells - line.cell_length - len(gap) - width(after) - len(spender.used) - 3
+            if width(spender.name) > room and line.cell_length:
+                break
+            line += gap + self._one(spender, max(1, room))
+            others -= 1
+        return [line + Content.styled(self._others(others), muted)]
+
+    def _one(self, spender: Spender, room: int) -> Content:
+        sign = GLYPHS[spender.state] if spender.has_limit else NO_LIMIT_GLYPH
+        style = self.part(f"spenders--{spender.state}" if spender.has_limit else "spenders--muted")
+        return Content.assemble(
+            (f"{sign} ", style),
+            (f"{fit(spender.name, room)} ", self.part("spenders--name")),
+            (spender.used, self.part("spenders--used")),
+        )
+
+    def _others(self, others: int) -> str:
+        return "  " + tr("+{n} more", n=count(others)) if others else ""
