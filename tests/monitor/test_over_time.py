@@ -221,7 +221,8 @@ async def test_without_prices_tokens_stand_against_the_budget(stage: Stage) -> N
 
 
 @pytest.mark.parametrize(
-    ("model", "title", "spent"), [("gpt-4", "cost, over", "$2.70"), ("in-house", "tokens, over", "90,000 tokens")]
+    ("model", "title", "spent"),
+    [("gpt-4", "cost, since 2025-12-31", "$2.70"), ("in-house", "tokens, since 2025-12-31", "90,000 tokens")],
 )
 async def test_without_a_budget_there_is_no_line(stage: Stage, model: str, title: str, spent: str) -> None:
     stage.observer.view = view((("a", model, 90_000),), budget=0)

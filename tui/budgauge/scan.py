@@ -218,6 +218,8 @@ class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
     used_before: int
     """The same of all time before the first of these steps."""
     cost_before: Decimal | None
+    first: float | None
+    """Unix seconds of the ledger's first call; of a few that stand out of order, not always the earliest."""
 
 
 class TimeScan:
@@ -236,7 +238,10 @@ class TimeScan:
         self._config, self._prices = config, prices
         edges = sorted({0, *chart.edges, *counters.edges})
 
+        self._first = FOREVER
+
         def bin_of(timestamp: float) -> tuple[float, float]:
+            self._first = min(self._first, timestamp)
             place = bisect_right(edges, timestamp)
             return edges[place - 1], edges[place] if place < len(edges) else FOREVER
 
@@ -269,6 +274,7 @@ class TimeScan:
             costs=tuple(cost_of(step, self._prices) for step in parts),
             used_before=self._used(before),
             cost_before=cost_of(before, self._prices),
+            first=None if self._first == FOREVER else self._first,
         )
 
     def _used(self, parts: Iterable[Part]) -> int:

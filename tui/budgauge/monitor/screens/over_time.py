@@ -99,9 +99,15 @@ class OverTime(Page[_Read]):
         return chart_span(ZOOMS[self._zoom], self.now, self._cells, utc_offset(self.now))
 
     def _counters(self) -> Span:
-        snapshot = self.view.snapshot
-        begin = self._chart().begin if snapshot.since is None else min(snapshot.since, self.now)
-        return counter_span(begin, snapshot.cycle_end or self.now, self.now, self._cells)
+        since = self._since()
+        begin = self._chart().begin if since is None else min(since, self.now)
+        return counter_span(begin, self.view.snapshot.cycle_end or self.now, self.now, self._cells)
+
+    def _since(self) -> float | None:
+        """When the counters began; where they never were reset, the first call, once the ledger was read."""
+        if self.view.snapshot.since is None and self.report is not None:
+            return self.report[2].first
+        return self.view.snapshot.since
 
     def action_zoom(self, steps: int) -> None:
         """Show a longer time, or a shorter one."""
@@ -125,8 +131,10 @@ class OverTime(Page[_Read]):
 
     def draw(self) -> None:
         """Show what is known now."""
-        chart, since = self._chart(), self.view.snapshot.since
+        chart, since = self._chart(), self._since()
         read = self.report
+        if since is not None and self.view.snapshot.since is None and read is not None and read[1].begin > since:
+            since = None  # what was read begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
         self.query_one(TimeChart).face = time_face(
             self.view,

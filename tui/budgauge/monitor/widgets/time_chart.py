@@ -265,8 +265,10 @@ class TimeChart(Drawing):
             shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
+                # The line goes on in front of what stands higher.
+                styles = {" ": line_style, "█": line_style + Style(background=self.part("time--cost").foreground)}
                 shown += Content.assemble(
-                    *((char, self.part("time--cost")) if char != " " else ("─", line_style) for char in whole)
+                    *(("─", styles[char]) if char in styles else (char, self.part("time--cost")) for char in whole)
                 )
             else:
                 shown += Content.styled(text, self.part("time--cost"))
