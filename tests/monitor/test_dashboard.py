@@ -5,6 +5,7 @@ The texts in `screens/` are renewed by `BUDGAUGE_RENEW=1 pytest tests/monitor`; 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,15 @@ async def test_after_a_reset_it_says_so_instead_of_the_guide(tmp_path: Path) -> 
     stage = Stage(tmp_path, view(CALLS, reset=True))
     async with stage.run() as pilot:
         await stage.wait(pilot, "Nothing was used since the reset at 00:00")
+
+
+@pytest.mark.parametrize("columns", range(60, 76))
+async def test_the_forecast_keeps_its_distance_and_gives_way_word_by_word(tmp_path: Path, columns: int) -> None:
+    stage = Stage(tmp_path, at_once())
+    stage.clock.now = NOW + 59.5
+    async with stage.run(columns, 24) as pilot:
+        await stage.wait(pilot, "160,000 / 400,000")
+        (line,) = [line for line in stage.lines() if "160,000 / 400,000" in line]
+        assert "gone in" in line
+        assert re.search(r"400,000 {2,}(warns|gone)", line)
+        assert re.search(r"[m)] {2,}40\.0%|40\.0% {2,}ok", line)

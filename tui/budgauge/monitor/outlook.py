@@ -25,17 +25,20 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """How long the cycle goes on, where the budget outlasts it: `3d 4h`."""
 
     @property
-    def words(self) -> str:
-        """All of it in one line."""
+    def words(self) -> tuple[str, ...]:
+        """It in one line: all of it, and then in fewer and fewer words."""
         if self.lasts:
-            return tr("lasts until the cycle ends in {span}", span=self.lasts)
+            return (tr("lasts until the cycle ends in {span}", span=self.lasts),)
         if not self.gone:
-            return ""
-        if self.warns:
-            return tr(
-                "warns in {warns}, gone in {gone} ({range})", warns=self.warns, gone=self.gone, range=self.between
-            )
-        return tr("gone in {gone} ({range})", gone=self.gone, range=self.between)
+            return ()
+        all_of_it = tr(
+            "warns in {warns}, gone in {gone} ({range})", warns=self.warns, gone=self.gone, range=self.between
+        )
+        return (
+            *([all_of_it] if self.warns else []),
+            tr("gone in {gone} ({range})", gone=self.gone, range=self.between),
+            tr("gone in {gone}", gone=self.gone),
+        )
 
 
 def total_outlook(snapshot: Snapshot, now: float) -> Outlook:

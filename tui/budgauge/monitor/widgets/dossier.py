@@ -226,7 +226,8 @@ class Dossier(Drawing):
                 )
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
             if limit.outlook:
-                lines.append(Content.styled("  " + fit(limit.outlook, cells - 2), self.part("dossier--muted")))
+                muted = self.part("dossier--muted")
+                lines += [Content.styled("  " + text, muted) for text in wrap(limit.outlook, max(1, cells - 2), 2)]
         return lines
 
     def _bar_style(self, kind: str, state: Severity) -> Style:

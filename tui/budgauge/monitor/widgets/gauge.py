@@ -29,8 +29,8 @@ class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
     percentage: float | None
     threshold: float
     state: Severity
-    outlook: str = ""
-    """When it will be gone, in words."""
+    outlook: tuple[str, ...] = ()
+    """When it will be gone, in words, and in fewer."""
     readable: bool = True
     """Can the ledger be read just now? If not, the state is not known."""
 
@@ -130,17 +130,18 @@ class Gauge(Drawing):
         lines = [*head, *[self._bar(face, cells)] * self.bar_lines]
         return [*lines, self._foot(face, cells)] if self.roomy else lines
 
-    @property
-    def outlook(self) -> str:
-        """What is said of when it will be gone."""
-        return self.face.outlook if self.face and self.foretells else ""
+    def _outlook(self, room: int) -> str:
+        """What is said of when it will be gone, in so many cells."""
+        words = self.face.outlook if self.face and self.foretells else ()
+        return next((text for text in words if width(text) <= room), "")
 
     def _roomy_head(self, face: GaugeFace, cells: int) -> list[Content]:
         left = [(fraction(face), self.part("gauge--number"))]
-        right = [(self.outlook, self.part("gauge--muted")), ("  ", self.part("gauge--muted"))] if self.outlook else []
-        right.append((percent(face.percentage), self.part("gauge--state")))
         if face.is_default:
             left.append(("  " + tr("default"), self.part("gauge--muted")))
+        share = percent(face.percentage)
+        outlook = self._outlook(cells - sum(width(text) for text, _ in left) - len(share) - 4)
+        right = [(f"  {outlook}  ", self.part("gauge--muted")), (share, self.part("gauge--state"))]
         if width(fraction(face)) + width(percent(face.percentage)) + 11 > cells:
             return self._compact_head(face, cells)
         return [spread(left, right, cells)]
@@ -158,11 +159,11 @@ class Gauge(Drawing):
             pieces.append((tr("default"), self.part("gauge--muted")))
         if not self.roomy:
             pieces.append((word(face), self.part("gauge--state")))
-            outlook = [(self.outlook, self.part("gauge--muted"))] if self.outlook else []
-            full = [*pieces, *self._rest(face, brief=False), *outlook]
-            if sum(width(text) + 2 for text, _ in full) - 2 <= cells:
-                return [*lines, in_order(full, cells)]
-            pieces += [*self._rest(face, brief=True), *outlook]
+            full = [*pieces, *self._rest(face, brief=False)]
+            fits = _need(full) <= cells
+            pieces = full if fits else [*pieces, *self._rest(face, brief=True)]
+            outlook = self._outlook(cells - _need(pieces) - 2)
+            pieces += [(outlook, self.part("gauge--muted"))] if outlook else []
         return [*lines, in_order(pieces, cells)]
 
     def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:
@@ -202,6 +203,11 @@ class Gauge(Drawing):
             return Content.styled("┄" * cells, self.part("gauge--muted"))
         runs = limit_bar(face.used / face.budget, cells, face.threshold / 100)
         return Content.assemble(*((text, self.part(f"gauge--{kind}")) for text, kind in runs))
+
+
+def _need(pieces: list[Piece]) -> int:
+    """Cells of pieces in a line."""
+    return sum(width(text) + 2 for text, _ in pieces) - 2
 
 
 def fraction(face: GaugeFace) -> str:
