@@ -633,3 +633,16 @@ async def test_of_thousands_only_what_is_seen_is_drawn(tmp_path: Path, monkeypat
         assert len(drawn) <= 3 * lines
         await pilot.press("end")
         await stage.wait(pilot, "agent-2999")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(1, 1), (20, 3), (40, 1), (100, 5)])
+async def test_the_palette_at_any_size(stage: Stage, columns: int, lines: int) -> None:
+    async with stage.run(80, 24) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.resize_terminal(columns, lines)
+        for key in ("pageup", "pagedown", "down", "up", "home", "end"):
+            await pilot.press("ctrl+p")
+            await pilot.pause(0.1)
+            await pilot.press(key, key, "escape")
+        await pilot.resize_terminal(80, 24)
+        await stage.wait(pilot, "812,000 /")

@@ -14,7 +14,7 @@ from rich.control import Control
 from textual.app import App
 from textual.geometry import Offset
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import Theme, ThemeProvider
 
 from budgauge.monitor.changed_cells import Shown
 from budgauge.monitor.language import tr
@@ -122,6 +122,19 @@ class TerminalApp(App[None]):
         self._previous_cursor_position = Offset(0, 0)
         driver.start_application_mode()
         self._resume_signal()
+
+    def action_command_palette(self) -> None:
+        """Every action, searched as you type."""
+        from budgauge.monitor.screens.palette import Palette
+
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette", placeholder=tr("Search for commands…")))
+
+    def search_themes(self) -> None:
+        """Every theme, the same way."""
+        from budgauge.monitor.screens.palette import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder=tr("Search for themes…")))
 
     def switch_glyphs(self) -> None:
         """Draw with ASCII alone, or no longer; remembered."""
