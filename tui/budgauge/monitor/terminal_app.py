@@ -127,7 +127,7 @@ class TerminalApp(App[None]):
         """Every action, searched as you type."""
         from budgauge.monitor.screens.palette import Palette
 
-        if not Palette.is_open(self):
+        if not Palette.is_open(self):  # type: ignore[arg-type]  # as Textual itself asks
             self.push_screen(Palette(id="--command-palette", placeholder=tr("Search for commands…")))
 
     def search_themes(self) -> None:
