@@ -65,6 +65,7 @@ def own_place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+    (home / "run").mkdir(mode=0o700)
     (home / "work").mkdir()
     monkeypatch.chdir(home / "work")
     yield home

@@ -414,7 +414,6 @@ def test_a_network_file_system_is_named_and_refused_unless_it_is_forced(
 
 def test_one_sync_serves_all_who_wait(ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one syncs, others write; the next sync covers them all."""
-    (own_place / "run").mkdir(mode=0o700)
     synced: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -446,7 +445,6 @@ def test_a_note_that_says_nothing_costs_a_sync_and_no_more(
     ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch, note: bytes
 ) -> None:
     synced: list[int] = []
-    (own_place / "run").mkdir(mode=0o700)
     monkeypatch.setattr(os, "fdatasync", synced.append)
     append(ledger, sync=True)
     (path,) = (own_place / "run" / "budgauge").glob("*.synced")
@@ -533,7 +531,6 @@ def test_a_file_of_another_kind_in_the_ledgers_place_is_not_written_to(ledger: P
 def test_a_hung_sync_of_another_holds_nobody_up_for_long(
     ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (own_place / "run").mkdir(mode=0o700)
     monkeypatch.setattr(sync, "PATIENCE_SECONDS", 0.01)
     append(ledger, sync=True)
     (path,) = (own_place / "run" / "budgauge").glob("*.synced")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from budgauge.errors import BudgaugeError
 from budgauge.records import Reserve
 
+_Settled_co = TypeVar("_Settled_co", covariant=True)
 
-class Ending(Protocol):
-    """What ends reservations: a tracker."""
+
+class Ending(Protocol[_Settled_co]):
+    """What ends reservations: a tracker, or a client of a server."""
 
     def settle(
         self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, *, agent_id: str, **fields: Any
-    ) -> bool:
+    ) -> _Settled_co:
         """Record what was spent."""
         ...
 
@@ -22,11 +24,10 @@ class Ending(Protocol):
         ...
 
 
-class Hold:
-    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+class Held:
+    """What was reserved."""
 
-    def __init__(self, tracker: Ending, reserve: Reserve) -> None:
-        self._tracker = tracker
+    def __init__(self, reserve: Reserve) -> None:
         self._reserve = reserve
         self._is_over = False
 
@@ -50,18 +51,28 @@ class Hold:
         """Unix seconds from which on it holds nothing any more."""
         return self._reserve.expires
 
-    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> bool:
+
+class Hold(Held, Generic[_Settled_co]):
+    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+
+    def __init__(self, tracker: Ending[_Settled_co], reserve: Reserve) -> None:
+        super().__init__(reserve)
+        self._tracker = tracker
+
+    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> _Settled_co:
         """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
-        added = self._tracker.settle(self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields)
+        settled = self._tracker.settle(
+            self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields
+        )
         self._is_over = True
-        return added
+        return settled
 
     def release(self) -> None:
         """Give the tokens back; as `TokenBudgetTracker.release`."""
         self._tracker.release(self.id)
         self._is_over = True
 
-    def __enter__(self) -> Hold:
+    def __enter__(self) -> Hold[_Settled_co]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

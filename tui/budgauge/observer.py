@@ -99,6 +99,11 @@ class Observer:
         self._view = self._compose(trouble)
         return self._view
 
+    @property
+    def looks_up_prices(self) -> bool:
+        """Are prices of models that were seen being looked up just now?"""
+        return self._lookup.is_busy
+
     def cycles(self) -> tuple[CycleRow, ...]:
         """Every cycle that saw usage, as of the last look, the latest first; empty where no cycle is set."""
         config = self.loaded.config
@@ -320,6 +325,11 @@ class _Lookup:
             self._asked |= new
             self._thread = threading.Thread(target=self._run, args=(new,), name="budgauge-prices", daemon=True)
             self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Is a lookup under way, or has ended and not been taken?"""
+        return self._thread is not None
 
     def take(self) -> dict[str, ModelPrice | None] | None:
         """What a finished lookup found, once."""

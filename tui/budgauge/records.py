@@ -235,7 +235,7 @@ def decode_line(line: bytes) -> Record | str:
     try:
         if not line.isascii():
             line.decode()
-        if _is_deep(line):
+        if is_deep(line):
             return _DEEP
         typed = b'"type"' in line and _type_of(line) is not None
         record: Record = _control.decode(line) if typed else _decode_call(line)
@@ -266,7 +266,8 @@ _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 _STEPS = {b"{": 1, b"[": 1, b"]": -1, b"}": -1}
 
 
-def _is_deep(line: bytes) -> bool:
+def is_deep(line: bytes) -> bool:
+    """Does JSON nest deeper than MAX_DEPTH?"""
     if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
         return False
     depth = 0

@@ -37,6 +37,9 @@ class Memory:
         self._cycle_of = Calendar(cycle).span if cycle else uncut
         self.refold()
 
+    def set_lock_timeout(self, seconds: float) -> None:
+        """Nobody is waited for."""
+
     def refresh(self) -> None:
         """Nothing can be new."""
 
@@ -80,6 +83,7 @@ class Shared:
         self._pricing_of = pricing_of
         self._sync = sync
         self._writer: LedgerWriter | None = None
+        self._lock_timeout: float | None = None
         self.set_cycle(cycle)
 
     def set_cycle(self, cycle: Cycle | None) -> None:
@@ -92,6 +96,12 @@ class Shared:
     def set_sync(self, sync: bool) -> None:
         """From now on."""
         self._sync, self._writer = sync, None
+
+    def set_lock_timeout(self, seconds: float) -> None:
+        """From now on."""
+        self._lock_timeout = seconds
+        if self._writer is not None:
+            self._writer.timeout = seconds
 
     @property
     def totals(self) -> Totals:
@@ -147,4 +157,7 @@ class Shared:
             # The long first reading is not for the time when others wait; what is wrong shows under the lock.
             with suppress(LedgerError):
                 self.known.refresh()
-        return LedgerWriter(self.known, sync=self._sync)
+        writer = LedgerWriter(self.known, sync=self._sync)
+        if self._lock_timeout is not None:
+            writer.timeout = self._lock_timeout
+        return writer

@@ -103,6 +103,11 @@ class TokenBudgetTracker:
         tracker._budget_is_default = loaded.budget_is_default
         return tracker
 
+    def set_lock_timeout(self, seconds: float) -> None:
+        """How long to wait for the ledger's lock from now on; then LockTimeoutError is raised. Ten seconds at first."""
+        with self._mutex:
+            self._store.set_lock_timeout(seconds)
+
     @property
     def config(self) -> BudgetConfig:
         """The budget and its rules."""
@@ -150,7 +155,7 @@ class TokenBudgetTracker:
 
         return self._decided(decide)
 
-    def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold:
+    def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
         """Hold counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
         Use it as a context manager: left without having been settled, it is released. With an
@@ -163,7 +168,7 @@ class TokenBudgetTracker:
         expires = check_ttl(now, ttl)
         reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
 
-        def decide(ledger: Memory | LedgerWriter) -> Hold:
+        def decide(ledger: Memory | LedgerWriter) -> Hold[bool]:
             known = self._store.known.known_hold(reserve)
             if known is not None:
                 _check_same(known, id)
@@ -218,12 +223,17 @@ class TokenBudgetTracker:
         check_text("reserve", reserve)
         return self._decided(decide)
 
-    def release(self, reserve: str) -> None:
-        """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it was settled."""
+    def release(self, reserve: str, *, again: bool = False) -> None:
+        """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it has ended.
+
+        With `again` it may have been released already: a retry is safe.
+        """
         check_text("reserve", reserve)
 
         def decide(ledger: Memory | LedgerWriter) -> None:
             ended = self._store.known.ending(reserve)
+            if again and isinstance(ended, Release):
+                return
             if ended is not None:
                 raise _ended(reserve, ended)
             if reserve not in self._store.totals.holds:
@@ -270,6 +280,11 @@ class TokenBudgetTracker:
             self._store.check_writable()
             self._store.refresh()
             return refusal(self._config, self._spending, agent_id, tokens)
+
+    def used_now(self) -> int:
+        """Counted tokens used by everyone, as of the last charge or look of this tracker: nothing is read."""
+        with self._mutex:
+            return self._used()
 
     def get_total_used(self) -> int:
         """Counted tokens used by everyone since the last reset."""
@@ -344,15 +359,32 @@ class TokenBudgetTracker:
             self._store.refresh()
             self._rearm()
 
-    def reset(self, agent_id: str | None = None, *, by: str = "library") -> str:
-        """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`."""
+    def reset(
+        self,
+        agent_id: str | None = None,
+        *,
+        by: str = "library",
+        id: str | None = None,
+        expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET,
+    ) -> str:
+        """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`.
+
+        With an `id` that a reset already has, nothing is added: a retry is safe. With
+        `expected_reset_id`, the `reset_id` of a status (None: there was none), raises ResetError
+        if the latest reset is another by now.
+        """
         if agent_id is not None:
             check_name("agent_id", agent_id)
         check_text("by", by)
+        check_text("id", id)
 
         def decide(ledger: Memory | LedgerWriter) -> str:
+            if id is not None and id in self._store.totals.reset_ids:
+                return id
+            if expected_reset_id is not msgspec.UNSET and self._store.totals.reset_id != expected_reset_id:
+                raise _reset_between()
             used = min(self._spending.by_all(), MAX_COUNT)
-            reset = Reset(int(self._now()), os.urandom(8).hex(), agent_id, by, used)
+            reset = Reset(int(self._now()), id or os.urandom(8).hex(), agent_id, by, used)
             ledger.append(reset)
             self._rearm()
             return reset.id
@@ -444,6 +476,13 @@ def _ended(reserve: str, ended: Settle | Release) -> ReservationError:
     how = "settled" if isinstance(ended, Settle) else "released"
     return ReservationError(
         f"reservation {reserve!r} was {how} already", hint="What was spent beyond that: report it with spent=True."
+    )
+
+
+def _reset_between() -> ResetError:
+    return ResetError(
+        "Someone else reset, or undid a reset, in between; nothing was reset.",
+        hint="Look at the status again, and repeat the reset with its reset_id if it is still wanted.",
     )
 
 

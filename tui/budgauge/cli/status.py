@@ -7,11 +7,11 @@ from datetime import datetime
 
 import click
 
-from budgauge.cli.fields import to_json
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
 from budgauge.config.load import Options
 from budgauge.cycle import zone
+from budgauge.fields import to_json
 from budgauge.observer import Observer
 from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot
 from budgauge.text import count, money, percent, safe, width

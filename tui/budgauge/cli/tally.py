@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from budgauge.cache import cache_folder
-from budgauge.cli.fields import status_fields
 from budgauge.config.load import Loaded
 from budgauge.counters import sum_of
+from budgauge.fields import status_fields
 from budgauge.pricing import PriceBook
 from budgauge.records import Usage
 from budgauge.snapshot import Snapshot, take_snapshot

@@ -35,7 +35,8 @@ class LedgerWriter:
         self._reader = reader
         self._path = reader.path
         self._name = os.fspath(reader.path)
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds to wait for the lock."""
         self._file: _File | None = None
         self._written: Written | None = None
 
@@ -176,7 +177,7 @@ class LedgerWriter:
                 file = self._file = _File(_open_for_append(self._path, self.sync))
                 check_is_local(self._path, file.fd)
             try:
-                take_lock(self._path, file.fd, begin + self._timeout)
+                take_lock(self._path, file.fd, begin + self.timeout)
             except BaseException:
                 # Whoever waited may still get the lock, and gives it back: the next try must not share it.
                 self._file = None

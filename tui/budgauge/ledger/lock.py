@@ -37,10 +37,10 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
     try:
         if _asked_again(fd, deadline):
             return
-        waiter = _Waiter(fd)
+        waiter = _Waiter(fd) if time.monotonic() < deadline else None
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
-    if not waiter.wait(deadline - time.monotonic()):
+    if waiter is None or not waiter.wait(deadline - time.monotonic()):
         raise LockTimeoutError(
             f"{path}: {holder(fd) or 'another process'} has held the ledger's lock for too long",
             hint="Find it with `fuser` or `lsof` on that file; nothing was recorded.",

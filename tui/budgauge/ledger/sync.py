@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import time
 import weakref
 from binascii import crc32
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.cache import short_name
+from budgauge.runtime import name_of, private_folder
 
 _BEFORE_BYTES = 64
 _NOTE_BYTES = 256
@@ -116,24 +115,9 @@ def _boot() -> str:
 
 def _open_note(path: Path) -> int | None:
     """The note's file, in a folder that is ours alone; None where there is none: then everyone syncs alone."""
-    import warnings
-
-    from platformdirs import user_runtime_path
-
-    with warnings.catch_warnings():
-        # That no such folder is set up is no news for those who record.
-        warnings.simplefilter("ignore")
-        folder = user_runtime_path("budgauge", appauthor=False)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = os.lstat(folder)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            return None
-        return os.open(
-            folder / f"{short_name(os.path.abspath(path))}.synced",
-            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
-            0o600,
-        )
+        note = private_folder() / f"{name_of(path)}.synced"
+        return os.open(note, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
         return None
 
