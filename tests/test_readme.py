@@ -6,17 +6,33 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
+from anthropic.types import Message
 from textual.binding import Binding
 
+from budgauge import recording
 from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
 from budgauge.monitor.app import MonitorApp
+from budgauge.rpc.events import TOPICS
+from budgauge.rpc.methods import (
+    NO_LEDGER,
+    NO_RESERVATION,
+    NOT_ALLOWED,
+    OTHER_CONTENT,
+    OVER_BUDGET,
+    OVER_LIMIT,
+    RESET_BETWEEN,
+    TokenMethods,
+)
+from rpc.conftest import Served
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT, _, JAPANESE = README.read_text(encoding="utf-8").partition("\n## 日本語\n")
@@ -61,12 +77,80 @@ def test_every_console_block_shows_what_its_commands_print(home: Path) -> None:
         assert run(command, home) == shown, command
 
 
-def test_the_python_examples_print_what_is_shown() -> None:
-    for source, shown in zip(blocks("python"), blocks("text"), strict=True):
+class Calling:
+    """Stands in for a client of Anthropic's SDK; each answer is one that took 2,300 tokens."""
+
+    def __init__(self) -> None:
+        self.messages = self
+        self._number = 0
+
+    def create(self, **_: object) -> Message:
+        self._number += 1
+        usage = {"input_tokens": 500, "cache_read_input_tokens": 1000, "output_tokens": 800}
+        message = {"id": f"msg_{self._number}", "type": "message", "role": "assistant", "content": []}
+        return Message.model_validate({**message, "model": "claude-sonnet-4-5", "usage": usage})
+
+
+def test_the_python_examples_print_what_is_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (source, shown) in enumerate(zip(blocks("python"), blocks("text"), strict=True)):
+        monkeypatch.setattr(recording, "_own", None)
+        ledger = home / f"{number}.jsonl"
+        monkeypatch.setenv("CODEX_TOKEN_LEDGER", str(ledger))
+        served = Served(ledger) if ".connect" in source else None
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(source, "README.md", "exec"), {})
+            exec(compile(source, "README.md", "exec"), {"client": Calling()})
+        if served is not None:
+            served.end()
         assert out.getvalue() == shown
+
+
+def test_the_typescript_example_runs(home: Path, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node on this machine")
+    (source,) = blocks("ts")
+    # Older Nodes know no types; those of the example can be left out.
+    plain = re.sub(r": (?:string|object|any|Promise<any>)(?=[,)]| \{)", "", source)
+    script = tmp_path / "example.mjs"
+    script.write_text(plain)
+    served = Served(tmp_path / "l.jsonl")
+    try:
+        done = subprocess.run([node, script, served.path], capture_output=True, text=True, timeout=30, check=False)
+    finally:
+        served.end()
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "tokens.updated 0"
+    assert "2300 997700" in lines
+    assert "1002 Total budget of 1000000 tokens would be exceeded (current: 2300, requested: 2000000)" in lines
+
+
+def test_the_tables_of_the_server_name_everything(home: Path) -> None:
+    section = TEXT.partition("the RPC server\n")[2].partition("## Commands")[0]
+    named = set(re.findall(r"`([a-z]+\.?[a-zA-Z]*)`", section))
+    assert {*TOPICS, "resync", "auth", "subscribe", "unsubscribe"} <= named
+    assert set(re.findall(r"`(tokens\.[a-zA-Z]+)`", section)) == {
+        *(name for name in TokenMethods.table(Mock()) if "." in name),
+        "tokens.updated",
+    }
+    codes = (OVER_LIMIT, OVER_BUDGET, RESET_BETWEEN, NO_RESERVATION, OTHER_CONTENT, NO_LEDGER, NOT_ALLOWED)
+    assert {int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)} == set(codes)
+    (call,) = blocks("json", section)
+    assert msgspec.json.decode(call)["method"] == "tokens.reserve"
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    (unit,) = blocks("ini")
+    assert "budgauge serve" in unit
+    if analyze is None:
+        pytest.skip("there is no systemd on this machine")
+    file = tmp_path / "budgauge.service"
+    file.write_text(unit.replace("%h/.local/bin/budgauge", "/bin/true"))
+    done = subprocess.run([analyze, "verify", file], capture_output=True, text=True, check=False)
+    assert str(file) not in done.stderr
+    assert "budgauge" not in done.stderr
 
 
 def test_the_config_examples_are_in_force_without_a_warning(home: Path) -> None:

@@ -1,6 +1,6 @@
 """Speed, each figure as a ratio against a named rival measured in the same run.
 
-    python tests/bench [--short] [collect] [flood] [hook] [ledger] [live] [paint] [soak] [status]
+    python tests/bench [--short] [collect] [flood] [hook] [ledger] [live] [paint] [rpc] [soak] [status]
 
 Run it on an otherwise quiet machine; `--short` makes the monitor's long ones short. Modules are
 compiled first, as an installed package's are. `README.md` beside this file has what was measured.
@@ -33,6 +33,7 @@ import soak
 import status
 
 import ledger
+import rpc
 
 BENCHES = {
     "collect": collect.run,
@@ -41,6 +42,7 @@ BENCHES = {
     "ledger": ledger.run,
     "live": live.run,
     "paint": paint.run,
+    "rpc": rpc.run,
     "soak": soak.run,
     "status": status.run,
 }

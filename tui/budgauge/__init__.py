@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from budgauge.errors import RefusedError as RefusedError
     from budgauge.errors import ReservationError as ReservationError
     from budgauge.errors import ResetError as ResetError
+    from budgauge.errors import ServerError as ServerError
     from budgauge.hold import Hold as Hold
+    from budgauge.recording import record_response as record_response
+    from budgauge.recording import reserve as reserve
+    from budgauge.rpc.connecting import connect as connect
+    from budgauge.rpc.connecting import connect_async as connect_async
     from budgauge.snapshot import Snapshot as Snapshot
     from budgauge.tracker import TokenBudgetTracker as TokenBudgetTracker
 
@@ -33,6 +38,10 @@ _HOMES = {
     "BudgetConfig": "budgauge.config",
     "Cycle": "budgauge.config",
     "Snapshot": "budgauge.snapshot",
+    "record_response": "budgauge.recording",
+    "reserve": "budgauge.recording",
+    "connect": "budgauge.rpc.connecting",
+    "connect_async": "budgauge.rpc.connecting",
     **dict.fromkeys(
         (
             "AgentLimitExceededError",
@@ -45,6 +54,7 @@ _HOMES = {
             "RefusedError",
             "ReservationError",
             "ResetError",
+            "ServerError",
         ),
         "budgauge.errors",
     ),

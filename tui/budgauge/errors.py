@@ -11,6 +11,8 @@ BudgaugeError
 ├── ResetError                      nothing to undo, or someone else reset in between
 ├── SourceError                     an agent's session logs cannot be read or collected
 ├── PriceError                      the price table cannot be read
+├── ServerError                     the RPC server cannot be started, reached or understood
+│   └── ServerRunningError          another one serves this ledger
 └── LedgerError
     ├── LedgerRefusedError          what stands at the path is no ledger we may write
     ├── LedgerReadError             a system call failed while reading
@@ -36,6 +38,8 @@ __all__ = [
     "RefusedError",
     "ReservationError",
     "ResetError",
+    "ServerError",
+    "ServerRunningError",
     "SourceError",
 ]
 
@@ -133,6 +137,14 @@ class SourceError(BudgaugeError):
 
 class PriceError(BudgaugeError):
     """The price table cannot be read; prices it would have given stay unknown."""
+
+
+class ServerError(BudgaugeError):
+    """The RPC server cannot be started or reached, or a call of it failed in a way that has no error of its own."""
+
+
+class ServerRunningError(ServerError):
+    """Another server serves this ledger already."""
 
 
 class LedgerError(BudgaugeError):

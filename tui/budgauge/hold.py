@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from budgauge.errors import BudgaugeError
@@ -66,6 +67,15 @@ class Hold(Held, Generic[_Settled_co]):
         )
         self._is_over = True
         return settled
+
+    def settle_response(self, response: object, **fields: Any) -> _Settled_co:
+        """Settle with what an answer of the OpenAI or Anthropic SDK says it took.
+
+        Raises RecordError if it says nothing, and as `settle`.
+        """
+        from budgauge.response import recorded, usage_of
+
+        return recorded(usage_of(response), partial(self.settle, **fields))
 
     def release(self) -> None:
         """Give the tokens back; as `TokenBudgetTracker.release`."""

@@ -24,6 +24,7 @@ _COMMANDS = {
     "hook": "hook",
     "record": "record",
     "reset": "reset",
+    "serve": "serve",
     "status": "status",
 }
 """command → module below budgauge.cli that holds it, as `<command>_command`."""

@@ -1,0 +1,1 @@
+"""The orchestrator's side: a JSON-RPC server on a socket, and its clients."""

@@ -1,0 +1,220 @@
+"""What subscribers are told: whoever wrote the line, merged where much comes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+import msgspec
+
+from budgauge.config import BudgetConfig
+from budgauge.crossing import Crossing, Crossings
+from budgauge.errors import LedgerError
+from budgauge.fields import status_fields
+from budgauge.observer import View
+from budgauge.rpc.protocol import INVALID_PARAMS, CallError, ascii_json, notification
+from budgauge.snapshot import Snapshot
+from budgauge.text import safe
+
+TOKENS_UPDATED = "tokens.updated"
+TOPICS = (TOKENS_UPDATED, "budget.warning", "budget.exceeded", "config.changed", "ledger.reset")
+SHORTEST_SECONDS = 0.05
+"""Between two looks for subscribers: what comes meanwhile is told together."""
+IDLE_SECONDS = 0.8
+"""Between two looks where nobody is told of anything: a changed config is to be in force soon."""
+LOOKUP_SECONDS = 5.0
+"""How long whoever asks for the budget waits for prices."""
+LOOKUP_STEP_SECONDS = 0.02
+_log = logging.getLogger("budgauge")
+
+
+class Listener(Protocol):
+    """A connection that events are sent to."""
+
+    topics: set[str]
+
+    def send_event(self, topic: str, line: bytes) -> None:
+        """Send it, or what stands for it once the other end reads again. Never waits."""
+        ...
+
+
+class Looking(Protocol):
+    """What looks at config and ledger: an observer."""
+
+    @property
+    def looks_up_prices(self) -> bool:
+        """Are prices being looked up just now?"""
+        ...
+
+    def look(self) -> View:
+        """The present view; the same object if nothing changed."""
+        ...
+
+
+class Events:
+    """Looks when something may have changed, and tells listeners what did. Lives in the event loop."""
+
+    def __init__(self, observer: Looking, config_changed: Callable[[BudgetConfig], None]) -> None:
+        """`config_changed` is told of every config that comes into force after the first."""
+        self._observer = observer
+        self._config_changed = config_changed
+        self._loop = asyncio.get_running_loop()
+        self._listeners: dict[Listener, None] = {}
+        self._crossings = Crossings()
+        self._told_of: tuple[Snapshot | None, bytes] = None, b""
+        self._timer: asyncio.Handle | None = None
+        self._looked = self._told = self._loop.time()
+        self._view = observer.look()
+        self._crossings.of(self._view.snapshot)
+        self._say_trouble(None)
+
+    def subscribe(self, listener: Listener, topics: list[str]) -> list[str]:
+        """Tell a listener of these topics, too. Raises CallError for an unknown one."""
+        _check_topics(topics)
+        # What was before it came is not told to it as an event.
+        self.look()
+        listener.topics.update(topics)
+        if listener.topics:
+            self._listeners[listener] = None
+        return sorted(listener.topics, key=TOPICS.index)
+
+    def unsubscribe(self, listener: Listener, topics: list[str]) -> list[str]:
+        """Tell a listener no more of these topics. Raises CallError for an unknown one."""
+        _check_topics(topics)
+        listener.topics.difference_update(topics)
+        if not listener.topics:
+            self.forget(listener)
+        return sorted(listener.topics, key=TOPICS.index)
+
+    def forget(self, listener: Listener) -> None:
+        """It has gone."""
+        self._listeners.pop(listener, None)
+
+    def present(self) -> bytes:
+        """The present state, as the event that tells of it."""
+        return _event(TOKENS_UPDATED, self._status())
+
+    def _status(self) -> msgspec.Raw:
+        return msgspec.Raw(self.status(self._view.snapshot))
+
+    def status(self, snapshot: Snapshot) -> bytes:
+        """A snapshot's public fields as JSON, made once: with thousands of agents that takes a while."""
+        if self._told_of[0] is not snapshot:
+            self._told_of = snapshot, ascii_json(status_fields(snapshot))
+        return self._told_of[1]
+
+    def changed(self) -> None:
+        """Something may have changed: look soon, if anybody wants to know."""
+        if self._timer is not None:
+            return
+        # A look that found nothing must not hold up what comes right after it.
+        due = self._told + SHORTEST_SECONDS if self._listeners else self._looked + IDLE_SECONDS
+        if not self._listeners and self._loop.time() < due:
+            return
+        self._timer = self._loop.call_at(due, self._look_later)
+
+    def _look_later(self) -> None:
+        self._timer = None
+        self.look()
+
+    def look(self) -> View:
+        """Look now, and tell what changed; the present view."""
+        before, view = self._view, self._observer.look()
+        self._looked = self._loop.time()
+        self._view = view
+        if view is before:
+            return view
+        self._told = self._looked
+        if view.config != before.config:
+            with suppress(LedgerError):  # it is in force; what the ledger is like is said by the view
+                self._config_changed(view.config)
+            self._tell("config.changed", lambda: config_fields(view.config))
+        self._say_trouble(before)
+        if view.snapshot is not before.snapshot:
+            self._tell_of(view, before)
+        return view
+
+    def priced(self) -> View | asyncio.Future[View]:
+        """The present view, once no price is being looked up: unknown ones are told only as long as that takes."""
+        view = self.look()
+        return asyncio.ensure_future(self._priced()) if self._observer.looks_up_prices else view
+
+    async def _priced(self) -> View:
+        until = self._loop.time() + LOOKUP_SECONDS
+        while self._observer.looks_up_prices and self._loop.time() < until:
+            await asyncio.sleep(LOOKUP_STEP_SECONDS)
+            self.look()
+        return self._view
+
+    def _tell_of(self, view: View, before: View) -> None:
+        snapshot = view.snapshot
+        if snapshot.reset_id != before.snapshot.reset_id:
+            reset = {"reset_id": snapshot.reset_id, "before": before.snapshot.reset_id, "since": snapshot.since}
+            self._tell("ledger.reset", lambda: reset)
+        self._tell(TOKENS_UPDATED, self._status)
+        if view.ledger_trouble:
+            # What cannot be read is not below its limits.
+            return
+        for crossing in self._crossings.of(snapshot):
+            self._tell(f"budget.{crossing.state}", lambda crossing=crossing: _crossing_fields(crossing))  # type: ignore[misc]
+
+    def _tell(self, topic: str, data: Callable[[], object]) -> None:
+        line = b""
+        for listener in list(self._listeners):
+            if topic in listener.topics:
+                line = line or _event(topic, data())
+                listener.send_event(topic, line)
+
+    def _say_trouble(self, before: View | None) -> None:
+        view = self._view
+        for what, now, then in (
+            ("config", view.config_trouble, before and before.config_trouble),
+            ("ledger", view.ledger_trouble, before and before.ledger_trouble),
+        ):
+            if now and now != then:
+                _log.warning("%s: %s", what, safe(now))
+
+
+def _check_topics(topics: list[str]) -> None:
+    unknown = [topic for topic in topics if topic not in TOPICS]
+    if unknown:
+        raise CallError(INVALID_PARAMS, f"Invalid params: there is no topic {unknown[0]!r}", {"topics": list(TOPICS)})
+
+
+def _event(topic: str, data: object) -> bytes:
+    return notification(topic, {"topic": topic, "data": data, "timestamp": rfc3339()})
+
+
+def resync_event(missed: int) -> bytes:
+    """For one that did not read: so many events were left out; it must ask for what it needs to know."""
+    return _event("resync", {"missed": missed})
+
+
+def rfc3339() -> str:
+    """The present moment, in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def config_fields(config: BudgetConfig) -> dict[str, Any]:
+    """The rules in force."""
+    return {
+        "total_budget": config.total_budget,
+        "warning_threshold": config.warning_threshold,
+        "per_agent_limits": dict(config.per_agent_limits),
+        "count": config.count,
+    }
+
+
+def _crossing_fields(crossing: Crossing) -> dict[str, Any]:
+    return {
+        "scope": crossing.scope,
+        "agent_id": crossing.name or None,
+        "used": crossing.used,
+        "limit": crossing.limit,
+        "usage_percentage": crossing.percentage,
+        "message": crossing.message,
+    }

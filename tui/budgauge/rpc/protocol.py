@@ -1,0 +1,188 @@
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one message a line. Knows no sockets and no methods."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, NoReturn, TypeVar
+
+import msgspec
+
+from budgauge.records import MAX_DEPTH, is_deep
+
+MAX_FRAME_BYTES = 1 << 20
+MAX_BATCH = 100
+"""Calls in one message."""
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+_WORDS = {
+    PARSE_ERROR: "Parse error",
+    INVALID_REQUEST: "Invalid Request",
+    METHOD_NOT_FOUND: "Method not found",
+    INVALID_PARAMS: "Invalid params",
+    INTERNAL_ERROR: "Internal error",
+}
+Caller = TypeVar("Caller")
+_Params = TypeVar("_Params", bound=msgspec.Struct)
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class CallError(Exception):
+    """A call that failed, as its caller is told."""
+
+    def __init__(self, code: int, message: str = "", data: Mapping[str, object] | None = None) -> None:
+        """`message` is by default the specification's word for the code."""
+        super().__init__(message or _WORDS[code])
+        self.code = code
+        self.data = data
+
+
+Method = Callable[[object, Caller], object]
+"""params (an array, an object, or None where there are none), who calls → the result, or a future of it."""
+
+
+class Dispatcher(Generic[Caller]):
+    """Answers messages by calling methods; calls of one message one after the other."""
+
+    def __init__(
+        self, find: Callable[[str], Method[Caller] | None], error_of: Callable[[Exception], CallError]
+    ) -> None:
+        """`find` gives the method of a name; `error_of` tells a caller of what a method raised."""
+        self._find = find
+        self._error_of = error_of
+
+    def answer(self, frame: bytes, caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
+        """The line to answer a message with, or a future of it; None where nothing is to be answered."""
+        try:
+            message = decode(frame)
+        except CallError as error:
+            return failure(None, error)
+        if not isinstance(message, list):
+            return self._call(message, caller)
+        if not 1 <= len(message) <= MAX_BATCH:
+            return failure(None, CallError(INVALID_REQUEST))
+        return self._batch(message, caller)
+
+    def _batch(self, calls: Sequence[object], caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
+        answers: list[bytes] = []
+        for place, call in enumerate(calls):
+            answer = self._call(call, caller)
+            if isinstance(answer, asyncio.Future):
+                return asyncio.ensure_future(self._rest(answers, answer, calls[place + 1 :], caller))
+            if answer is not None:
+                answers.append(answer)
+        return _joined(answers)
+
+    async def _rest(
+        self, answers: list[bytes], first: Awaitable[bytes | None], calls: Sequence[object], caller: Caller
+    ) -> bytes | None:
+        answer = await first
+        answers += [answer] if answer is not None else []
+        for call in calls:
+            later = self._call(call, caller)
+            answer = await later if isinstance(later, asyncio.Future) else later
+            answers += [answer] if answer is not None else []
+        return _joined(answers)
+
+    def _call(self, call: object, caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
+        if not isinstance(call, dict):
+            return failure(None, CallError(INVALID_REQUEST))
+        id = call.get("id")
+        method, params = call.get("method"), call.get("params")
+        sound = (
+            call.get("jsonrpc") == "2.0"
+            and isinstance(method, str)
+            and (isinstance(params, (list, dict)) or "params" not in call)
+            and (id is None or type(id) in (str, int, float))
+        )
+        if not sound:
+            # Whose id is not to be trusted is answered without one.
+            return failure(None, CallError(INVALID_REQUEST))
+        wants_answer = "id" in call
+        try:
+            run = self._find(method)  # type: ignore[arg-type]  # a text, said just above
+            if run is None:
+                raise CallError(METHOD_NOT_FOUND)
+            result = run(params, caller)
+        except Exception as error:  # whatever it is: it is the caller's to know, and the server goes on
+            return self._failed(id, error) if wants_answer else None
+        if isinstance(result, asyncio.Future):
+            return asyncio.ensure_future(self._later(id, result, wants_answer))
+        return success(id, result) if wants_answer else None
+
+    async def _later(self, id: object, result: Awaitable[object], wants_answer: bool) -> bytes | None:
+        try:
+            answer = success(id, await result)
+        except Exception as error:  # as in _call
+            answer = self._failed(id, error)
+        return answer if wants_answer else None
+
+    def _failed(self, id: object, error: Exception) -> bytes:
+        return failure(id, error if isinstance(error, CallError) else self._error_of(error))
+
+
+def bind(params: object, kind: type[_Params], *places: str) -> _Params:
+    """Params given by name or by place, as a struct of their own. Raises CallError.
+
+    `places` are the fields that may be given by place, in order; all of them if none is named.
+    """
+    if isinstance(params, list):
+        places = places or kind.__struct_fields__
+        if len(params) > len(places):
+            _bad_params(f"at most {len(places)} may be given by place, not {len(params)}")
+        params = dict(zip(places, params, strict=False))
+    try:
+        return msgspec.convert(params or {}, kind)
+    except msgspec.ValidationError as error:
+        _bad_params(str(error).replace(" - at `$.", " in `"))
+
+
+def _bad_params(why: str) -> NoReturn:
+    raise CallError(INVALID_PARAMS, f"{_WORDS[INVALID_PARAMS]}: {why}")
+
+
+def decode(frame: bytes) -> Any:
+    """A message as plain values. Raises CallError where it is no JSON, or deeper than is good for anybody."""
+    try:
+        if not frame.isascii():
+            frame.decode()  # inside texts msgspec would let anything pass
+        if is_deep(frame):
+            raise CallError(INVALID_REQUEST, f"{_WORDS[INVALID_REQUEST]}: nested deeper than {MAX_DEPTH}")
+        return _decode(frame)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        raise CallError(PARSE_ERROR) from None
+
+
+def success(id: object, result: object) -> bytes:
+    """The answer to a call that did what it should."""
+    return ascii_json({"jsonrpc": "2.0", "result": result, "id": id}) + b"\n"
+
+
+def failure(id: object, error: CallError) -> bytes:
+    """The answer to one that did not."""
+    told: dict[str, object] = {"code": error.code, "message": str(error)}
+    if error.data is not None:
+        told["data"] = error.data
+    return ascii_json({"jsonrpc": "2.0", "error": told, "id": id}) + b"\n"
+
+
+def notification(method: str, params: object) -> bytes:
+    """A call that is not answered: an event."""
+    return ascii_json({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
+
+
+def request(id: object, method: str, params: object) -> bytes:
+    """A call."""
+    return ascii_json({"jsonrpc": "2.0", "method": method, "params": params, "id": id}) + b"\n"
+
+
+def ascii_json(value: object) -> bytes:
+    """JSON in ASCII alone: a line that is looked at in a terminal cannot steer it."""
+    data = _encode(value)
+    return data if data.isascii() else json.dumps(_decode(data), separators=(",", ":")).encode()
+
+
+def _joined(answers: Sequence[bytes]) -> bytes | None:
+    return b"[" + b",".join(answer.rstrip(b"\n") for answer in answers) + b"]\n" if answers else None
