@@ -7,6 +7,9 @@ import os
 import socket
 import stat
 import struct
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -250,6 +253,29 @@ def test_another_user_is_refused(client: Client, serve: Serve, monkeypatch: pyte
     assert "for user" in caller.read()["error"]["message"]
     assert caller.is_over()
     caller.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_is_refused_whatever_the_folder_lets_through(
+    client: Client, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as open_to_all:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", open_to_all)
+        served = serve()
+        code = (
+            "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+            "print(s.recv(65536).decode(), s.recv(65536))"
+        )
+        command = [sys.executable, "-c", code, str(served.path)]
+        shut = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "PermissionError" in shut.stderr
+        os.chmod(open_to_all, 0o755)
+        served.path.parent.chmod(0o755)
+        served.path.chmod(0o666)
+        refused = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "for user 0 alone" in refused.stdout
+        assert refused.stdout.strip().endswith("b''")
+        assert client(served.path).result("tokens.getBudget")
 
 
 def test_the_peers_user_is_known(serve: Serve) -> None:

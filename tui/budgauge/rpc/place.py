@@ -37,11 +37,11 @@ class Place:
     """
 
     def __init__(self, ledger: Path) -> None:
-        self.socket_path = socket_path(ledger)
-        self.token_path = token_path(ledger)
         self._identity: tuple[int, int] | None = None
         self._has_token = False
         try:
+            self.socket_path = socket_path(ledger)
+            self.token_path = token_path(ledger)
             folder = private_folder()
         except OSError as error:
             raise ServerError(

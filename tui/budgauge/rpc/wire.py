@@ -127,7 +127,13 @@ def find_target(
         return Target(path=os.fspath(socket))
     from budgauge.config.load import Options, load
 
-    return Target(path=os.fspath(socket_path(load(Options(config=config, ledger=ledger)).ledger.path)))
+    place = load(Options(config=config, ledger=ledger)).ledger.path
+    try:
+        return Target(path=os.fspath(socket_path(place)))
+    except OSError as error:
+        raise ServerError(
+            f"no private folder for sockets: {error}", hint="Set XDG_RUNTIME_DIR to a folder of yours (0700)."
+        ) from error
 
 
 def check_private(path: str) -> None:
