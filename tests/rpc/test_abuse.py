@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import stat
 import struct
@@ -293,3 +294,37 @@ def test_a_connection_that_is_reset_does_no_harm(client: Client, tcp: Served) ->
     caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     caller.close()
     assert client(tcp.path).result("tokens.getBudget")["total_used"] == 0
+
+
+def test_damaged_calls_do_no_harm(client: Client, ledger: Path, sized: Callable[[int, int], int]) -> None:
+    chance = random.Random(6)
+    whole = [
+        CALL,
+        json.dumps({"jsonrpc": "2.0", "method": "tokens.reportUsage", "params": report(id="x"), "id": 2}).encode(),
+        json.dumps([{"jsonrpc": "2.0", "method": "tokens.reserve", "params": ["a", 5, 60], "id": 3}] * 3).encode(),
+        json.dumps({"jsonrpc": "2.0", "method": "subscribe", "params": ["tokens.updated"], "id": 4}).encode(),
+    ]
+    witness = client()
+    for _ in range(sized(300, 10_000)):
+        data = bytearray(b"\n".join(chance.choices(whole, k=chance.randrange(1, 6))) + b"\n")
+        for _ in range(chance.randrange(1, 8)):
+            place = chance.randrange(len(data))
+            match chance.randrange(4):
+                case 0:
+                    data[place] = chance.randrange(256)
+                case 1:
+                    del data[place : place + chance.randrange(20)]
+                case 2:
+                    data[place:place] = chance.randbytes(chance.randrange(20))
+                case _:
+                    data[place:place] = data[: chance.randrange(len(data) + 1)]
+            data = data or bytearray(b"\n")
+        with socket.socket(socket.AF_UNIX) as caller, suppress(BrokenPipeError, ConnectionResetError):
+            caller.connect(witness.socket.getpeername())
+            caller.sendall(data)
+            if chance.randrange(2):
+                caller.shutdown(socket.SHUT_WR)
+                while caller.recv(65536):
+                    pass
+    assert witness.result("tokens.getBudget")["problems"] == []
+    assert all(json.loads(line) for line in ledger.read_bytes().splitlines() if line)
