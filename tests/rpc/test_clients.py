@@ -178,7 +178,8 @@ class Lossy:
         self._server = server
         self._losses = losses
         self.lost: list[bytes] = []
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -197,6 +198,9 @@ class Lossy:
                     here.sendall(answer)
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
         self._listening.close()
 
 

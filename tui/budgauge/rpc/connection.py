@@ -162,6 +162,8 @@ class Connection(asyncio.Protocol):
 
     def send_event(self, topic: str, line: bytes) -> None:
         """Send an event, or keep it until the other end reads again. Never waits."""
+        if self._is_ending:
+            return
         if not (self._is_paused or self._wants_state):
             # What was to be sent before it stays before it.
             self._out.append(line)
