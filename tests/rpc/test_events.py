@@ -154,11 +154,14 @@ def test_a_changed_config_is_told_and_so_is_what_it_exceeds(client: Client, conf
     assert other.error("tokens.reportUsage", report("a", 1, 0))["code"] == 1002
 
 
-def test_bursts_are_merged(client: Client) -> None:
-    other, caller = client(), subscribed(client)
+@pytest.mark.parametrize("asks", [None, "tokens.getBudget", "subscribe"])
+def test_bursts_are_merged(client: Client, asks: str | None) -> None:
+    other, third, caller = client(), client(), subscribed(client)
     begun = time.monotonic()
     for _ in range(400):
         other.result("tokens.reportUsage", report("a", 1, 0))
+        if asks:
+            third.result(asks, ["budget.warning"] if asks == "subscribe" else None)
     seen = caller.events(lambda event: total(event) == 400)
     took = time.monotonic() - begun
     assert 1 <= len(seen) <= took / events.SHORTEST_SECONDS + 2

@@ -24,7 +24,7 @@ TOKENS_UPDATED = "tokens.updated"
 TOPICS = (TOKENS_UPDATED, "budget.warning", "budget.exceeded", "config.changed", "ledger.reset")
 SHORTEST_SECONDS = 0.05
 """Between two looks for subscribers: what comes meanwhile is told together."""
-IDLE_SECONDS = 0.8
+IDLE_SECONDS = 0.4
 """Between two looks where nobody is told of anything: a changed config is to be in force soon."""
 LOOKUP_SECONDS = 5.0
 """How long whoever asks for the budget waits for prices."""
@@ -63,12 +63,13 @@ class Events:
         self._observer = observer
         self._config_changed = config_changed
         self._loop = asyncio.get_running_loop()
-        self._listeners: dict[Listener, None] = {}
+        self._listeners: dict[Listener, View] = {}
+        """Each with the view that it knows."""
         self._crossings = Crossings()
-        self._told_of: tuple[Snapshot | None, bytes] = None, b""
-        self._timer: asyncio.Handle | None = None
-        self._looked = self._told = self._loop.time()
-        self._view = observer.look()
+        self._encoded: tuple[Snapshot | None, bytes] = None, b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._looked = self._told_at = self._loop.time()
+        self._view = self._told = observer.look()
         self._crossings.of(self._view.snapshot)
         self._say_trouble(None)
 
@@ -76,10 +77,10 @@ class Events:
         """Tell a listener of these topics, too. Raises CallError for an unknown one."""
         _check_topics(topics)
         # What was before it came is not told to it as an event.
-        self.look()
+        self._listeners[listener] = self.look()
         listener.topics.update(topics)
-        if listener.topics:
-            self._listeners[listener] = None
+        if not listener.topics:
+            self.forget(listener)
         return sorted(listener.topics, key=TOPICS.index)
 
     def unsubscribe(self, listener: Listener, topics: list[str]) -> list[str]:
@@ -103,40 +104,37 @@ class Events:
 
     def status(self, snapshot: Snapshot) -> bytes:
         """A snapshot's public fields as JSON, made once: with thousands of agents that takes a while."""
-        if self._told_of[0] is not snapshot:
-            self._told_of = snapshot, ascii_json(status_fields(snapshot))
-        return self._told_of[1]
+        if self._encoded[0] is not snapshot:
+            self._encoded = snapshot, ascii_json(status_fields(snapshot))
+        return self._encoded[1]
 
     def changed(self) -> None:
-        """Something may have changed: look soon, if anybody wants to know."""
+        """Something may have changed: look soon, and tell of it."""
+        # A look that found nothing does not hold up what comes right after it.
+        due = self._told_at + SHORTEST_SECONDS if self._listeners else self._looked + IDLE_SECONDS
         if self._timer is not None:
-            return
-        # A look that found nothing must not hold up what comes right after it.
-        due = self._told + SHORTEST_SECONDS if self._listeners else self._looked + IDLE_SECONDS
-        if not self._listeners and self._loop.time() < due:
-            return
-        self._timer = self._loop.call_at(due, self._look_later)
+            if self._timer.when() <= due:
+                return
+            # It was set while nobody wanted to know.
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._look_and_tell)
 
-    def _look_later(self) -> None:
+    def _look_and_tell(self) -> None:
         self._timer = None
         self.look()
+        self._tell_changes()
 
     def look(self) -> View:
-        """Look now, and tell what changed; the present view."""
-        before, view = self._view, self._observer.look()
+        """The present view. What changed is told soon: whoever looks often must not make events come more often."""
+        before, self._view = self._view, self._observer.look()
         self._looked = self._loop.time()
-        self._view = view
-        if view is before:
-            return view
-        self._told = self._looked
-        if view.config != before.config:
-            with suppress(LedgerError):  # it is in force; what the ledger is like is said by the view
-                self._config_changed(view.config)
-            self._tell("config.changed", lambda: config_fields(view.config))
-        self._say_trouble(before)
-        if view.snapshot is not before.snapshot:
-            self._tell_of(view, before)
-        return view
+        if self._view is not before:
+            self._say_trouble(before)
+            if self._view.config != before.config:
+                with suppress(LedgerError):  # it is in force; what the ledger is like is said by the view
+                    self._config_changed(self._view.config)
+            self.changed()
+        return self._view
 
     def priced(self) -> View | asyncio.Future[View]:
         """The present view, once no price is being looked up: unknown ones are told only as long as that takes."""
@@ -150,22 +148,29 @@ class Events:
             self.look()
         return self._view
 
-    def _tell_of(self, view: View, before: View) -> None:
+    def _tell_changes(self) -> None:
+        """Tell what differs from what was told last."""
+        before, view = self._told, self._view
+        if view is before:
+            return
+        self._told, self._told_at = view, self._looked
         snapshot = view.snapshot
+        if view.config != before.config:
+            self._tell("config.changed", lambda: config_fields(view.config))
         if snapshot.reset_id != before.snapshot.reset_id:
             reset = {"reset_id": snapshot.reset_id, "before": before.snapshot.reset_id, "since": snapshot.since}
             self._tell("ledger.reset", lambda: reset)
-        self._tell(TOKENS_UPDATED, self._status)
-        if view.ledger_trouble:
-            # What cannot be read is not below its limits.
-            return
-        for crossing in self._crossings.of(snapshot):
+        if snapshot is not before.snapshot:
+            self._tell(TOKENS_UPDATED, self._status)
+        # What cannot be read is not below its limits.
+        for crossing in () if view.ledger_trouble else self._crossings.of(snapshot):
             self._tell(f"budget.{crossing.state}", lambda crossing=crossing: _crossing_fields(crossing))  # type: ignore[misc]
+        self._listeners = dict.fromkeys(self._listeners, view)
 
     def _tell(self, topic: str, data: Callable[[], object]) -> None:
         line = b""
-        for listener in list(self._listeners):
-            if topic in listener.topics:
+        for listener, known in list(self._listeners.items()):
+            if topic in listener.topics and known is not self._view:
                 line = line or _event(topic, data())
                 listener.send_event(topic, line)
 

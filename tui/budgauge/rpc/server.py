@@ -132,12 +132,9 @@ class Server:
                 ):
                     loop.call_soon_threadsafe(self._events.changed)
                     stop.wait(WATCH_PAUSE_SECONDS)
-            except RuntimeError:
+            except Exception:  # whatever it is: the server goes on, and what is wrong is said
                 if loop.is_closed():
                     return
-                _log.exception("Watching failed and is begun again.")
-                stop.wait(WATCH_TICK_SECONDS)
-            except OSError:
                 _log.exception("Watching failed and is begun again.")
                 stop.wait(WATCH_TICK_SECONDS)
 
