@@ -45,19 +45,22 @@ asyncio.run(main())
 """
 CHARGING = """
 import socket, sys, time
-path, agent, number = sys.argv[1:]
+path, agent, number, own = sys.argv[1:]
 call = (
     '{"jsonrpc":"2.0","method":"tokens.reportUsage","params":{"agent_id":"%s","model":"gpt-4",'
-    '"prompt_tokens":150,"completion_tokens":80},"id":1}\\n' % agent
-).encode()
+    '"prompt_tokens":150,"completion_tokens":80%s},"id":1}\\n'
+)
+calls = [
+    (call % (agent, ',"id":"%s-%s-%d"' % (agent, own, place) if own else "")).encode() for place in range(int(number))
+]
 server = socket.socket(socket.AF_UNIX)
 server.connect(path)
-server.sendall(call)
+server.sendall(calls[0])
 assert b'"success":true' in server.recv(65536)
 print("ready", flush=True)
 sys.stdin.readline()
 begun = time.time()
-for _ in range(int(number)):
+for call in calls[1:]:
     server.sendall(call)
     server.recv(65536)
 print(begun, time.time(), flush=True)
@@ -72,11 +75,12 @@ def run(home: Path) -> None:
     )
     os.environ["XDG_RUNTIME_DIR"] = str(home)
     ledger = home / "rpc.jsonl"
-    with _process(["-c", ECHO, str(home / "echo.sock")]) as echo, _process(_serve(ledger)) as server:
-        _round_trips(echo, server)
-        _many(server)
-        _events(server, ledger)
-        _stalled(server)
+    with _process(_serve(ledger)) as (server, path):
+        _round_trips(home, server, path)
+        _many(path, "")
+        _many(path, "retry")
+        _events(path, ledger)
+        _stalled(path)
     ledger.unlink()
 
 
@@ -85,14 +89,14 @@ def _serve(ledger: Path) -> list[str]:
 
 
 @contextmanager
-def _process(arguments: list[str]) -> Iterator[str]:
-    """A server; the path that it prints."""
+def _process(arguments: list[str]) -> Iterator[tuple[int, str]]:
+    """A server: its process id, and the path that it prints."""
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip()
+        yield process.pid, process.stdout.readline().strip()
     finally:
         process.kill()
         process.communicate()
@@ -126,30 +130,44 @@ def _at(took: list[float], part: float) -> float:
     return took[min(len(took) - 1, int(len(took) * part))]
 
 
-def _round_trips(echo_path: str, path: str) -> None:
-    """One client, each server in turn: what the other processor cores do hits both alike."""
-    echo, server = _connect(echo_path), _connect(path)
-    for name, call in (("check", _call("tokens.check", ["a", 1])), ("charge", CHARGE)):
-        for warm, line in ((echo, call), (server, call)):
-            _seconds(warm, line, CALLS)
+def _round_trips(home: Path, pid: int, path: str) -> None:
+    """One client, each server in turn: all on one processor, and then as the system places them.
+
+    Where one serves a little longer the system puts server and client on two processors, and what
+    is then measured is how long an idle one takes to wake up: 25 us here, whoever is woken. Each
+    echo server is a new one: once it has lost a connection its reads happen to take half as long.
+    """
+    everywhere = os.sched_getaffinity(0)
+    for where, processors in (("", {min(everywhere)}), (", anywhere", everywhere)):
+        for name, call in (("check", _call("tokens.check", ["a", 1])), ("charge", CHARGE)):
+            echo_at = home / f"{name}{where}.sock"
+            with _process(["-c", ECHO, str(echo_at)]) as (echo_pid, echo_path):
+                for process in (0, echo_pid, pid):
+                    os.sched_setaffinity(process, processors)
+                _compare(f"{name}{where}", call, _connect(echo_path), _connect(path))
+
+
+def _compare(name: str, call: bytes, echo: socket.socket, server: socket.socket) -> None:
+    with echo, server:
+        for warm in (echo, server):
+            _seconds(warm, call, CALLS)
         pairs = [(_seconds(server, call, CALLS), _seconds(echo, call, CALLS)) for _ in range(ROUNDS)]
-        for part, bound in ((0.5, 2), (0.99, 4)):
-            ours = statistics.median(_at(pair[0], part) for pair in pairs)
-            theirs = statistics.median(_at(pair[1], part) for pair in pairs)
-            report(
-                f"rpc: p{part * 100:.0f} of a {name} / asyncio echo",
-                statistics.median(_at(ours, part) / _at(theirs, part) for ours, theirs in pairs),
-                bound,
-                f"{ours * 1e6:.0f} and {theirs * 1e6:.0f} us, {ROUNDS} pairs of {CALLS}",
-            )
-    echo.close()
-    server.close()
+    for part, bound in ((0.5, 2), (0.99, 4)):
+        ours = statistics.median(_at(pair[0], part) for pair in pairs)
+        theirs = statistics.median(_at(pair[1], part) for pair in pairs)
+        report(
+            f"rpc: p{part * 100:.0f} of a {name} / echo",
+            statistics.median(_at(ours, part) / _at(theirs, part) for ours, theirs in pairs),
+            bound,
+            f"{ours * 1e6:.0f} and {theirs * 1e6:.0f} us, {ROUNDS} pairs of {CALLS}",
+        )
 
 
-def _many(path: str) -> None:
+def _many(path: str, own: str) -> None:
+    """With `own`, each charge has an id to be known again by."""
     clients = [
         subprocess.Popen(
-            [sys.executable, "-c", CHARGING, path, f"agent-{number}", str(CHARGES)],
+            [sys.executable, "-c", CHARGING, path, f"agent-{number}", str(CHARGES + 1), own],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -166,7 +184,7 @@ def _many(path: str) -> None:
     spans = [tuple(map(float, client.communicate()[0].split())) for client in clients]
     took = max(end for _, end in spans) - min(begun for begun, _ in spans)
     report_least(
-        f"rpc: charges a second of {CLIENTS} clients",
+        f"rpc: charges a second of {CLIENTS} clients{', with ids' if own else ''}",
         CLIENTS * CHARGES / took,
         15_000,
         f"{CLIENTS * CHARGES:,} charges, without sync, the clients on the same machine",

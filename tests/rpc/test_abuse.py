@@ -263,6 +263,7 @@ def test_another_user_is_refused_whatever_the_folder_lets_through(
     with tempfile.TemporaryDirectory(dir="/tmp") as open_to_all:
         monkeypatch.setenv("XDG_RUNTIME_DIR", open_to_all)
         served = serve()
+        assert served.path.is_relative_to(open_to_all)
         code = (
             "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
             "print(s.recv(65536).decode(), s.recv(65536))"

@@ -126,6 +126,8 @@ class Shared:
 
     def check_writable(self) -> None:
         """LedgerError if nothing could be recorded here, as far as can be seen without writing."""
+        if self._writer is not None and self._writer.is_open():
+            return
         from budgauge.ledger.file import open_ledger
         from budgauge.ledger.foreign import check_is_ledger
 

@@ -58,6 +58,17 @@ class LedgerWriter:
             ) from error
         return self
 
+    def is_open(self) -> bool:
+        """Was what stands at the path now opened for writing, and found to be a ledger?"""
+        file = self._file
+        if file is None or file.forks != _forks or file.checked < 0:
+            return False
+        try:
+            status = os.lstat(self._name)
+        except OSError:
+            return False
+        return status.st_ino == file.inode and status.st_dev == file.device
+
     def _catch_up(self, file: _File, status: os.stat_result) -> None:
         """Fold in what others wrote, and see that it is a ledger."""
         self._reader.refresh(file.fd, status)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -24,8 +26,10 @@ TOKENS_UPDATED = "tokens.updated"
 TOPICS = (TOKENS_UPDATED, "budget.warning", "budget.exceeded", "config.changed", "ledger.reset")
 SHORTEST_SECONDS = 0.05
 """Between two looks for subscribers: what comes meanwhile is told together."""
-IDLE_SECONDS = 0.4
+IDLE_SECONDS = 0.45
 """Between two looks where nobody is told of anything: a changed config is to be in force soon."""
+TICK_SECONDS = 0.9
+"""Between two looks where no event tells of a change."""
 LOOKUP_SECONDS = 5.0
 """How long whoever asks for the budget waits for prices."""
 LOOKUP_STEP_SECONDS = 0.02
@@ -46,6 +50,15 @@ class Looking(Protocol):
     """What looks at config and ledger: an observer."""
 
     @property
+    def glance(self) -> Callable[[], int]:
+        """Asked, differs once the ledger has grown since the last look."""
+        ...
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders to watch."""
+        ...
+
+    @property
     def looks_up_prices(self) -> bool:
         """Are prices being looked up just now?"""
         ...
@@ -56,7 +69,11 @@ class Looking(Protocol):
 
 
 class Events:
-    """Looks when something may have changed, and tells listeners what did. Lives in the event loop."""
+    """Looks when something may have changed, and tells listeners what did. Lives in the event loop.
+
+    While nobody listens it looks now and then, for the config. Watching begins with the first
+    listener: the system tells a watcher of every write, which costs each charge a third more.
+    """
 
     def __init__(self, observer: Looking, config_changed: Callable[[BudgetConfig], None]) -> None:
         """`config_changed` is told of every config that comes into force after the first."""
@@ -68,10 +85,53 @@ class Events:
         self._crossings = Crossings()
         self._encoded: tuple[Snapshot | None, bytes] = None, b""
         self._timer: asyncio.TimerHandle | None = None
-        self._looked = self._told_at = self._loop.time()
+        self._told_at = self._loop.time()
         self._view = self._told = observer.look()
         self._crossings.of(self._view.snapshot)
         self._say_trouble(None)
+        self._watching: threading.Event | None = None
+        """Set, it ends the thread that watches."""
+        self._ticking = self._loop.create_task(self._tick())
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ticking.cancel()
+        self._listeners = {}
+        self._watch_or_not()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_SECONDS)
+            try:
+                if not self._listeners:
+                    self.look()
+            except Exception:  # as in `_watch`
+                _log.exception("Looking failed and is tried again.")
+
+    def _watch_or_not(self) -> None:
+        if self._listeners and self._watching is None:
+            self._watching = threading.Event()
+            threading.Thread(target=self._watch, args=(self._watching,), name="budgauge-watch", daemon=True).start()
+        elif not self._listeners and self._watching is not None:
+            self._watching.set()
+            self._watching = None
+
+    def _watch(self, stop: threading.Event) -> None:
+        """In a thread: tell the loop when config or ledger may have changed, and now and then in any case."""
+        from budgauge.watch import watch
+
+        observer = self._observer
+        while not stop.is_set():
+            try:
+                for _ in watch(
+                    observer.folders, stop, tick_seconds=TICK_SECONDS, quick_seconds=2.0, glance=observer.glance
+                ):
+                    self._loop.call_soon_threadsafe(self.changed)
+            except Exception:  # whatever it is: the server goes on, and what is wrong is said
+                if self._loop.is_closed():
+                    return
+                _log.exception("Watching failed and is begun again.")
+                stop.wait(TICK_SECONDS)
 
     def subscribe(self, listener: Listener, topics: list[str]) -> list[str]:
         """Tell a listener of these topics, too. Raises CallError for an unknown one."""
@@ -81,6 +141,7 @@ class Events:
         listener.topics.update(topics)
         if not listener.topics:
             self.forget(listener)
+        self._watch_or_not()
         return sorted(listener.topics, key=TOPICS.index)
 
     def unsubscribe(self, listener: Listener, topics: list[str]) -> list[str]:
@@ -94,6 +155,7 @@ class Events:
     def forget(self, listener: Listener) -> None:
         """It has gone."""
         self._listeners.pop(listener, None)
+        self._watch_or_not()
 
     def present(self) -> bytes:
         """The present state, as the event that tells of it."""
@@ -109,15 +171,10 @@ class Events:
         return self._encoded[1]
 
     def changed(self) -> None:
-        """Something may have changed: look soon, and tell of it."""
-        # A look that found nothing does not hold up what comes right after it.
-        due = self._told_at + SHORTEST_SECONDS if self._listeners else self._looked + IDLE_SECONDS
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            # It was set while nobody wanted to know.
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._look_and_tell)
+        """Something may have changed: look soon and tell of it, if anybody wants to know."""
+        if self._listeners and self._timer is None:
+            # A look that found nothing does not hold up what comes right after it.
+            self._timer = self._loop.call_at(self._told_at + SHORTEST_SECONDS, self._look_and_tell)
 
     def _look_and_tell(self) -> None:
         self._timer = None
@@ -127,13 +184,14 @@ class Events:
     def look(self) -> View:
         """The present view. What changed is told soon: whoever looks often must not make events come more often."""
         before, self._view = self._view, self._observer.look()
-        self._looked = self._loop.time()
         if self._view is not before:
             self._say_trouble(before)
             if self._view.config != before.config:
                 with suppress(LedgerError):  # it is in force; what the ledger is like is said by the view
                     self._config_changed(self._view.config)
             self.changed()
+            if not self._listeners:
+                self._tell_changes()
         return self._view
 
     def priced(self) -> View | asyncio.Future[View]:
@@ -153,7 +211,9 @@ class Events:
         before, view = self._told, self._view
         if view is before:
             return
-        self._told, self._told_at = view, self._looked
+        self._told = view
+        if self._listeners:
+            self._told_at = self._loop.time()
         snapshot = view.snapshot
         if view.config != before.config:
             self._tell("config.changed", lambda: config_fields(view.config))

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -37,8 +36,6 @@ INLINE_LOCK_SECONDS = 0.0
 LOCK_TIMEOUT_SECONDS = 10.0
 END_SECONDS = 2.0
 """How long the end waits for calls that wait for the ledger."""
-WATCH_TICK_SECONDS = 0.9
-WATCH_PAUSE_SECONDS = 1 / 30
 _log = logging.getLogger("budgauge")
 _Outcome = TypeVar("_Outcome")
 
@@ -89,11 +86,7 @@ class Server:
             self._set_up(place)
             for server in await self._listen(place, loop):
                 ending.callback(server.close)
-            watching = threading.Event()
-            ending.callback(watching.set)
-            threading.Thread(
-                target=self._watch, args=(observer, watching, loop), name="budgauge-watch", daemon=True
-            ).start()
+            ending.callback(self._events.close)
             started()
             sweeping = loop.create_task(self._sweep())
             await self._stopped.wait()
@@ -120,23 +113,6 @@ class Server:
             self.token_path = place.token_path
         servers.append(await loop.create_unix_server(partial(Connection, self, None), sock=place.listen(BACKLOG)))
         return servers
-
-    def _watch(self, observer: Observer, stop: threading.Event, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread: tell the loop when config or ledger may have changed, and now and then in any case."""
-        from budgauge.watch import watch
-
-        while not stop.is_set():
-            try:
-                for _ in watch(
-                    observer.folders, stop, tick_seconds=WATCH_TICK_SECONDS, quick_seconds=2.0, glance=observer.glance
-                ):
-                    loop.call_soon_threadsafe(self._events.changed)
-                    stop.wait(WATCH_PAUSE_SECONDS)
-            except Exception:  # whatever it is: the server goes on, and what is wrong is said
-                if loop.is_closed():
-                    return
-                _log.exception("Watching failed and is begun again.")
-                stop.wait(WATCH_TICK_SECONDS)
 
     def _config_changed(self, config: BudgetConfig) -> None:
         self._work.run(partial(self._tracker.update_config, config))
