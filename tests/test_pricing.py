@@ -22,7 +22,7 @@ from budgauge.config import PriceOverride
 from budgauge.counters import Sums
 from budgauge.errors import PriceError
 from budgauge.modelprice import ModelPrice, Period, Rates, Tier, overridden
-from budgauge.pricing import PriceBook, lookup, lookup_in_child, table_version
+from budgauge.pricing import NAMING, PriceBook, lookup, lookup_in_child, table_version
 from budgauge.totals import Totals
 from usage import usage
 
@@ -234,7 +234,7 @@ def test_what_was_resolved_is_kept_for_the_next_start(tmp_path: Path) -> None:
     assert again.missing(models) == set()
     assert [again.price(model) for model in models] == [first.price(model) for model in models]
     (path,) = tmp_path.iterdir()
-    assert path.name == f"prices-{table_version()}.json"
+    assert path.name == f"prices-{NAMING}-{table_version()}.json"
 
 
 def test_two_programs_keep_what_both_resolved(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_nothing_asked_imports_nothing() -> None:
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["FIFO", "folder"])
 def test_a_cache_that_is_no_file_is_done_without(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / f"prices-{table_version()}.json")
+    make(tmp_path / f"prices-{NAMING}-{table_version()}.json")
     book = PriceBook({}, folder=tmp_path)
     book.resolve(["gpt-4"])
     assert book.price("gpt-4") == price_of("gpt-4")

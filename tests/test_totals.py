@@ -74,16 +74,16 @@ def test_calls_add_up_by_agent_model_and_in_total() -> None:
     totals = folded(usage("a", 10, 5), usage("a", 1, 1, model="m2", timestamp=9e9), usage("b", 100, 0))
     assert used(totals) == {"a": 17, "b": 100}
     assert totals.at(0).spent_by_all == (117, 0)
-    assert totals.at(0).groups["a", "gpt-4", (0, 0)] == Sums(
+    assert totals.at(0).groups["a", "gpt-4", (0, 0), ""] == Sums(
         calls=1, prompt=10, completion=5, total=15, last_used=1_767_225_600
     )
-    assert totals.at(0).groups["a", "m2", (0, 0)].last_used == 9e9
+    assert totals.at(0).groups["a", "m2", (0, 0), ""].last_used == 9e9
 
 
 def test_parts_are_summed() -> None:
     parts: dict[str, Any] = {"cached_tokens": 4, "cache_write_tokens": 5, "cache_write_1h_tokens": 2}
     totals = folded(usage(**parts), usage(**parts))
-    sums = totals.at(0).groups["a", "gpt-4", (0, 0)]
+    sums = totals.at(0).groups["a", "gpt-4", (0, 0), ""]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == (8, 10, 4)
     assert totals.at(0).spent_by_all == (30, 8)
     assert totals.flagged == {}
@@ -108,7 +108,7 @@ def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
 )
 def test_parts_larger_than_the_whole_are_clipped(parts: dict[str, Any], counted: tuple[int, int, int]) -> None:
     totals = folded(usage(**parts))
-    sums = totals.at(0).groups["a", "gpt-4", (0, 0)]
+    sums = totals.at(0).groups["a", "gpt-4", (0, 0), ""]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == counted
     assert used(totals) == {"a": 15}
     assert totals.flagged == {"parts_clipped": 1}
@@ -223,7 +223,7 @@ def test_calls_are_told_apart_by_bucket() -> None:
 
     totals = Totals(lambda model: None if model == "plain" else Odd())
     totals.add([usage(prompt=p, timestamp=t, model=m) for p in (100, 101) for t in (50, 51) for m in ("plain", "odd")])
-    assert {key[1:]: sums.calls for key, sums in totals.at(0).groups.items()} == {
+    assert {key[1:3]: sums.calls for key, sums in totals.at(0).groups.items()} == {
         ("plain", (0, 0)): 4,
         **{("odd", (period, tier)): 1 for period in (0, 1) for tier in (0, 1)},
     }
@@ -283,7 +283,7 @@ def test_the_fold_agrees_with_a_plain_model(lines: list[Record], cut: int) -> No
         assert totals.at(0).spent == spent
         assert totals.at(0).spent_by_all == (sum(t for t, _ in spent.values()), sum(c for _, c in spent.values()))
         by_group: dict[str, tuple[int, int]] = {}
-        for (agent_id, _, _), sums in totals.at(0).groups.items():
+        for (agent_id, *_), sums in totals.at(0).groups.items():
             by_group[agent_id] = (sums.total, sums.cached)
         assert by_group == spent
         assert totals.reset_id == (model.cuts[-1][0] if model.cuts else None)
@@ -337,7 +337,7 @@ def test_cycles_that_alternate_in_one_batch_are_counted_once() -> None:
         tokens = sum(call.prompt_tokens for call in calls if call.timestamp == moment)
         assert totals.at(moment).spent == {"a": (tokens, 0)}
         assert totals.at(moment).spent_by_all == (tokens, 0)
-        assert totals.at(moment).groups["a", "gpt-4", (0, 0)].total == tokens
+        assert totals.at(moment).groups["a", "gpt-4", (0, 0), ""].total == tokens
     pieces = Totals(cycle_of=daily)
     for place, call in enumerate(calls):
         pieces.add_one(call, place)

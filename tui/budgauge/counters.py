@@ -10,7 +10,7 @@ PLAIN: Bucket = (0, 0)
 
 
 class Sums:
-    """Sums of calls; all but `calls` and `last_used` (unix seconds of the latest call) are tokens."""
+    """Sums of calls; all but `calls`, `web_searches` and `last_used` (unix seconds of the latest call) are tokens."""
 
     __slots__ = FIELDS = (
         "calls",
@@ -20,6 +20,7 @@ class Sums:
         "cached",
         "cache_write",
         "cache_write_1h",
+        "web_searches",
         "last_used",
     )
 
@@ -32,6 +33,7 @@ class Sums:
         cached: int = 0,
         cache_write: int = 0,
         cache_write_1h: int = 0,
+        web_searches: int = 0,
         last_used: float = 0.0,
     ) -> None:
         self.calls = calls
@@ -41,14 +43,15 @@ class Sums:
         self.cached = cached
         self.cache_write = cache_write
         self.cache_write_1h = cache_write_1h
+        self.web_searches = web_searches
         self.last_used = last_used
 
     @property
-    def values(self) -> tuple[int, int, int, int, int, int, int, float]:
+    def values(self) -> tuple[int, int, int, int, int, int, int, int, float]:
         """All of them, in the order in which they are given to make one."""
         return (
             *(self.calls, self.prompt, self.completion, self.total),
-            *(self.cached, self.cache_write, self.cache_write_1h, self.last_used),
+            *(self.cached, self.cache_write, self.cache_write_1h, self.web_searches, self.last_used),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -68,6 +71,7 @@ class Sums:
         self.cached += other.cached
         self.cache_write += other.cache_write
         self.cache_write_1h += other.cache_write_1h
+        self.web_searches += other.web_searches
         self.last_used = max(self.last_used, other.last_used)
 
 
@@ -79,8 +83,8 @@ def sum_of(parts: Iterable[Sums]) -> Sums:
     return whole
 
 
-GroupKey = tuple[str, str, Bucket]
-"""(agent id, model, price bucket)."""
+GroupKey = tuple[str, str, Bucket, str]
+"""(agent id, model, price bucket, what the calls cost beside their tokens)."""
 Groups = dict[GroupKey, Sums]
 
 

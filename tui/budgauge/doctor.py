@@ -27,7 +27,7 @@ from budgauge.ledger.reader import LedgerReader, cycle_name
 from budgauge.ledger.tail import Tail
 from budgauge.pricing import PriceBook, lookup_in_child, table_version
 from budgauge.records import Batch, Fault
-from budgauge.snapshot import fold_problems
+from budgauge.snapshot import fold_problems, model_rows, price_advice
 from budgauge.text import count, plural
 from budgauge.totals import Totals
 from budgauge.watch import watch
@@ -253,7 +253,7 @@ def _checkpoint(loaded: Loaded) -> Finding:
         return Finding(name="checkpoint", state="warning", message=f"{folder}: cannot be written", mend=mend)
     if store.read() is None:
         return Finding(name="checkpoint", state="ok", message="none; a ledger of more than a mebibyte gets one")
-    prices = PriceBook(loaded.config.prices, folder=folder)
+    prices = PriceBook(loaded.config.prices, factors=loaded.config.price_factors, folder=folder)
     fresh = LedgerReader(path, prices.pricing_of, cycle=cycle)
     kept = LedgerReader(path, prices.pricing_of, cycle=cycle, checkpoints=folder)
     if not _read_equally_far(loaded, kept, fresh):
@@ -330,7 +330,7 @@ def _event_seconds(folder: Path) -> float | None:
 
 
 def _prices(loaded: Loaded) -> Finding:
-    prices = PriceBook(loaded.config.prices, folder=cache_folder())
+    prices = PriceBook(loaded.config.prices, factors=loaded.config.price_factors, folder=cache_folder())
     reader = LedgerReader(loaded.ledger.path, prices.pricing_of, cycle=loaded.config.cycle, checkpoints=cache_folder())
     _read_equally_far(loaded, reader)
     models = reader.totals.models()
@@ -340,7 +340,17 @@ def _prices(loaded: Loaded) -> Finding:
         return Finding(name="prices", state="warning", message=str(error), mend="Install genai-prices again.")
     unknown = tuple(sorted(model for model in models if (prices.price(model) or found.get(model)) is None))
     message = f"price table {table_version()}; {plural(len(models), 'model')} in use"
+    prices.learn(found, keep=False)
+    rows = [
+        row for groups in reader.totals.whole_cycles().values() for row in model_rows(groups, loaded.config, prices)
+    ]
+    factors = tuple(sorted({row.unpriced for row in rows if row.unknown_factors}))
+    if factors and not unknown:
+        mend = " ".join(price_advice(rows))
+        message = f"{message}, {count(len(factors))} with calls of an unknown tier, speed or region"
+        return Finding(name="prices", state="warning", message=message, mend=mend, details=factors)
     if unknown:
+        unknown = (*unknown, *factors)
         mend = 'Set them: [token_budget.prices."MODEL"] with prompt_per_1k and completion_per_1k.'
         message = f"{message}, {count(len(unknown))} without a known price"
         return Finding(name="prices", state="warning", message=message, mend=mend, details=unknown)

@@ -9,7 +9,7 @@ from budgauge.cell import FOREVER, Extent
 from budgauge.config import PriceOverride
 from budgauge.counters import Bucket, Sums
 
-_EXACT = Context(prec=80)
+EXACT = Context(prec=80)
 """Enough digits that no product or sum of token counts and prices is ever rounded."""
 
 _DAY_SECONDS = 86_400
@@ -107,8 +107,8 @@ class ModelPrice(msgspec.Struct, frozen=True):
             (sums.completion, rates.output),
         ):
             if tokens:
-                total = _EXACT.add(total, _EXACT.multiply(Decimal(tokens), rate))
-        return total.scaleb(-6, _EXACT)
+                total = EXACT.add(total, EXACT.multiply(Decimal(tokens), rate))
+        return total.scaleb(-6, EXACT)
 
 
 def overridden(price: PriceOverride) -> ModelPrice:

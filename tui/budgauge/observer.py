@@ -155,8 +155,10 @@ class Observer:
     def _open(self) -> None:
         """Start with the ledger that the config leads to."""
         self._left_behind = left_behind(self.loaded.ledger)
-        self._prices = PriceBook(self.loaded.config.prices, folder=self._cache)
-        self._priced_by = self.loaded.config.prices
+        self._prices = PriceBook(
+            self.loaded.config.prices, factors=self.loaded.config.price_factors, folder=self._cache
+        )
+        self._priced_by = (self.loaded.config.prices, self.loaded.config.price_factors)
         self._reader = self._make_reader(self._prices)
         self._changed = True
 
@@ -172,7 +174,7 @@ class Observer:
         if self._reader.path != self.loaded.ledger.path:
             self._open()
         config = self.loaded.config
-        self._rereading |= self._priced_by != config.prices or self._cycle != config.cycle
+        self._rereading |= self._priced_by != (config.prices, config.price_factors) or self._cycle != config.cycle
         self._changed = True
 
     def _refresh(self) -> str | None:
@@ -186,9 +188,10 @@ class Observer:
         return None
 
     def _reread(self) -> None:
-        overrides = self.loaded.config.prices
+        config = self.loaded.config
+        overrides = (config.prices, config.price_factors)
         same = self._priced_by == overrides
-        prices = self._prices if same else PriceBook(overrides, folder=self._cache)
+        prices = self._prices if same else PriceBook(config.prices, factors=config.price_factors, folder=self._cache)
         reader = self._make_reader(prices)
         reader.refresh()
         reader.restarts = self._reader.restarts

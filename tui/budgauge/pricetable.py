@@ -10,9 +10,10 @@ from typing import Union
 
 import msgspec
 from genai_prices import data_snapshot
-from genai_prices.types import ConditionalPrice, StartDateConstraint, TieredPrices, TimeOfDateConstraint
+from genai_prices.types import ConditionalPrice, ModelInfo, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 from genai_prices.types import ModelPrice as TablePrice
 
+from budgauge.modelname import model_name, undated
 from budgauge.modelprice import ModelPrice, Period, Rates, Tier
 
 _Price = Union[Decimal, TieredPrices]
@@ -20,14 +21,24 @@ _Price = Union[Decimal, TieredPrices]
 
 def model_price(model: str) -> ModelPrice | None:
     """A model's prices over all dates and prompt lengths; None if the table has no price per token for it."""
-    table = data_snapshot.get_snapshot()
-    try:
-        _, info = table.find_provider_model(model, None, None, None)
-    except LookupError:
+    plain = model_name(model).plain
+    if plain.startswith("claude-") and ":" in plain:
+        # A router's variant, such as `:free`, has a price of its own.
+        return None
+    found = (_found(name) for name in dict.fromkeys((model, plain, undated(plain))))
+    info = next((info for info in found if info is not None), None)
+    if info is None:
         return None
     prices = info.prices if isinstance(info.prices, list) else [ConditionalPrice(prices=info.prices)]
     periods = [_period(price) for price in prices]
     return None if None in periods or not periods else ModelPrice(tuple(p for p in periods if p is not None))
+
+
+def _found(name: str) -> ModelInfo | None:
+    try:
+        return data_snapshot.get_snapshot().find_provider_model(name, None, None, None)[1]
+    except LookupError:
+        return None
 
 
 def _period(conditional: ConditionalPrice) -> Period | None:

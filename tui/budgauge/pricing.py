@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import msgspec
 
 from budgauge.cache import read_cache, write_cache
 from budgauge.config import PriceOverride
+from budgauge.counters import GroupKey, Sums
 from budgauge.errors import PriceError
-from budgauge.modelprice import ModelPrice, overridden
+from budgauge.factors import Factors
+from budgauge.modelprice import EXACT, ModelPrice, overridden
 
 
 class PriceBook:
@@ -26,14 +29,41 @@ class PriceBook:
     Looking up never imports the price table; `resolve` does, once for what is `missing`.
     """
 
-    def __init__(self, overrides: Mapping[str, PriceOverride], *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, PriceOverride],
+        *,
+        folder: Path | None = None,
+        factors: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        version = table_version()
+        self._factors = Factors(factors)
         self._overrides = {model: overridden(price) for model, price in overrides.items()}
-        self._path = folder / f"prices-{table_version()}.json" if folder else None
+        # What an unknown version said cannot be told from what the next one says: it is not kept.
+        self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
         self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
 
     def price(self, model: str) -> ModelPrice | None:
         """A model's price; None if it is unknown or not resolved yet."""
         return self._overrides.get(model) or self._resolved.get(model)
+
+    def cost(self, key: GroupKey, sums: Sums) -> Decimal | None:
+        """US dollars for one group of calls, unrounded; None where a price or a factor is not known."""
+        _, model, bucket, surcharges = key
+        price = self.price(model)
+        if price is None:
+            return None
+        cost = price.cost(bucket, sums)
+        if not surcharges and not sums.web_searches and "anthropic." not in model:
+            return cost
+        listed = model not in self._overrides
+        with localcontext(EXACT):
+            return self._factors.apply(cost, model, surcharges, sums.web_searches, profile=listed)
+
+    def unknown_factors(self, key: GroupKey, sums: Sums) -> tuple[str, ...]:
+        """The keys of `[token_budget.price_factors]` that a group's price needs, and that are not known."""
+        _, model, _, surcharges = key
+        return self._factors.unknown(model, surcharges, sums.web_searches, profile=model not in self._overrides)
 
     def origin(self, model: str) -> str:
         """Where a model's price comes from, in words; empty where it has none."""
@@ -54,12 +84,20 @@ class PriceBook:
         """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""
         return self.learn(lookup(self.missing(models)))
 
-    def learn(self, found: Mapping[str, ModelPrice | None]) -> bool:
-        """Take over and keep what was looked up; True if a fold with the old buckets is no longer right."""
+    def learn(self, found: Mapping[str, ModelPrice | None], *, keep: bool = True) -> bool:
+        """Take over what was looked up; True if a fold with the old buckets is no longer right.
+
+        With `keep`, the cache folder keeps it.
+        """
         self._resolved.update(found)
-        if found and self._path is not None:
+        if keep and found and self._path is not None:
             write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
         return any(price is not None and not price.plain for price in found.values())
+
+
+NAMING = 2
+"""Of how models' names are read; what was looked up under another reading is not used."""
+UNKNOWN_VERSION = "unknown"
 
 
 def table_version() -> str:
@@ -72,7 +110,7 @@ def table_version() -> str:
         for name in names:
             if name.startswith("genai_prices-") and name.endswith(".dist-info"):
                 return name[len("genai_prices-") : -len(".dist-info")]
-    return "unknown"
+    return UNKNOWN_VERSION
 
 
 _cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])

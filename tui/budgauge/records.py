@@ -51,6 +51,14 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_un
     session: str | None = None
     project: str | None = None
     source: str | None = None
+    service_tier: str | None = None
+    """Such as `priority`, `flex`, `batch`; None is the standard one."""
+    speed: str | None = None
+    """`fast`; None is standard."""
+    inference_geo: str | None = None
+    """`us`; None is anywhere."""
+    web_search_requests: Count | None = None
+    """Searches that the provider made for the call."""
 
 
 class Settle(Usage, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=False, kw_only=True, tag="settle"):
@@ -389,6 +397,10 @@ def make_usage(
     session: str | None = None,
     project: str | None = None,
     source: str | None = None,
+    service_tier: str | None = None,
+    speed: str | None = None,
+    inference_geo: str | None = None,
+    web_search_requests: int = 0,
 ) -> Usage:
     """A usage record fit to be written, or RecordError naming the field that is not.
 
@@ -410,6 +422,9 @@ def make_usage(
     check_text("session", session)
     check_text("project", project)
     check_text("source", source)
+    check_charge("service_tier", service_tier)
+    check_charge("speed", speed)
+    check_charge("inference_geo", inference_geo)
     return Usage(
         agent_id,
         model,
@@ -425,6 +440,10 @@ def make_usage(
         session=session,
         project=project,
         source=source,
+        service_tier=service_tier,
+        speed=speed,
+        inference_geo=inference_geo,
+        web_search_requests=check_count("web_search_requests", web_search_requests) or None,
     )
 
 
@@ -451,3 +470,18 @@ def check_text(field: str, value: str | None) -> None:
         raise RecordError(f"{field} {value!r} is not valid Unicode: it holds half a surrogate pair") from None
     if size > MAX_TEXT_BYTES:
         raise RecordError(f"{field} has {size} bytes; at most {MAX_TEXT_BYTES} are allowed")
+
+
+MAX_CHARGE_BYTES = 32
+"""The most bytes a service tier, speed or region may have."""
+_CHARGE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def check_charge(field: str, value: object) -> None:
+    """RecordError unless `value` is None or the short name of a tier, speed or region."""
+    if value is None:
+        return
+    if not isinstance(value, str) or len(value) > MAX_CHARGE_BYTES or not _CHARGE.fullmatch(value):
+        raise RecordError(
+            f"{field} must be a name of 1 to {MAX_CHARGE_BYTES} letters, digits, - and _, not {str(value)[:60]!r}"
+        )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from budgauge.errors import DuplicateIdError, RecordError
+from budgauge.factors import charged
 
 _Outcome = TypeVar("_Outcome")
 
@@ -52,6 +53,7 @@ def usage_of(response: object) -> ResponseUsage:
         "reasoning_tokens": min(_count(getattr(usage, "output_reasoning_tokens", 0)), completion),
         "source": provider,
         "id": _id(data),
+        **_charges(data),
     }
     return ResponseUsage(model, prompt, completion, {name: value for name, value in fields.items() if value})
 
@@ -96,6 +98,18 @@ def _id(data: Mapping[str, Any]) -> str | None:
     if not isinstance(id, str) or not 0 < len(id) <= 100:
         return None
     return f"{id}@{made:.0f}" if isinstance(made, (int, float)) else id
+
+
+def _charges(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the call costs beside its tokens. OpenAI names the tier in the answer, Anthropic in its usage."""
+    usage = data["usage"]
+    tools = usage.get("server_tool_use")
+    return {
+        "service_tier": charged(data.get("service_tier") or usage.get("service_tier")),
+        "speed": charged(usage.get("speed")),
+        "inference_geo": charged(usage.get("inference_geo")),
+        "web_search_requests": _count(tools.get("web_search_requests")) if isinstance(tools, Mapping) else 0,
+    }
 
 
 def _count(value: object) -> int:

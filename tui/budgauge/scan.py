@@ -109,7 +109,7 @@ class AgentScan:
 
     def _price_rows(self, groups: Groups) -> Iterable[PriceRow]:
         calls: dict[tuple[str, Bucket], int] = {}
-        for (_, model, bucket), sums in groups.items():
+        for (_, model, bucket, _), sums in groups.items():
             calls[model, bucket] = calls.get((model, bucket), 0) + sums.calls
         for (model, bucket), number in sorted(calls.items()):
             price = self._prices.price(model)
@@ -255,7 +255,7 @@ class TimeScan:
         for begin, groups in totals.whole_cycles().items():
             place = _place(self.chart, begin)
             if place is not None:
-                for (agent_id, _, _), sums in groups.items():
+                for (agent_id, *_), sums in groups.items():
                     steps = agents.setdefault(agent_id, [0] * self.chart.number)
                     steps[place] += self._config.counted(sums.total, sums.cached)
         before: list[Part] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -93,6 +93,18 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int
     cached_tokens: int
     cost_usd: Decimal | None
+    """What of it could be priced; None where something was used and nothing could."""
+    unpriced_tokens: int = 0
+    """Counted tokens without a known price."""
+    unknown_factors: tuple[str, ...] = ()
+    """Keys of `[token_budget.price_factors]` that would give them one; empty where the model has no price."""
+
+    @property
+    def unpriced(self) -> str:
+        """What has no price: the model, or its calls with these factors; empty if all is priced."""
+        if not self.unpriced_tokens and self.cost_usd is not None:
+            return ""
+        return f"{self.model} ({', '.join(self.unknown_factors)})" if self.unknown_factors else self.model
 
 
 class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +134,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     budget_usd: Decimal | None
     """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
     unpriced_tokens: int
-    """Counted tokens of models whose price is unknown."""
+    """Counted tokens whose price is unknown."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -404,27 +416,50 @@ def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple
                 completion_tokens=sums.completion,
                 cached_tokens=sums.cached,
                 cost_usd=cost_of(parts, prices),
+                **_unpriced(parts, config, prices),
             )
         )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.model)))
 
 
+def price_advice(models: Iterable[ModelRow]) -> tuple[str, ...]:
+    """How to set the prices that are missing, a sentence for each kind."""
+    rows = [row for row in models if row.unpriced]
+    plain = [row.model for row in rows if not row.unknown_factors]
+    factors = sorted({factor for row in rows for factor in row.unknown_factors})
+    advice = []
+    if plain:
+        table = f'[token_budget.prices."{plain[0]}"]' if plain[0].isprintable() else '[token_budget.prices."MODEL"]'
+        advice.append(f"Set a price in config.toml: {table} with prompt_per_1k and completion_per_1k.")
+    if factors:
+        advice.append(f'Set a factor in config.toml: [token_budget.price_factors] with "{factors[0]}" = NUMBER.')
+    return tuple(advice)
+
+
+def _unpriced(parts: Sequence[Part], config: BudgetConfig, prices: PriceBook) -> dict[str, Any]:
+    unknown = [(key, sums) for key, sums in parts if prices.cost(key, sums) is None]
+    priced = [(key, sums) for key, sums in unknown if prices.price(key[1]) is not None]
+    factors = {factor for key, sums in priced for factor in prices.unknown_factors(key, sums)}
+    tokens = sum(config.counted(sums.total, sums.cached) for _, sums in unknown)
+    return {"unpriced_tokens": tokens, "unknown_factors": tuple(sorted(factors))}
+
+
 def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
     """What can be priced of these groups; None where something was used and nothing can be."""
     cost, unknown = None, False
-    for (_, model, bucket), sums in parts:
-        price = prices.price(model)
-        if price is None:
+    for key, sums in parts:
+        part = prices.cost(key, sums)
+        if part is None:
             unknown = True
         else:
-            cost = _EXACT.add(cost or Decimal(0), price.cost(bucket, sums))
+            cost = _EXACT.add(cost or Decimal(0), part)
     return cost if cost is not None or unknown else Decimal(0)
 
 
 def _cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
     known = [row.cost_usd for row in models if row.cost_usd is not None]
     total = None if models and not known else _sum(known)
-    unpriced = sum(row.used for row in models if row.cost_usd is None)
+    unpriced = sum(row.unpriced_tokens for row in models)
     buffer = Decimal(str(config.untracked_buffer))
     whole = None
     if total is not None and config.total_budget and used > unpriced:

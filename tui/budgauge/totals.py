@@ -7,6 +7,7 @@ import msgspec
 
 from budgauge.cell import ALWAYS, FOREVER, Cell, PricingOf, unpriced
 from budgauge.counters import Counters, Groups, Sums
+from budgauge.factors import surcharges
 from budgauge.known import KnownIds
 from budgauge.minutes import Minutes
 from budgauge.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
@@ -86,7 +87,7 @@ class Totals:
         self._kept: dict[int, Record] = {}
         self._next_place = 0
         self._recall = recall or self._kept.get
-        self._cells: dict[tuple[str, str], Cell] = {}
+        self._cells: dict[tuple[str, str, str], Cell] = {}
         self._recent_from = recent_from
 
     def at(self, now: float) -> Counters:
@@ -106,7 +107,7 @@ class Totals:
 
     def models(self) -> set[str]:
         """Every model there was, resets or not."""
-        return {model for _, groups in self._every_groups() for _, model, _ in groups}
+        return {model for _, groups in self._every_groups() for _, model, *_ in groups}
 
     def _every_groups(self) -> Iterator[tuple[float, Groups]]:
         for begin, counters in self.cycles.items():
@@ -160,10 +161,11 @@ class Totals:
             self.add([record], lambda: [place])
             return
         # As count_calls does it, without what pays only for many.
-        cell = self._cells.get((record.agent_id, record.model))
+        cell = self._cells.get((record.agent_id, record.model, ""))
         prompt, timestamp, total = record.prompt_tokens, record.timestamp, record.total_tokens
         parts = record.cached_tokens or record.cache_write_tokens or record.cache_write_1h_tokens
-        if cell is None or parts or record.reasoning_tokens or total != prompt + record.completion_tokens:
+        charges = record.web_search_requests or record.service_tier or record.speed or record.inference_geo
+        if cell is None or parts or charges or record.reasoning_tokens or total != prompt + record.completion_tokens:
             self.count_calls((record,))
             return
         if cell.bounded and not cell.holds(prompt, timestamp):
@@ -288,6 +290,7 @@ class Totals:
         sums.prompt += usage.prompt_tokens
         sums.completion += usage.completion_tokens
         sums.total += total
+        sums.web_searches += usage.web_search_requests or 0
         sums.last_used = max(sums.last_used, usage.timestamp)
         cached = self._add_parts(sums, usage)
         self._book(cell, usage.timestamp)
@@ -311,7 +314,8 @@ class Totals:
                     touched = self._book_all(touched, minute)
                 minute = timestamp - timestamp % 60
                 minute_end, minute_total, minute_cached = minute + 60, 0, 0
-            cell = cells.get((usage.agent_id, usage.model))
+            more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
+            cell = cells.get((usage.agent_id, usage.model, more))
             prompt, completion = usage.prompt_tokens, usage.completion_tokens
             if cell is None or (cell.bounded and not cell.holds(prompt, timestamp)):
                 cell = self._cell(usage)
@@ -329,6 +333,8 @@ class Totals:
             if timestamp > sums.last_used:
                 sums.last_used = timestamp
             minute_total += total
+            if usage.web_search_requests:
+                sums.web_searches += usage.web_search_requests
             if usage.cached_tokens or usage.cache_write_tokens or usage.cache_write_1h_tokens or usage.reasoning_tokens:
                 minute_cached += self._add_parts(sums, usage)
         if minute_total:
@@ -356,7 +362,8 @@ class Totals:
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
-        before = self._cells.get((usage.agent_id, usage.model))
+        more = surcharges(usage)
+        before = self._cells.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
             self._book(before, usage.timestamp)
@@ -366,8 +373,8 @@ class Totals:
         counters = self.cycles.get(cycle[0])
         if counters is None:
             counters = self.cycles[cycle[0]] = Counters()
-        cell = Cell(counters, (usage.agent_id, usage.model, extent.bucket), extent, cycle)
-        self._cells[usage.agent_id, usage.model] = cell
+        cell = Cell(counters, (usage.agent_id, usage.model, extent.bucket, more), extent, cycle)
+        self._cells[usage.agent_id, usage.model, more] = cell
         return cell
 
     def _add_parts(self, sums: Sums, usage: Usage) -> int:

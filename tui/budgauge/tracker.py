@@ -128,7 +128,8 @@ class TokenBudgetTracker:
 
         `spent=True` records it whatever the budget says, because it was spent already. Optional
         fields: `id`, `cached_tokens`, `cache_write_tokens`, `cache_write_1h_tokens`,
-        `reasoning_tokens`, `session`, `project`, `source`. Raises AgentLimitExceededError or
+        `reasoning_tokens`, `session`, `project`, `source`, `service_tier`,
+        `speed`, `inference_geo`, `web_search_requests`. Raises AgentLimitExceededError or
         BudgetExceededError (nothing is recorded), RecordError for a field that is not allowed,
         DuplicateIdError for a known id with other content, LedgerError if it cannot be written.
         """
@@ -425,7 +426,7 @@ class TokenBudgetTracker:
 
     def _book(self) -> PriceBook:
         if self._prices is None:
-            self._prices = PriceBook(self._config.prices, folder=cache_folder())
+            self._prices = PriceBook(self._config.prices, factors=self._config.price_factors, folder=cache_folder())
         return self._prices
 
     def _resolved_prices(self) -> PriceBook:

@@ -30,7 +30,8 @@ _Writer = Callable[[Usage], None]
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PARTS = ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens")
 _TEXTS = ("id", "session", "project", "source")
-COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS)
+_CHARGES = ("service_tier", "speed", "inference_geo", "web_search_requests")
+COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS, *_CHARGES)
 
 
 @click.command()

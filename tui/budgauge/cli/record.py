@@ -17,6 +17,10 @@ _TOKENS = click.IntRange(min=0, max=2**53 - 1)
 @click.option("--prompt", required=True, type=_TOKENS, metavar="N", help="Prompt tokens, cached ones included.")
 @click.option("--completion", required=True, type=_TOKENS, metavar="N", help="Completion tokens.")
 @click.option("--cached", default=0, type=_TOKENS, metavar="N", help="Prompt tokens read from a cache.")
+@click.option("--service-tier", metavar="NAME", help="If not standard: priority, flex or batch.")
+@click.option("--speed", metavar="NAME", help="If not standard: fast.")
+@click.option("--inference-geo", metavar="NAME", help="Where it must run, if anywhere: us.")
+@click.option("--web-searches", default=0, type=_TOKENS, metavar="N", help="Web searches made by the provider.")
 @click.option("--id", "record_id", metavar="ID", help="The call's own id: a retry with it counts once.")
 @click.option("--spent", is_flag=True, help="Record it even past the budget, because it was spent already.")
 @common
@@ -27,6 +31,10 @@ def record_command(
     prompt: int,
     completion: int,
     cached: int,
+    service_tier: str | None,
+    speed: str | None,
+    inference_geo: str | None,
+    web_searches: int,
     record_id: str | None,
     spent: bool,
 ) -> None:
@@ -35,7 +43,19 @@ def record_command(
     Exit code 3, and nothing is recorded, if the budget forbids it.
     """
     tracker = open_tracker(options)
-    added = tracker.report_usage(agent, model, prompt, completion, cached_tokens=cached, id=record_id, spent=spent)
+    added = tracker.report_usage(
+        agent,
+        model,
+        prompt,
+        completion,
+        cached_tokens=cached,
+        service_tier=service_tier,
+        speed=speed,
+        inference_geo=inference_geo,
+        web_search_requests=web_searches,
+        id=record_id,
+        spent=spent,
+    )
     if not added:
         click.echo("known already; nothing was added")
         return

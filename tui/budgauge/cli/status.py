@@ -13,7 +13,7 @@ from budgauge.config.load import Options
 from budgauge.cycle import zone
 from budgauge.fields import to_json
 from budgauge.observer import Observer
-from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot
+from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.text import count, money, percent, safe, width
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
@@ -91,9 +91,14 @@ def _cost_lines(snapshot: Snapshot) -> list[str]:
         parts.append(f"{money(cost.budget_usd)} for the whole budget")
     lines = ["Cost    " + ", ".join(parts)]
     if cost.unpriced_tokens:
-        models = ", ".join(safe(row.model) for row in snapshot.models if row.cost_usd is None)
-        lines.append(f"        {count(cost.unpriced_tokens)} tokens have no known price: {models}")
+        lines.append(f"        {count(cost.unpriced_tokens)} tokens have no known price: {unpriced_names(snapshot)}")
+        lines += [f"        {advice}" for advice in price_advice(snapshot.models)]
     return lines
+
+
+def unpriced_names(snapshot: Snapshot) -> str:
+    """The models whose calls have no known price, and the factors that are missing."""
+    return ", ".join(safe(row.unpriced) for row in snapshot.models if row.unpriced)
 
 
 def _cycle_lines(cycles: Sequence[CycleRow], config: BudgetConfig) -> list[str]:

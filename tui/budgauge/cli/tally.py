@@ -26,7 +26,7 @@ class Tally:
     def __init__(self, loaded: Loaded) -> None:
         self._config = msgspec.structs.replace(loaded.config, per_agent_limits={})
         self._ledger = str(loaded.ledger.path)
-        self._prices = PriceBook(loaded.config.prices, folder=cache_folder())
+        self._prices = PriceBook(loaded.config.prices, factors=loaded.config.price_factors, folder=cache_folder())
         self._totals = Totals(self._prices.pricing_of)
         self._models: dict[str, set[str]] = {}
         """source → the models of its records"""

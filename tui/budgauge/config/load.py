@@ -157,6 +157,7 @@ def _build(values: dict[Keys, Any], origins: dict[Keys, str]) -> BudgetConfig:
         notify=Notify(**_section(values, "notify")),
         per_agent_limits=_section(values, "per_agent_limits"),
         prices={model: _price(entry) for model, entry in prices.items()},
+        price_factors={key: Decimal(value) for key, value in _section(values, "price_factors").items()},
     )
 
 

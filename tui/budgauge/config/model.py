@@ -73,6 +73,8 @@ class BudgetConfig(msgspec.Struct, frozen=True):
     cycle: Cycle | None = None
     notify: Notify = Notify()
     prices: dict[str, PriceOverride] = msgspec.field(default_factory=dict)
+    price_factors: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    """By key, such as `speed.fast`, factors of token prices; `web_search` is US dollars for each."""
 
     def __post_init__(self) -> None:
         check_tokens("total_budget", self.total_budget)
@@ -91,6 +93,9 @@ class BudgetConfig(msgspec.Struct, frozen=True):
         _check_entries("prices", self.prices)
         for model, price in self.prices.items():
             _check_kind(f"prices.{model}", price, PriceOverride, "a PriceOverride")
+        _check_entries("price_factors", self.price_factors)
+        for key, factor in self.price_factors.items():
+            check_factor(f"price_factors.{key}", factor)
 
     def counted(self, total: int, cached: int) -> int:
         """What of `total` tokens, of which `cached` were cache reads, the budget counts."""
@@ -140,6 +145,17 @@ def check_price(key: str, value: object) -> None:
         raise ConfigError(
             f"{key} = {show(value)}: must be a number of US dollars per 1,000 tokens, "
             f"from 0 to {MAX_PRICE} with at most {PRICE_DECIMALS} decimals"
+        )
+
+
+MAX_FACTOR = 1000
+
+
+def check_factor(key: str, value: object) -> None:
+    """ConfigError unless `value` is a factor of prices whose products can be exact."""
+    if not _is_price(value) or Decimal(value) > MAX_FACTOR:  # type: ignore[arg-type]  # a number, says _is_price
+        raise ConfigError(
+            f"{key} = {show(value)}: must be a number from 0 to {MAX_FACTOR} with at most {PRICE_DECIMALS} decimals"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import tomli
 
-from budgauge.config.model import PriceOverride, check_percent, check_price, check_tokens, show
+from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
 from budgauge.errors import ConfigError
 
 Value = Any  # TOML's values: what each key may hold is checked by its own function
@@ -153,6 +153,7 @@ _SCHEMA: dict[str, Any] = {
     "collect": {"agent": _choice("tool", "project")},
     "notify": {"desktop": _flag, "bell": _flag, "title": _flag},
     "prices": _Each(_PRICE),
+    "price_factors": _Each(check_factor),
 }
 
 

@@ -111,7 +111,8 @@ def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
         max(0, now - before) for now, before in zip(_kinds(call), booked, strict=True)
     )
     prompt = fresh + cached + write
-    if not prompt + completion:
+    searches = max(0, (call.web_search_requests or 0) - sum(part.web_search_requests or 0 for part in parts))
+    if not prompt + completion + searches:
         return None
     return msgspec.structs.replace(
         parts[0],
@@ -123,6 +124,7 @@ def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
         cache_write_tokens=write or None,
         cache_write_1h_tokens=min(write_1h, write) or None,
         reasoning_tokens=min(reasoning, completion) or None,
+        web_search_requests=searches or None,
     )
 
 

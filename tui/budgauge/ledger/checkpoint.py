@@ -22,7 +22,7 @@ from budgauge.minutes import Minutes
 from budgauge.records import Fault, Reserve
 from budgauge.totals import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
 
-VERSION = 3
+VERSION = 4
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
@@ -31,8 +31,8 @@ _IDS, _HOLDS = b"c", b"r"
 """What stands behind the tag: ids of calls, ids of reservations."""
 _CHECKSUM_BYTES = 9
 
-_Values = tuple[int, int, int, int, int, int, int, float]
-_Rows = list[tuple[str, str, Bucket, _Values]]
+_Values = tuple[int, int, int, int, int, int, int, int, float]
+_Rows = list[tuple[str, str, Bucket, str, _Values]]
 
 
 class _Reset(msgspec.Struct):
@@ -116,7 +116,7 @@ def _rows(groups: Groups) -> _Rows:
 
 
 def _groups(rows: _Rows) -> Groups:
-    return {(agent_id, model, bucket): Sums(*values) for agent_id, model, bucket, values in rows}
+    return {(agent_id, model, bucket, more): Sums(*values) for agent_id, model, bucket, more, values in rows}
 
 
 _decoder = msgspec.msgpack.Decoder(Checkpoint)

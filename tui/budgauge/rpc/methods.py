@@ -69,6 +69,10 @@ class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     session: str | None = None
     project: str | None = None
     source: str | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    web_search_requests: int = 0
     timestamp: float | None = None
     total_tokens: int | None = None
 

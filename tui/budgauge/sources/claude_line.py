@@ -4,10 +4,12 @@ Format: one object a line; `"type": "assistant"` carries a message of the Messag
 """
 
 from datetime import datetime, timezone
+from typing import Union
 
 import msgspec
 
-from budgauge.records import Count, repaired
+from budgauge.factors import charged
+from budgauge.records import MAX_COUNT, Count, repaired
 
 ASSISTANT = "assistant"
 SYNTHETIC = "<synthetic>"
@@ -15,6 +17,9 @@ SYNTHETIC = "<synthetic>"
 
 Tokens = tuple[int, int, int, int, int, int]
 """Fresh input, cache reads, cache writes, of those for five minutes, of those for an hour, output."""
+
+Charges = tuple[Union[str, None], Union[str, None], Union[str, None], Union[int, None]]
+"""Service tier, speed, region and web searches; None where they cost nothing more."""
 
 
 class _Lifetimes(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +35,19 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     cache_creation: _Lifetimes | None = None
+    service_tier: object = None
+    speed: object = None
+    inference_geo: object = None
+    server_tool_use: object = None
+
+    @property
+    def charges(self) -> Charges | None:
+        """What it costs beside its tokens; None for a standard call."""
+        tools = self.server_tool_use
+        searches = tools.get("web_search_requests") if isinstance(tools, dict) else None
+        counted = searches if type(searches) is int and 0 < searches <= MAX_COUNT else None
+        found = charged(self.service_tier), charged(self.speed), charged(self.inference_geo), counted
+        return found if any(found) else None
 
     @property
     def tokens(self) -> Tokens:
@@ -146,3 +164,11 @@ def most(one: Tokens, other: Tokens) -> Tokens:
     """The larger of each."""
     fresh, read, write, write_5m, write_1h, output = map(max, one, other)
     return fresh, read, write, write_5m, write_1h, output
+
+
+def merged_charges(one: Charges | None, other: Charges) -> Charges:
+    """The charges of two copies of a message: the later word, and the larger count of searches."""
+    if one is None:
+        return other
+    tier, speed, geo, searches = other
+    return tier or one[0], speed or one[1], geo or one[2], max(searches or 0, one[3] or 0) or None

@@ -12,7 +12,16 @@ from functools import cache
 import msgspec
 
 from budgauge.records import MAX_COUNT, Usage
-from budgauge.sources.claude_line import SYNTHETIC, Line, MessageUsage, Tokens, most, read_line
+from budgauge.sources.claude_line import (
+    SYNTHETIC,
+    Charges,
+    Line,
+    MessageUsage,
+    Tokens,
+    merged_charges,
+    most,
+    read_line,
+)
 from budgauge.sources.lines import marked_lines
 from budgauge.sources.log import Counts
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, fit_name, fit_text
@@ -66,6 +75,8 @@ class Session:
         """message → the line that stands for it"""
         self._largest: dict[str, Tokens] = {}
         """message → the largest of each count, where its lines differ"""
+        self._charges: dict[str, Charges] = {}
+        """message → what it costs beside its tokens, where that is anything"""
         # A log has few of these, and very many calls.
         self._agent_id = cache(lambda role, folder: names.of(CLAUDE_CODE, role, folder))
         self._model, self._text = cache(fit_name), cache(fit_text)
@@ -95,6 +106,8 @@ class Session:
             if key is None:
                 counts.set_aside += 1
                 continue
+            if charges := message.usage.charges:
+                self._charges[key] = merged_charges(self._charges.get(key), charges)
             first = lines.get(key)
             if first is None:
                 lines[key] = line
@@ -135,6 +148,7 @@ class Session:
         calls = [call for key, line in self._lines.items() if (call := self._call(key, line)) is not None]
         self._lines.clear()
         self._largest.clear()
+        self._charges.clear()
         return calls
 
     def _call(self, key: str, line: Line) -> Usage | None:
@@ -164,6 +178,7 @@ class Session:
             self._text(line.session_id),
             self._text(line.cwd),
             CLAUDE_CODE,
+            *self._charges.get(key, ()),
         )
 
     def _role(self, line: Line) -> str | None:

@@ -112,6 +112,12 @@ class TurnContext(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
+class ThreadSettings(msgspec.Struct, frozen=True, gc=False):
+    """The settings in force from here on."""
+
+    service_tier: object = None
+
+
 class TokenInfo(msgspec.Struct, frozen=True, gc=False):
     """Cumulative counts of the thread, and those of its last call."""
 
@@ -125,6 +131,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     type: str
     info: msgspec.Raw = msgspec.Raw(b"null")
     started_at: object = None
+    thread_settings: ThreadSettings | None = None
 
 
 class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from operator import sub
 import msgspec
 
 from budgauge.errors import RecordError
+from budgauge.factors import charged
 from budgauge.records import MAX_COUNT, Usage, repaired
 from budgauge.sources import codex_line
 from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord, unix_seconds
@@ -22,10 +23,13 @@ from budgauge.sources.log import Counts
 from budgauge.sources.name import CODEX, UNKNOWN, AgentNames, fit_name, fit_text
 
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
-_IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"(?!token_count")[a-z_]+")')
+_IDLE = re.compile(
+    _HEAD
+    + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"(?!token_count"|thread_settings_applied")[a-z_]+")'
+)
 """How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
 _COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
-_MARKS = (b'"token_', b'"turn_context"', b'"session_meta"')
+_MARKS = (b'"token_', b'"thread_settings_applied"', b'"turn_context"', b'"session_meta"')
 _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
 
 
@@ -54,6 +58,8 @@ class State(msgspec.Struct, array_like=True):
     records: bool = False
     """Has a `token_usage_record` come?"""
     last_record: TokenUsageRecord | None = None
+    service_tier: str | None = None
+    """None is the standard one."""
 
 
 _decode_state = msgspec.msgpack.Decoder(State).decode
@@ -131,6 +137,10 @@ class Rollout:
             info = codex_line.token_info(event.info) if event.type == "token_count" else None
             if info is not None:
                 self._count(info, line.ordinal)
+            if event.type == "thread_settings_applied" and event.thread_settings is not None:
+                # Codex calls the tier `fast` that the API calls `priority`.
+                tier = charged(event.thread_settings.service_tier)
+                self._state.service_tier = "priority" if tier == "fast" else tier
         elif line.type == "token_usage_record":
             self._record(line, codex_line.token_usage_record(line.payload))
         elif line.type == "turn_context":
@@ -268,6 +278,7 @@ class Rollout:
             session=self._session,
             project=self._project,
             source=CODEX,
+            service_tier=self._state.service_tier,
         )
         self._new.append(call)
 

@@ -55,7 +55,7 @@ def unpriced_text(snapshot: Snapshot) -> str:
     tokens = snapshot.cost.unpriced_tokens
     if not tokens:
         return ""
-    names = ", ".join(safe(row.model, 40) for row in snapshot.models if row.cost_usd is None)
+    names = ", ".join(safe(row.unpriced, 40) for row in snapshot.models if row.unpriced)
     return tr("{n} tokens unpriced: {models}", n=count(tokens), models=names)
 
 
