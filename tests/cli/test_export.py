@@ -52,7 +52,8 @@ def test_every_call_that_counts_once_whatever_was_reset(export: Export, ledger: 
 def test_every_field_has_a_column_and_the_counted_total(export: Export, ledger: Path) -> None:
     parts = {"cached_tokens": 4, "cache_write_tokens": 3, "cache_write_1h_tokens": 2, "reasoning_tokens": 1}
     texts = {"id": "i", "session": "s", "project": "/p", "source": "codex"}
-    ledger.write_bytes(line("a/b", 10, 5, total_tokens=3, **parts, **texts))
+    texts |= {"service_tier": "flex", "speed": "fast", "inference_geo": "us"}
+    ledger.write_bytes(line("a/b", 10, 5, total_tokens=3, web_search_requests=7, **parts, **texts))
     (row,) = rows(export("csv"))
     assert tuple(row) == COLUMNS
     assert row == {
@@ -65,6 +66,7 @@ def test_every_field_has_a_column_and_the_counted_total(export: Export, ledger: 
         "total_tokens": "15",
         **{key: str(value) for key, value in parts.items()},
         **texts,
+        "web_search_requests": "7",
     }
 
 
