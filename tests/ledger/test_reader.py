@@ -306,5 +306,5 @@ def test_a_refold_takes_other_buckets(ledger: Path) -> None:
     reader.refresh()
     tiers[0] = 1
     reader.refold()
-    assert [(key, sums.calls) for key, sums in reader.totals.at(0).groups.items()] == [(("a", "gpt-4", (0, 1)), 2)]
+    assert [(key, sums.calls) for key, sums in reader.totals.at(0).groups.items()] == [(("a", "gpt-4", (0, 1), ""), 2)]
     assert reader.restarts == 0
