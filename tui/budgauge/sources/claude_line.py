@@ -21,6 +21,9 @@ Tokens = tuple[int, int, int, int, int, int]
 Charges = tuple[Union[str, None], Union[str, None], Union[str, None], Union[int, None]]
 """Service tier, speed, region and web searches; None where they cost nothing more."""
 
+STANDARD: Charges = (None, None, None, None)
+"""Those of a standard call."""
+
 
 class _Lifetimes(msgspec.Struct, frozen=True, gc=False):
     ephemeral_5m_input_tokens: Count | None = None

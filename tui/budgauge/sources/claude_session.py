@@ -13,6 +13,7 @@ import msgspec
 
 from budgauge.records import MAX_COUNT, Usage
 from budgauge.sources.claude_line import (
+    STANDARD,
     SYNTHETIC,
     Charges,
     Line,
@@ -163,6 +164,7 @@ class Session:
         if not 0 < total <= MAX_COUNT:
             self._state.counts.set_aside += total > 0
             return None
+        tier, speed, geo, searches = self._charges.get(key, STANDARD)
         return Usage(
             self._agent_id(self._role(line), line.cwd),
             self._model(message.model),
@@ -178,7 +180,10 @@ class Session:
             self._text(line.session_id),
             self._text(line.cwd),
             CLAUDE_CODE,
-            *self._charges.get(key, ()),
+            service_tier=tier,
+            speed=speed,
+            inference_geo=geo,
+            web_search_requests=searches,
         )
 
     def _role(self, line: Line) -> str | None:
