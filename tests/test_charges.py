@@ -220,3 +220,15 @@ def test_a_line_without_charges_is_written_as_before() -> None:
     assert set(json.loads(encode(make_usage("a", "m", 1, 1, timestamp=0)))) == {
         *("agent_id", "model", "prompt_tokens", "completion_tokens", "total_tokens", "timestamp"),
     }
+
+
+def test_status_names_what_has_no_price_and_what_to_do() -> None:
+    from budgauge.cli.status import _cost_lines
+
+    odd = make_usage("a", "gpt-5.5", 50, 0, timestamp=0, service_tier="scale")
+    lines = _cost_lines(snapshot(odd, make_usage("a", "claude-opus-9", 10, 0, timestamp=0)))
+    assert lines[1].strip() == "60 tokens have no known price: gpt-5.5 (service_tier.scale), claude-opus-9"
+    assert [line.split(":")[0].strip() for line in lines[2:]] == [
+        "Set a price in config.toml",
+        "Set a factor in config.toml",
+    ]

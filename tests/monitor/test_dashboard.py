@@ -142,6 +142,7 @@ async def test_cost_by_model_and_what_has_no_price(tmp_path: Path) -> None:
         assert "$26.29" in stage.text  # and 15 %
         assert "$30.00" in stage.text  # the whole budget
         assert "50,000 tokens unpriced: in-house" in stage.text
+        assert "to set prices: budgauge doctor" in stage.text
 
 
 async def test_ages_and_rate_follow_the_clock(tmp_path: Path) -> None:

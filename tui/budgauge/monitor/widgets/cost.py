@@ -98,6 +98,9 @@ class CostPanel(Drawing):
         ]
         room = self.content_size.height - len(lines)
         unpriced = [self._unpriced(face, cells)] if face.unpriced else []
+        if unpriced and room > len(face.models) + 2:
+            advice = tr("to set prices: budgauge doctor")
+            unpriced.append(Content.styled(fit(advice, cells), label))
         room -= len(unpriced)
         if room > len(face.models) > 0:
             lines.append(Content.styled("─" * cells, self.part("cost--rule")))
