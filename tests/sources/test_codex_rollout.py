@@ -141,7 +141,47 @@ def test_ordinals_mark_where_a_sub_agents_own_history_starts() -> None:
 
 def test_a_fork_by_reference_goes_on_from_its_parents_total(log: Log) -> None:
     log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
-    assert spent(log) == [(1900, 59)]
+    assert spent(log) == []
+    assert spent(log.event("task_complete")) == [(1900, 59)]
+
+
+def test_the_first_count_of_a_fork_by_reference_is_a_call_if_counts_follow(log: Log) -> None:
+    log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
+    log.count((6000, 0, 220, 0), (1900, 0, 59, 0)).count((6100, 0, 230, 0), (100, 0, 10, 0))
+    assert spent(log) == [(1900, 59), (100, 10)]
+
+
+def test_the_first_count_of_a_fork_by_reference_repeats_its_parents_last_if_records_follow(log: Log) -> None:
+    log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
+    calls, rollout = read(log.record(7, 0, 1, 0))
+    assert [(call.prompt_tokens, call.id) for call in calls] == [(7, f"codex:{PARENT}:2")]
+    assert rollout.counts.replayed == 1
+
+
+def test_settings_name_the_model_before_a_turn_does(log: Log) -> None:
+    log.meta().event("thread_settings_applied", thread_settings={"model": "gpt-5.5"}).record(7, 0, 1, 0)
+    log.event("thread_settings_applied", thread_settings={"service_tier": "default"}).record(8, 0, 1, 0)
+    assert [call.model for call in read(log.turn("o3").record(9, 0, 1, 0))[0]] == ["gpt-5.5", "gpt-5.5", "o3"]
+
+
+def test_a_count_that_goes_on_from_an_earlier_total_is_of_another_process(log: Log) -> None:
+    log.meta().turn().call(5000, 0, 100, 0).call(6000, 5000, 200, 0)
+    log.count((8000, 2000, 150, 0), (3000, 2000, 50, 0)).count((12000, 5000, 210, 0), (4000, 3000, 60, 0))
+    assert spent(log) == [(5000, 100), (6000, 200), (3000, 50), (4000, 60)]
+
+
+def test_two_processes_take_turns_in_one_file(log: Log) -> None:
+    log.meta().turn().count((100, 0, 10, 0), (100, 0, 10, 0))
+    log.count((300, 0, 30, 0), (200, 0, 20, 0)).count((105, 0, 11, 0), (5, 0, 1, 0))
+    log.count((600, 0, 60, 0), (300, 0, 30, 0)).count((112, 0, 12, 0), (7, 0, 1, 0))
+    calls, rollout = read(log.count((600, 0, 60, 0), (300, 0, 30, 0)))
+    assert [call.prompt_tokens for call in calls] == [100, 200, 5, 300, 7]
+    assert rollout.counts.duplicates == 1
+
+
+def test_a_part_that_shrinks_begins_a_new_count(log: Log) -> None:
+    log.meta().turn().count((1000, 500, 100, 0)).count((1200, 100, 110, 0), (1200, 100, 110, 0))
+    assert spent(log) == [(1000, 100), (1200, 110)]
 
 
 def test_only_the_first_session_meta_is_the_threads_own(log: Log) -> None:

@@ -79,6 +79,12 @@ class SessionMeta(msgspec.Struct, frozen=True):
         return self._other(self.forked_from_id)
 
     @property
+    def base_ordinal(self) -> int | None:
+        """The ordinal at which this file's own lines begin, where its earlier history stands in another."""
+        end = self.history_base.get("end_ordinal_exclusive") if isinstance(self.history_base, dict) else None
+        return end if type(end) is int else None
+
+    @property
     def role(self) -> str | None:
         """What kind of sub-agent it is: its role, else its nickname, else its kind; None for a person's own thread."""
         spawned = self._spawned()
@@ -120,11 +126,16 @@ class TokenInfo(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An `event_msg`; `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`."""
+    """An `event_msg`.
+
+    `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`, `thread_settings` to
+    `thread_settings_applied`.
+    """
 
     type: str
     info: msgspec.Raw = msgspec.Raw(b"null")
     started_at: object = None
+    thread_settings: object = None
 
 
 class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):
