@@ -151,6 +151,16 @@ def test_an_id_outlives_a_reset() -> None:
     assert totals.known(usage()) is None
 
 
+def test_an_alias_is_known_like_an_id() -> None:
+    totals = Totals()
+    totals.add([usage(id="x", alias="resp_1"), usage(id="y")])
+    totals.add([usage(id="resp_1"), usage(id="z", alias="y"), usage(id="w", alias="resp_1")])
+    assert totals.known(usage(id="resp_1")) is True
+    assert totals.known(usage(id="resp_1", prompt=9)) is False
+    assert sum(sums.calls for sums in totals.at(0).groups.values()) == 2
+    assert not totals.set_aside
+
+
 def test_only_the_latest_ids_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(totals_module, "KNOWN_IDS", 3)
     totals = folded(*(usage(id=str(i)) for i in range(4)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from budgauge.records import MAX_COUNT, Usage, check_name
 from budgauge.sources.codex_rollout import Rollout
-from sources.rollouts import PARENT, START, Log
+from sources.rollouts import PARENT, START, Log, usage
 
 
 @pytest.fixture(params=[False, True], ids=["compact", "spaced"])
@@ -115,6 +115,7 @@ def test_the_same_record_twice_counts_once(log: Log) -> None:
 def test_two_responses_of_one_name_and_size_are_two(log: Log) -> None:
     log.meta().turn().record(100, 0, 10, 0, response="resp_1").record(100, 0, 10, 0, response="resp_1")
     assert spent(log) == [(100, 10), (100, 10)]
+    assert [call.alias for call in read(log)[0]] == ["resp_1", None]
 
 
 def test_records_that_do_not_add_up_are_told(log: Log) -> None:
@@ -245,6 +246,12 @@ def usage_of(tokens: int) -> dict[str, object]:
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%d}}}' % (MAX_COUNT + 1),
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%s}}}' % (b"9" * 5000),
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":NaN}}}',
+        b'{"type":"token_count","info":{"total_token_usage":{"prompt_tokens":7,"output_tokens":1}}}',
+        b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":7,"completion_tokens":1}}}',
+        b'{"type":"token_count","info":{"total":{"input_tokens":7,"output_tokens":1}}}',
+        b'{"type":"token_count","info":null,"usage":{"input_tokens":7,"output_tokens":1}}',
+        b'{"type":"token_count","usage":{"input_tokens":"7","output_tokens":1}}',
+        b'{"type":"token_usage","usage":{"input_tokens":7,"output_tokens":1}}',
         b'{"type":"token_count","info":%s}' % (b"[" * 100_000),
         b'{"type":"token_count","info":',
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%d,"output_tokens":1}}}' % MAX_COUNT,
@@ -258,6 +265,25 @@ def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Log, pa
     assert [call.prompt_tokens for call in calls] == [3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("token_usage_record", {"usage": {"prompt_tokens": 5, "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": 5.5, "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": "5", "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": -5, "output_tokens": 1}}),
+        ("token_usage_record", {"token_usage": {"input_tokens": 5, "output_tokens": 1}}),
+        ("token_usage_record_v2", {"usage": {"input_tokens": 5, "output_tokens": 1}}),
+        ("model_usage", {"input_tokens": 5, "output_tokens": 1}),
+    ],
+)
+def test_a_record_in_another_format_is_set_aside(log: Log, kind: str, payload: dict[str, object]) -> None:
+    log.meta().turn().line(kind, {"thread_id": PARENT, **payload}).record(7, 0, 1, 0)
+    calls, rollout = read(log)
+    assert rollout.counts.set_aside == 1
+    assert [call.prompt_tokens for call in calls] == [7]
+
+
 def test_parts_larger_than_their_whole_are_clipped(log: Log) -> None:
     [call] = read(log.meta().turn().call(10, 50, 5, 9, 50))[0]
     assert (call.cached_tokens, call.cache_write_tokens, call.reasoning_tokens) == (10, None, 5)
@@ -266,7 +292,7 @@ def test_parts_larger_than_their_whole_are_clipped(log: Log) -> None:
 def test_a_time_that_cannot_be_read_is_the_one_before(log: Log) -> None:
     log.meta().turn()
     log.data += json.dumps(
-        {"timestamp": "yesterday", "type": "token_usage_record", "payload": {"usage": {"input_tokens": 5}}}
+        {"timestamp": "yesterday", "type": "token_usage_record", "payload": {"usage": usage((5, 0, 0, 0))}}
     ).encode()
     log.data += b"\n"
     [call] = read(log)[0]

@@ -22,7 +22,7 @@ from budgauge.minutes import Minutes
 from budgauge.records import Fault, Reserve
 from budgauge.totals import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
 
-VERSION = 3
+VERSION = 4
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""

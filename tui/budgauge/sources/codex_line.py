@@ -16,12 +16,15 @@ NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
-    """Codex's own counts; older versions leave some out, and any may be null."""
+    """Codex's own counts; older versions leave out parts, and any may be null.
 
-    input_tokens: Count | None = None
+    All versions name the two wholes: without them the counts are in a format that is not known.
+    """
+
+    input_tokens: Count | None
+    output_tokens: Count | None
     cached_input_tokens: Count | None = None
     cache_write_input_tokens: Count | None = None
-    output_tokens: Count | None = None
     reasoning_output_tokens: Count | None = None
     total_tokens: Count | None = None
 

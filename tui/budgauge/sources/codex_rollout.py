@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from budgauge.errors import RecordError
-from budgauge.records import MAX_COUNT, Usage, repaired
+from budgauge.records import MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
 from budgauge.sources import codex_line
 from budgauge.sources.codex_fork import Copies
 from budgauge.sources.codex_line import (
@@ -38,9 +38,11 @@ _IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":
 _COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
 _ENDS = ("task_complete", "turn_complete", "turn_aborted")
 _MARKS = (
-    *(b'"token_', b'"turn_context"', b'"session_meta"', b'"thread_settings_applied"'),
+    *(b'"token_', b'_tokens"', b'"turn_context"', b'"session_meta"', b'"thread_settings_applied"'),
     *(f'"{end}"'.encode() for end in _ENDS),
 )
+_USAGE = re.compile(rb'_tokens"\s*:\s*["0-9.-]')
+"""A count of tokens under whatever name."""
 _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
 
 
@@ -173,26 +175,34 @@ class Rollout:
         self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
         if line.payload.info is not None:
             self._count(line.payload.info, line.ordinal)
+        else:
+            _refuse_usage(text)
 
     def _read(self, line: Line) -> None:
         self._mark_time(line.timestamp)
         if line.type == "event_msg":
-            self._take_event(codex_line.event(line.payload), line.ordinal)
+            self._take_event(codex_line.event(line.payload), line)
         elif line.type == "token_usage_record":
             self._record(line, codex_line.token_usage_record(line.payload))
         elif line.type == "turn_context":
             self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
-        elif line.type == "session_meta" and self._state.meta is None:
+        elif line.type == "session_meta":
+            self._meet(line)
+        elif "token" in line.type or "usage" in line.type:
+            _refuse_usage(line.payload)
+
+    def _meet(self, line: Line) -> None:
+        if self._state.meta is None:
             meta = codex_line.session_meta(line.payload)
             self._state.thread = meta.id or self._state.thread
             self._state.meta = msgspec.structs.replace(meta, id=self._state.thread)
             self._name()
 
-    def _take_event(self, event: Event, ordinal: int | None) -> None:
-        if event.type == "token_count":
-            info = codex_line.token_info(event.info)
-            if info is not None:
-                self._count(info, ordinal)
+    def _take_event(self, event: Event, line: Line) -> None:
+        if event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
+            self._count(info, line.ordinal)
+        elif event.type.startswith("token_"):
+            _refuse_usage(line.payload)
         elif event.type == "thread_settings_applied":
             model = event.thread_settings.get("model") if isinstance(event.thread_settings, dict) else None
             self._state.model = fit_name(model if isinstance(model, str) else None, self._state.model)
@@ -216,7 +226,7 @@ class Rollout:
     def _name(self) -> None:
         meta = self._state.meta
         self._session = fit_text(self._state.thread)
-        self._head = f"{CODEX}:{self._session}"
+        self._head = ":".join(filter(None, (CODEX, self._session, self._state.page)))
         self._project = fit_text(meta.cwd) if meta else None
         self._agent_id = self._names.of(CODEX, meta.role if meta else None, meta.cwd if meta else None)
 
@@ -342,7 +352,8 @@ class Rollout:
             return
         self._check_sum(previous, record)
         if spent:
-            self._call(record.usage.tokens, hold=state.held_as_copy)
+            again = previous is not None and previous.response_id == record.response_id
+            self._call(record.usage.tokens, _alias(None if again else record.response_id), hold=state.held_as_copy)
 
     def _restates(self, record: TokenUsageRecord) -> bool:
         """Was this response already counted through a `token_count` before it?"""
@@ -356,7 +367,7 @@ class Rollout:
         grown = _less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
         self._state.counts.disagreements += grown != record.usage.tokens
 
-    def _call(self, tokens: Tokens, *, hold: bool = False) -> None:
+    def _call(self, tokens: Tokens, alias: str | None = None, *, hold: bool = False) -> None:
         # Names and counts are fit already; checking them again would double the time of a collection.
         prompt, cached, written, completion, reasoning = tokens
         if prompt + completion > MAX_COUNT:
@@ -376,11 +387,24 @@ class Rollout:
             session=self._session,
             project=self._project,
             source=CODEX,
+            alias=alias,
         )
         if hold:
             self._state.held = call
         else:
             self._new.append(call)
+
+
+def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
+    """Raise RecordError if a line that is not read holds counts of tokens: its format has changed."""
+    if _USAGE.search(text):
+        raise RecordError("counts of tokens under names that are not known")
+
+
+def _alias(response_id: str | None) -> str | None:
+    """A response's id, if it can be a call's name."""
+    fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
+    return response_id if fits and response_id and PART not in response_id and response_id[-1] != "=" else None
 
 
 def _spent(tokens: Tokens) -> bool:
