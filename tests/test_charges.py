@@ -10,7 +10,7 @@ import pytest
 
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.errors import ConfigError, RecordError
-from budgauge.ledger.booking import more_than
+from budgauge.ledger.pages import more_than
 from budgauge.modelname import ModelName, model_name
 from budgauge.pricing import PriceBook, lookup
 from budgauge.records import Usage, make_usage

@@ -15,7 +15,7 @@ from budgauge.counters import Sums
 from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.snapshot import since
 from budgauge.totals import Totals
-from pace import growth
+from steps import growth
 from usage import usage
 
 
@@ -149,6 +149,16 @@ def test_an_id_outlives_a_reset() -> None:
     assert totals.known(usage(id="x", prompt=9)) is False
     assert totals.known(usage(id="y")) is None
     assert totals.known(usage()) is None
+
+
+def test_an_alias_is_known_like_an_id() -> None:
+    totals = Totals()
+    totals.add([usage(id="x", alias="resp_1"), usage(id="y")])
+    totals.add([usage(id="resp_1"), usage(id="z", alias="y"), usage(id="w", alias="resp_1")])
+    assert totals.known(usage(id="resp_1")) is True
+    assert totals.known(usage(id="resp_1", prompt=9)) is False
+    assert sum(sums.calls for sums in totals.at(0).groups.values()) == 2
+    assert not totals.set_aside
 
 
 def test_only_the_latest_ids_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,13 +354,13 @@ def test_cycles_that_alternate_in_one_batch_are_counted_once() -> None:
     assert pieces.state() == totals.state()
 
 
-def test_open_reservations_take_time_in_proportion_and_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_reservations_take_steps_in_proportion_and_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(totals_module, "KEPT_HOLDS", 500)
 
     def fold(number: int) -> Totals:
         return folded(*(Reserve(1, f"h{place}", "a", 1, 10**9 + place) for place in range(number)))
 
-    assert growth(fold, 2_000, 8) < 20
+    assert growth(fold, 2_000, 8) < 9
     holds = fold(5_000).holds
     assert 500 <= len(holds) <= 1_000
     assert "h4999" in holds

@@ -39,6 +39,8 @@ class Log:
         self, thread: str = PARENT, *, spaced: bool = False, start: int = START, ordinals: bool = False
     ) -> None:
         self.thread = thread
+        self.page: str | None = None
+        """The second id in its name, if it is a later page of the thread."""
         self.data = b""
         self.time = start
         self._separators = (", ", ": ") if spaced else (",", ":")
@@ -99,6 +101,13 @@ class Log:
             },
         )
 
+    def page_of(self, earlier: Log, page: str, **fields: object) -> Log:
+        """Make it a later page, which goes on from the earlier page as it stands."""
+        self.thread, self.page, self.time = earlier.thread, page, earlier.time + 60
+        self._total, self._ordinal = list(earlier._total), earlier._ordinal
+        base = {"thread_id": self.thread, "end_ordinal_exclusive": self._ordinal}
+        return self.meta(session_id=self.thread, history_base=base, **fields)
+
     def copy_of(self, parent: Log) -> Log:
         """The parent's lines as they stand, under new timestamps, and its total."""
         for text in parent.data.splitlines():
@@ -109,7 +118,8 @@ class Log:
 
     def write(self, home: Path, *, folder: str = "sessions/2026/11/24") -> Path:
         """Put it where Codex would; the path."""
-        path = home / folder / f"rollout-2026-11-24T01-55-01-{self.thread}.jsonl"
+        name = f"{self.thread}_{self.page}" if self.page else self.thread
+        path = home / folder / f"rollout-2026-11-24T01-55-01-{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.data)
         return path

@@ -44,6 +44,8 @@ def collected(home: Path) -> tuple[Sink, Report]:
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Reading ahead is worth it however little there is; the children that were made."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("a parallel worker always has a second thread: run this file alone")
     # Threads of earlier tests may take a moment to go; beside them nothing is forked.
     try:
         wait_until(lambda: len(os.listdir("/proc/self/task")) == 1)

@@ -128,3 +128,68 @@ def test_a_thread_is_no_copy_of_itself(tmp_path: Path, spaced: bool, named: dict
     sink, report = collected(tmp_path)
     assert sink.spent == [(100, 10), (200, 20)]
     assert report.sources[0].replayed == 0
+
+
+def test_copies_that_the_parents_log_lacks_are_in_turns_older_than_the_child(tmp_path: Path, spaced: bool) -> None:
+    parent_log(spaced).write(tmp_path)
+    rewound = Log(spaced=spaced).meta().started().turn().call(1000, 0, 5, 0).call(2000, 0, 6, 0)
+    fork_of(rewound, spaced, forked_from_id=PARENT).started().call(7, 0, 1, 0).write(tmp_path)
+    sink, report = collected(tmp_path)
+    assert sum(call.prompt_tokens for call in sink.calls) == 600 + 7
+    assert report.sources[0].replayed == 2
+
+
+def test_two_forks_of_a_missing_thread_prove_each_others_copies(tmp_path: Path, spaced: bool) -> None:
+    parent = Log(spaced=spaced).meta().turn().call(100, 0, 10, 0).call(200, 0, 20, 0)
+    fork_of(parent, spaced, forked_from_id=PARENT).call(7, 0, 1, 0).write(tmp_path)
+    other = Log(CHILD.replace("01a2", "01a3"), spaced=spaced, start=LATER + 500).meta(forked_from_id=PARENT)
+    other.copy_of(parent).call(9, 0, 3, 0).write(tmp_path)
+    sink, report = collected(tmp_path)
+    assert sum(call.prompt_tokens for call in sink.calls) == 300 + 7 + 9
+    assert report.sources[0].replayed == 2
+
+
+def test_two_forks_that_begin_with_one_equal_call_spent_both(tmp_path: Path, spaced: bool) -> None:
+    for thread in (CHILD, CHILD.replace("01a2", "01a3")):
+        fork = Log(thread, spaced=spaced, start=LATER).meta(forked_from_id=PARENT)
+        fork.turn().call(100, 0, 10, 0).event("task_complete").write(tmp_path)
+    assert sum(call.prompt_tokens for call in collected(tmp_path)[0].calls) == 200
+
+
+@pytest.mark.parametrize("records", [False, True])
+def test_a_forks_first_count_that_repeats_its_parents_last_is_no_call(
+    tmp_path: Path, spaced: bool, records: bool
+) -> None:
+    parent = Log(spaced=spaced, ordinals=True).meta().turn().call(100, 0, 10, 0).call(200, 0, 20, 0)
+    base = {"thread_id": PARENT, "end_ordinal_exclusive": 4}
+    fork = Log(CHILD, spaced=spaced, start=LATER).meta(forked_from_id=PARENT, history_base=base)
+    fork._total = list(parent._total)
+    fork.count((300, 0, 30, 0), (200, 0, 20, 0))
+    (fork.record if records else fork.call)(7, 0, 1, 0)
+    parent.call(5, 0, 1, 0).write(tmp_path)
+    fork.write(tmp_path)
+    sink, report = collected(tmp_path)
+    assert sum(call.prompt_tokens for call in sink.calls) == 305 + 7
+    assert report.sources[0].replayed == 1
+
+
+def test_a_forks_first_call_may_be_like_a_later_one_of_its_parent(tmp_path: Path, spaced: bool) -> None:
+    parent = Log(spaced=spaced, ordinals=True).meta().turn().call(100, 0, 10, 0)
+    base = {"thread_id": PARENT, "end_ordinal_exclusive": 3}
+    fork = Log(CHILD, spaced=spaced, start=LATER).meta(forked_from_id=PARENT, history_base=base)
+    fork.count((300, 0, 30, 0), (200, 0, 20, 0)).write(tmp_path)
+    parent.call(200, 0, 20, 0).write(tmp_path)
+    assert sum(call.prompt_tokens for call in collected(tmp_path)[0].calls) == 300 + 200
+
+
+def test_a_fork_of_a_parent_with_pages(tmp_path: Path, spaced: bool) -> None:
+    """The parent was rewound before its last call; its fork copied what was left, and what came then."""
+    parent = Log(spaced=spaced, ordinals=True).meta().turn().call(100, 0, 10, 0)
+    page = Log(spaced=spaced).page_of(parent, CHILD.replace("01a2", "01a4")).turn().call(400, 0, 40, 0)
+    copied = Log(spaced=spaced).meta().turn().call(100, 0, 10, 0).call(400, 0, 40, 0)
+    fork_of(copied, spaced, forked_from_id=PARENT).call(7, 0, 1, 0).write(tmp_path)
+    parent.call(200, 0, 20, 0).write(tmp_path)
+    page.write(tmp_path)
+    sink, report = collected(tmp_path)
+    assert sum(call.prompt_tokens for call in sink.calls if call.session == CHILD) == 7
+    assert report.sources[0].replayed == 2

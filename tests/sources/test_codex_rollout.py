@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from budgauge.records import MAX_COUNT, Usage, check_name
 from budgauge.sources.codex_rollout import Rollout
-from sources.rollouts import PARENT, START, Log
+from sources.rollouts import PARENT, START, Log, usage
 
 
 @pytest.fixture(params=[False, True], ids=["compact", "spaced"])
@@ -115,6 +115,7 @@ def test_the_same_record_twice_counts_once(log: Log) -> None:
 def test_two_responses_of_one_name_and_size_are_two(log: Log) -> None:
     log.meta().turn().record(100, 0, 10, 0, response="resp_1").record(100, 0, 10, 0, response="resp_1")
     assert spent(log) == [(100, 10), (100, 10)]
+    assert [call.alias for call in read(log)[0]] == ["resp_1", None]
 
 
 def test_records_that_do_not_add_up_are_told(log: Log) -> None:
@@ -141,7 +142,47 @@ def test_ordinals_mark_where_a_sub_agents_own_history_starts() -> None:
 
 def test_a_fork_by_reference_goes_on_from_its_parents_total(log: Log) -> None:
     log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
-    assert spent(log) == [(1900, 59)]
+    assert spent(log) == []
+    assert spent(log.event("task_complete")) == [(1900, 59)]
+
+
+def test_the_first_count_of_a_fork_by_reference_is_a_call_if_counts_follow(log: Log) -> None:
+    log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
+    log.count((6000, 0, 220, 0), (1900, 0, 59, 0)).count((6100, 0, 230, 0), (100, 0, 10, 0))
+    assert spent(log) == [(1900, 59), (100, 10)]
+
+
+def test_the_first_count_of_a_fork_by_reference_repeats_its_parents_last_if_records_follow(log: Log) -> None:
+    log.meta(forked_from_id="p", history_base={"thread_id": "p"}).turn().count((6000, 0, 220, 0), (1900, 0, 59, 0))
+    calls, rollout = read(log.record(7, 0, 1, 0))
+    assert [(call.prompt_tokens, call.id) for call in calls] == [(7, f"codex:{PARENT}:2")]
+    assert rollout.counts.replayed == 1
+
+
+def test_settings_name_the_model_before_a_turn_does(log: Log) -> None:
+    log.meta().event("thread_settings_applied", thread_settings={"model": "gpt-5.5"}).record(7, 0, 1, 0)
+    log.event("thread_settings_applied", thread_settings={"service_tier": "default"}).record(8, 0, 1, 0)
+    assert [call.model for call in read(log.turn("o3").record(9, 0, 1, 0))[0]] == ["gpt-5.5", "gpt-5.5", "o3"]
+
+
+def test_a_count_that_goes_on_from_an_earlier_total_is_of_another_process(log: Log) -> None:
+    log.meta().turn().call(5000, 0, 100, 0).call(6000, 5000, 200, 0)
+    log.count((8000, 2000, 150, 0), (3000, 2000, 50, 0)).count((12000, 5000, 210, 0), (4000, 3000, 60, 0))
+    assert spent(log) == [(5000, 100), (6000, 200), (3000, 50), (4000, 60)]
+
+
+def test_two_processes_take_turns_in_one_file(log: Log) -> None:
+    log.meta().turn().count((100, 0, 10, 0), (100, 0, 10, 0))
+    log.count((300, 0, 30, 0), (200, 0, 20, 0)).count((105, 0, 11, 0), (5, 0, 1, 0))
+    log.count((600, 0, 60, 0), (300, 0, 30, 0)).count((112, 0, 12, 0), (7, 0, 1, 0))
+    calls, rollout = read(log.count((600, 0, 60, 0), (300, 0, 30, 0)))
+    assert [call.prompt_tokens for call in calls] == [100, 200, 5, 300, 7]
+    assert rollout.counts.duplicates == 1
+
+
+def test_a_part_that_shrinks_begins_a_new_count(log: Log) -> None:
+    log.meta().turn().count((1000, 500, 100, 0)).count((1200, 100, 110, 0), (1200, 100, 110, 0))
+    assert spent(log) == [(1000, 100), (1200, 110)]
 
 
 def test_only_the_first_session_meta_is_the_threads_own(log: Log) -> None:
@@ -205,6 +246,12 @@ def usage_of(tokens: int) -> dict[str, object]:
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%d}}}' % (MAX_COUNT + 1),
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%s}}}' % (b"9" * 5000),
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":NaN}}}',
+        b'{"type":"token_count","info":{"total_token_usage":{"prompt_tokens":7,"output_tokens":1}}}',
+        b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":7,"completion_tokens":1}}}',
+        b'{"type":"token_count","info":{"total":{"input_tokens":7,"output_tokens":1}}}',
+        b'{"type":"token_count","info":null,"usage":{"input_tokens":7,"output_tokens":1}}',
+        b'{"type":"token_count","usage":{"input_tokens":"7","output_tokens":1}}',
+        b'{"type":"token_usage","usage":{"input_tokens":7,"output_tokens":1}}',
         b'{"type":"token_count","info":%s}' % (b"[" * 100_000),
         b'{"type":"token_count","info":',
         b'{"type":"token_count","info":{"total_token_usage":{"input_tokens":%d,"output_tokens":1}}}' % MAX_COUNT,
@@ -218,6 +265,25 @@ def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Log, pa
     assert [call.prompt_tokens for call in calls] == [3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("token_usage_record", {"usage": {"prompt_tokens": 5, "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": 5.5, "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": "5", "output_tokens": 1}}),
+        ("token_usage_record", {"usage": {"input_tokens": -5, "output_tokens": 1}}),
+        ("token_usage_record", {"token_usage": {"input_tokens": 5, "output_tokens": 1}}),
+        ("token_usage_record_v2", {"usage": {"input_tokens": 5, "output_tokens": 1}}),
+        ("model_usage", {"input_tokens": 5, "output_tokens": 1}),
+    ],
+)
+def test_a_record_in_another_format_is_set_aside(log: Log, kind: str, payload: dict[str, object]) -> None:
+    log.meta().turn().line(kind, {"thread_id": PARENT, **payload}).record(7, 0, 1, 0)
+    calls, rollout = read(log)
+    assert rollout.counts.set_aside == 1
+    assert [call.prompt_tokens for call in calls] == [7]
+
+
 def test_parts_larger_than_their_whole_are_clipped(log: Log) -> None:
     [call] = read(log.meta().turn().call(10, 50, 5, 9, 50))[0]
     assert (call.cached_tokens, call.cache_write_tokens, call.reasoning_tokens) == (10, None, 5)
@@ -226,7 +292,7 @@ def test_parts_larger_than_their_whole_are_clipped(log: Log) -> None:
 def test_a_time_that_cannot_be_read_is_the_one_before(log: Log) -> None:
     log.meta().turn()
     log.data += json.dumps(
-        {"timestamp": "yesterday", "type": "token_usage_record", "payload": {"usage": {"input_tokens": 5}}}
+        {"timestamp": "yesterday", "type": "token_usage_record", "payload": {"usage": usage((5, 0, 0, 0))}}
     ).encode()
     log.data += b"\n"
     [call] = read(log)[0]

@@ -28,6 +28,19 @@ def test_the_thread_is_in_the_name() -> None:
     assert key_of(Path("/x/rollout-odd.jsonl")) == "rollout-odd"
 
 
+def test_a_later_page_has_both_ids() -> None:
+    key_of = CodexFormat(Path("/x")).key_of
+    assert key_of(Path(f"/x/rollout-2026-11-24T01-55-01-{PARENT}_{CHILD}.jsonl.zst")) == f"{PARENT}_{CHILD}"
+
+
+def test_a_format_that_changed_is_said(tmp_path: Path) -> None:
+    log = simple().event("token_count", info={"usage": {"input_tokens": 7, "output_tokens": 1}})
+    log.write(tmp_path)
+    report = Collector(Sink(), [codex(tmp_path)]).collect()
+    assert (report.records, report.sources[0].set_aside) == (1, 1)
+    assert report.notes == ("codex: 1 line of session logs cannot be read; not counted; see budgauge doctor",)
+
+
 def test_a_home_that_is_missing_has_no_calls(tmp_path: Path) -> None:
     report = Collector(Sink(), [codex(tmp_path / "none")]).collect()
     assert (report.records, report.sources[0].files) == (0, 0)

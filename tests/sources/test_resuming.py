@@ -70,7 +70,13 @@ def shrunk(log: Log) -> None:
     log.count((5, 0, 1, 0)).count((9, 0, 2, 0), (4, 0, 1, 0))
 
 
-LIVES = [plain, restated, full_window, told_by_records, shrunk]
+def in_turns(log: Log) -> None:
+    plain(log)
+    log.count((400, 50, 40, 3), (300, 50, 30, 0)).count((320, 40, 33, 3), (13, 0, 2, 0))
+    log.count((425, 50, 43, 3), (25, 0, 3, 0)).count((323, 40, 34, 3), (3, 0, 1, 0))
+
+
+LIVES = [plain, restated, full_window, told_by_records, shrunk, in_turns]
 
 
 @pytest.mark.parametrize("ordinals", [False, True])
@@ -120,7 +126,6 @@ def test_a_fork_cut_anywhere_in_what_it_copied(
     assert in_parts(child, line_ends(child), *others) == truth
 
 
-@pytest.mark.xfail(strict=True, reason="one line alike proves nothing, and own_seen is never taken back")
 def test_a_spawned_thread_that_copied_the_usage_lines_alone() -> None:
     """Its first line may stand in the file before the second, which proves that both are copies."""
     parent = Log().meta().turn().call(100, 0, 1, 0).call(200, 0, 2, 0).call(300, 0, 3, 0)

@@ -59,6 +59,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_un
     """`us`; None is anywhere."""
     web_search_requests: Count | None = None
     """Searches that the provider made for the call."""
+    alias: str | None = None
+    """Another name of the call, such as the id of the model's response."""
 
 
 class Settle(Usage, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=False, kw_only=True, tag="settle"):
@@ -365,10 +367,11 @@ def check_ttl(now: float, ttl: object) -> float:
 
 
 def same_content(one: Record, other: Record) -> bool:
-    """The same content, moments aside, and nothing the same as zero?"""
+    """The same content, moments and names aside, and nothing the same as zero?"""
     if type(one) is not type(other):
         return False
-    fields = (field for field in one.__struct_fields__ if field not in ("timestamp", "expires"))
+    aside = ("timestamp", "expires", "alias", "id") if isinstance(one, Usage) else ("timestamp", "expires")
+    fields = (field for field in one.__struct_fields__ if field not in aside)
     return all((getattr(one, field) or 0) == (getattr(other, field) or 0) for field in fields)
 
 
@@ -390,6 +393,7 @@ def make_usage(
     *,
     timestamp: float,
     id: str | None = None,
+    alias: str | None = None,
     cached_tokens: int = 0,
     cache_write_tokens: int = 0,
     cache_write_1h_tokens: int = 0,
@@ -419,6 +423,7 @@ def make_usage(
         _check_parts(cache_write_tokens, cache_write_1h_tokens=cache_write_1h_tokens)
         _check_parts(completion_tokens, reasoning_tokens=reasoning_tokens)
     check_text("id", id)
+    check_text("alias", alias)
     check_text("session", session)
     check_text("project", project)
     check_text("source", source)
@@ -444,6 +449,7 @@ def make_usage(
         speed=speed,
         inference_geo=inference_geo,
         web_search_requests=check_count("web_search_requests", web_search_requests) or None,
+        alias=alias,
     )
 
 

@@ -185,10 +185,13 @@ class Totals:
         if usage.id is None:
             return None
         found = self._call_of(usage.id)
+        if found is None and usage.alias is not None:
+            found = self._call_of(usage.alias)
         return None if found is None else same_content(found, usage)
 
     def _call_of(self, id: str) -> Usage | None:
-        return self._find(self.ids, crc32(id.encode()), lambda r: isinstance(r, Usage) and r.id == id)  # type: ignore[return-value]  # as the condition says
+        """The call with an id or alias."""
+        return self._find(self.ids, crc32(id.encode()), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
@@ -227,6 +230,8 @@ class Totals:
 
     def _new_of(self, calls: Sequence[Usage], places: Sequence[int]) -> Sequence[Usage]:
         """Those of calls that all have ids whose ids are new; they are noted."""
+        if any(usage.alias is not None for usage in calls):
+            return [usage for usage, place in zip(calls, places, strict=True) if self._remember(usage, place)]
         digests = [crc32(usage.id.encode()) for usage in calls]  # type: ignore[union-attr]  # all have one
         index = self.ids.add_new(digests, places, 0)
         if index == len(calls):
@@ -249,15 +254,17 @@ class Totals:
             return False
         assert usage.id is not None
         self.ids.add(crc32(usage.id.encode()), place)
+        if usage.alias is not None:
+            self.ids.add(crc32(usage.alias.encode()), place)
         return True
 
     def _count(self, calls: Sequence[Usage]) -> None:
         """Fold calls in that all count; some may be the rest of a call of which a part was counted before."""
-        rests = [usage for usage in calls if usage.id is not None and PART in usage.id]
+        rests = [usage for usage in calls if usage.id is not None and PART in _part_name(usage)]
         if not rests:
             self.count_calls(calls)
             return
-        whole: list[Usage] = [usage for usage in calls if usage.id is None or PART not in usage.id]
+        whole: list[Usage] = [usage for usage in calls if usage.id is None or PART not in _part_name(usage)]
         for usage in rests:
             prompt = self._prompt_before(usage)
             if prompt is None:
@@ -268,8 +275,7 @@ class Totals:
 
     def _prompt_before(self, usage: Usage) -> int | None:
         """The prompt of the call that this record continues, as its id says: `x#3` after `x` and `x#2`; else None."""
-        assert usage.id is not None
-        id, _, part = usage.id.rpartition(PART)
+        id, _, part = _part_name(usage).rpartition(PART)
         if not part.isdecimal() or len(part) > _PART_DIGITS or part.startswith("0") or part == "1":
             return None
         prompt = 0
@@ -464,6 +470,11 @@ def counted_parts(usage: Usage) -> tuple[int, int]:
     """(total, cached) tokens of a call as they count: the larger of two totals, and no part larger than its whole."""
     total = max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
     return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
+
+
+def _part_name(usage: Usage) -> str:
+    """The name that tells which call a record continues, if any: its alias where that is a part's name, else its id."""
+    return usage.alias if usage.alias is not None and PART in usage.alias else usage.id or ""
 
 
 _ENDS = (Settle, Release)

@@ -127,7 +127,7 @@ class TokenBudgetTracker:
         """Record a call if the budget admits it; True if a line was added, False if its `id` was known.
 
         `spent=True` records it whatever the budget says, because it was spent already. Optional
-        fields: `id`, `cached_tokens`, `cache_write_tokens`, `cache_write_1h_tokens`,
+        fields: `id`, `alias`, `cached_tokens`, `cache_write_tokens`, `cache_write_1h_tokens`,
         `reasoning_tokens`, `session`, `project`, `source`, `service_tier`,
         `speed`, `inference_geo`, `web_search_requests`. Raises AgentLimitExceededError or
         BudgetExceededError (nothing is recorded), RecordError for a field that is not allowed,

@@ -13,10 +13,11 @@ import msgspec
 from budgauge.cache import read_cache, short_name, write_cache
 from budgauge.known import EveryId
 from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
+from budgauge.ledger.pages import parts_of
 from budgauge.ledger.tail import Mark, Tail
-from budgauge.records import PART, Batch, Record, Usage
+from budgauge.records import Batch, Record, Usage
 
-VERSION = 1
+VERSION = 2
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -31,11 +32,6 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
-def continued(id: str, part: int) -> str:
-    """The id of a call's record; of its second and later ones, which add what the log came to say later."""
-    return id if part == 1 else f"{id}{PART}{part}"
-
-
 class Booked(LedgerFile):
     """The records of a ledger that have an id and a source, found by id. Used by one thread at a time."""
 
@@ -48,27 +44,24 @@ class Booked(LedgerFile):
         """Unix seconds of the earliest of these calls."""
         super().__init__(path)
 
+    def find(self, name: str) -> Usage | None:
+        """The record with an id or alias; the first in the file counts. The ledger must have been read."""
+        if not len(self._ids):
+            return None
+        for place in sorted(self._ids.places(crc32(name.encode()))):
+            record = self.recall(place)
+            if isinstance(record, Usage) and name in (record.id, record.alias):
+                return record
+        return None
+
     def parts(self, id: str) -> list[Usage]:
         """What is booked of a call: its record and those that continue it. The ledger must have been read."""
-        if not len(self._ids):
-            return []
-        found: list[Usage] = []
-        while (record := self._first(continued(id, len(found) + 1))) is not None:
-            found.append(record)
-        return found
+        return parts_of(id, self.find)
 
     @property
     def mark(self) -> Mark:
         """Where in which ledger it stands."""
         return self._tail.mark
-
-    def _first(self, id: str) -> Usage | None:
-        # The one that counts, if there are several, is the first in the file.
-        for place in sorted(self._ids.places(crc32(id.encode()))):
-            record = self.recall(place)
-            if isinstance(record, Usage) and record.id == id:
-                return record
-        return None
 
     def keep(self) -> None:
         """Keep the ids if much was read since they were kept."""
@@ -107,6 +100,8 @@ class Booked(LedgerFile):
     def _take_own(self, record: Record, place: int) -> None:
         if isinstance(record, Usage) and record.id is not None and record.source:
             self._ids.add(crc32(record.id.encode()), place)
+            if record.alias is not None:
+                self._ids.add(crc32(record.alias.encode()), place)
             self.earliest = record.timestamp if self.earliest is None else min(self.earliest, record.timestamp)
 
 

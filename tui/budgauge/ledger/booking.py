@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from budgauge.errors import RecordError
-from budgauge.ledger.booked import Booked, continued
+from budgauge.ledger.booked import Booked
+from budgauge.ledger.pages import Entry, entry
 from budgauge.records import Usage, check_record
 
 if TYPE_CHECKING:
@@ -75,21 +74,27 @@ class Booking:
         """Is a call of this id booked, as far as is known? Raises LedgerReadError."""
         if not self.booked.exists:
             self.booked.refresh()
-        return bool(self.booked.parts(id))
+        return self.booked.find(id) is not None
 
     def _book(self, ledger: LedgerWriter, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
-        parts = self.booked.parts(call.id)
-        rest = more_than(call, parts) if parts else call
-        if rest is None:
-            return "known" if parts[0].session == call.session else "replayed"
+        found = entry(call, self.booked.find)
         try:
-            check_record(rest)
+            for line in found.lines:
+                check_record(line)
         except RecordError:
             return "set aside"
-        ledger.append(rest)
-        new.append(rest)
-        return "grown" if parts else "recorded"
+        for line in found.lines:
+            ledger.append(line)
+            new.append(line)
+        return outcome_of(call, found)
+
+
+def outcome_of(call: Usage, found: Entry) -> Outcome:
+    """Name what becomes of a call."""
+    if found.spends or not found.booked:
+        return "grown" if found.booked else "recorded"
+    return "known" if found.booked[0].session == call.session else "replayed"
 
 
 def _writer(booked: Booked, sync: bool, timeout: float | None) -> LedgerWriter:
@@ -97,40 +102,3 @@ def _writer(booked: Booked, sync: bool, timeout: float | None) -> LedgerWriter:
     from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 
     return LedgerWriter(booked, sync=sync, timeout=LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
-
-
-def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
-    """What a call spent beyond what is booked of it, as the record to add; None if nothing.
-
-    Each kind of token on its own: of two copies of a call the larger figure is the later one. It
-    belongs to the agent, the session and the moment for which the call was booked.
-    """
-    assert call.id is not None
-    booked = [sum(column) for column in zip(*map(_kinds, parts), strict=True)]
-    fresh, cached, write, write_1h, completion, reasoning = (
-        max(0, now - before) for now, before in zip(_kinds(call), booked, strict=True)
-    )
-    prompt = fresh + cached + write
-    searches = max(0, (call.web_search_requests or 0) - sum(part.web_search_requests or 0 for part in parts))
-    if not prompt + completion + searches:
-        return None
-    return msgspec.structs.replace(
-        parts[0],
-        id=continued(call.id, len(parts) + 1),
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=prompt + completion,
-        cached_tokens=cached or None,
-        cache_write_tokens=write or None,
-        cache_write_1h_tokens=min(write_1h, write) or None,
-        reasoning_tokens=min(reasoning, completion) or None,
-        web_search_requests=searches or None,
-    )
-
-
-def _kinds(call: Usage) -> Iterator[int]:
-    """Fresh, read from cache, written to cache, of that for an hour, completion, of that reasoning."""
-    cached, write = call.cached_tokens or 0, call.cache_write_tokens or 0
-    yield call.prompt_tokens - cached - write
-    yield from (cached, write, call.cache_write_1h_tokens or 0)
-    yield from (call.completion_tokens, call.reasoning_tokens or 0)

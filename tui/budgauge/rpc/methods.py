@@ -66,6 +66,7 @@ class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     id: str | None = None
+    alias: str | None = None
     session: str | None = None
     project: str | None = None
     source: str | None = None

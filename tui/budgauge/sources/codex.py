@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CODEX, AgentNames, safe_path
 from budgauge.sources.source import FindLog, Found
-from budgauge.sources.tail import Tail
 
 if TYPE_CHECKING:
-    from budgauge.sources.codex_line import SessionMeta
     from budgauge.sources.codex_rollout import Rollout
 
-_THREAD = re.compile(r"rollout-.*?-?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")
+_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_THREAD = re.compile(f"rollout-.*?-?({_UUID}(?:_{_UUID})?)$")
+_PAGE = "_"
+"""Between the ids of a thread and of a later page of it."""
 _PLAIN, _COMPRESSED = ".jsonl", ".jsonl.zst"
 
 
@@ -30,6 +31,8 @@ class CodexFormat:
         """`home` is `$CODEX_HOME` or `~/.codex`; it need not exist yet."""
         self.roots = (home / "sessions", home / "archived_sessions")
         self._names = names
+        self._logs: dict[str, Path] | None = None
+        self._forks: dict[str, list[Path]] | None = None
 
     def find(self) -> Found:
         """All rollouts that there are now."""
@@ -53,10 +56,11 @@ class CodexFormat:
                 kind[thread] = path
         copies |= packed.keys() & logs.keys()
         notes = (f"{len(copies)} copies of session logs were left out (archived or compressed)",) if copies else ()
-        return Found({**packed, **logs}, (*unlistable, *notes), len(unlistable))
+        self._logs, self._forks = {**packed, **logs}, None
+        return Found(self._logs, (*unlistable, *notes), len(unlistable))
 
     def key_of(self, path: Path) -> str:
-        """The thread id in a rollout's name; the bare name where there is none."""
+        """The thread id in a rollout's name, with the page's id if it is a later page; else the bare name."""
         stem = safe_path(path.name).removesuffix(".zst").removesuffix(_PLAIN)
         match = _THREAD.match(stem)
         return match.group(1).lower() if match else stem
@@ -64,26 +68,38 @@ class CodexFormat:
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a rollout; `find` finds its parent's, if it is a fork."""
         # Loaded here, as below: most runs find nothing new to read.
+        from budgauge.sources.codex_history import FileHistory
         from budgauge.sources.codex_rollout import Rollout
 
-        def make(saved: bytes | None, seconds: int) -> Rollout:
-            def copied(meta: SessionMeta) -> int:
-                return _count_copied(meta, path, find((meta.parent or "").lower()) or path)
+        def pages(thread: str) -> list[Path]:
+            first = find(thread)
+            return [*([first] if first else []), *self._later_pages(thread)]
 
-            return Rollout(key, copied=copied, seconds=seconds, saved=saved, names=self._names)
+        def make(saved: bytes | None, seconds: int) -> Rollout:
+            thread, _, page = key.partition(_PAGE) if _THREAD.match(f"rollout-{key}") else (key, "", "")
+            history = FileHistory(path, pages, self._forks_of)
+            return Rollout(thread, page=page or None, history=history, seconds=seconds, saved=saved, names=self._names)
 
         return make
 
+    def _later_pages(self, thread: str) -> list[Path]:
+        logs = self._known_logs()
+        return [logs[key] for key in sorted(logs) if key.startswith(thread + _PAGE)]
 
-def _count_copied(meta: SessionMeta, path: Path, parent_path: Path) -> int:
-    from budgauge.sources.codex_fork import count_copied, outline
+    def _forks_of(self, thread: str) -> list[Path]:
+        """The forks of a thread, by their own ids: newer ids are larger."""
+        from budgauge.sources.codex_session import first_line
 
-    child = outline(Tail().lines(path))
-    try:
-        parent = outline(Tail().lines(parent_path), most=len(child.usage)) if parent_path != path else None
-    except OSError:
-        parent = None
-    return count_copied(child, parent, forked=bool(meta.forked_from))
+        if self._forks is None:
+            self._forks = {}
+            for _, path in sorted(self._known_logs().items()):
+                meta = first_line(path)
+                if meta is not None and meta.forked_from:
+                    self._forks.setdefault(meta.forked_from.lower(), []).append(path)
+        return self._forks.get(thread, [])
+
+    def _known_logs(self) -> dict[str, Path]:
+        return self.find().logs if self._logs is None else self._logs
 
 
 def _better(known: Path, other: Path, root: Path) -> Path:

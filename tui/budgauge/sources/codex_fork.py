@@ -8,14 +8,15 @@ same prompt sent twice costs the same. What proves a copy is the run of them fro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
 from budgauge.sources import codex_line
 from budgauge.sources.block import Block
-from budgauge.sources.codex_line import Line, SessionMeta
+from budgauge.sources.codex_line import Line, SessionMeta, Tokens
 from budgauge.sources.lines import other_lines
 
 _IDLE = re.compile(rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"(?:response_item|compacted)"')
@@ -29,6 +30,11 @@ class UsageMark(msgspec.Struct, frozen=True, gc=False):
     """A hash of its counts."""
     turn_started: float | None
     """When the turn that it stands in began, in unix seconds, as the line before it says."""
+    total: Tokens | None = None
+    """The thread's cumulative counts."""
+    ordinal: int | None = None
+    seconds: int | None = None
+    """The line's own time in unix seconds."""
 
 
 class Outline:
@@ -40,6 +46,8 @@ class Outline:
         """Is another thread's `session_meta` in it?"""
         self.created: int | None = None
         """When the thread began, in unix seconds."""
+        self.base_ordinal: int | None = None
+        """The history before this ordinal stands in an earlier file."""
         self._thread: str | None = None
         self._turn_started: float | None = None
 
@@ -55,7 +63,8 @@ class Outline:
             self._meet(codex_line.session_meta(line.payload), line)
         elif line.type == "token_usage_record":
             record = codex_line.token_usage_record(line.payload)
-            self._mark((record.response_id, record.usage.tokens))
+            whole = record.thread_token_usage
+            self._mark((record.response_id, record.usage.tokens), whole.tokens if whole else None, line)
         elif line.type == "event_msg":
             event = codex_line.event(line.payload)
             if event.type == "task_started" and isinstance(event.started_at, (int, float)):
@@ -63,17 +72,18 @@ class Outline:
             elif event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
                 last = info.last_token_usage.tokens if info.last_token_usage else None
                 total = info.total_token_usage
-                self._mark((last, total.tokens, total.total_tokens))
+                self._mark((last, total.tokens, total.total_tokens), total.tokens, line)
 
     def _meet(self, meta: SessionMeta, line: Line) -> None:
         if self._thread is None:
             self._thread = meta.id or ""
             self.created = codex_line.unix_seconds(meta.timestamp) or line.seconds()
+            self.base_ordinal = meta.base_ordinal
         elif meta.id != self._thread:
             self.holds_other_thread = True
 
-    def _mark(self, key: object) -> None:
-        self.usage.append(UsageMark(hash(key), self._turn_started))
+    def _mark(self, key: object, total: Tokens | None, line: Line) -> None:
+        self.usage.append(UsageMark(hash(key), self._turn_started, total, line.ordinal, line.seconds()))
 
 
 def outline(blocks: Iterable[Block], most: int | None = None) -> Outline:
@@ -86,22 +96,66 @@ def outline(blocks: Iterable[Block], most: int | None = None) -> Outline:
     return result
 
 
-def count_copied(child: Outline, parent: Outline | None, *, forked: bool) -> int:
-    """How many usage lines at the start of `child` are copies. `forked`: it is said to be a fork.
+class Copies(NamedTuple):
+    """How many usage lines at the start of a thread are copies."""
 
-    With the parent at hand it is the run of lines alike, up to the child's own first turn.
-    Without, it is the lines in turns that began before the child itself did.
+    number: int
+    unsure: bool = False
+    """The only line so far is like the parent's first, which proves nothing: the next line tells."""
+
+
+def count_copied(
+    child: Outline,
+    parents: Sequence[Sequence[UsageMark]],
+    *,
+    forked: bool,
+    siblings: Iterable[Outline] = (),
+) -> Copies:
+    """Count the usage lines at the start of `child` that are copies. `forked`: the log calls it a fork.
+
+    `parents` are the histories that the parent has had; a rewound one has several. `siblings` are earlier
+    forks of a parent whose log is missing. A copy is in the run of lines that are alike, up to the child's
+    own first turn, or in a turn that began before the child did.
     """
-    if parent is None:
-        return _run([_is_older(mark, child.created) for mark in child.usage])
-    alike = _run(
-        [
-            mine.key == theirs.key and not _is_newer(mine, child.created)
-            for mine, theirs in zip(child.usage, parent.usage, strict=False)
-        ]
-    )
-    proven = forked or child.holds_other_thread or any(_is_older(mark, child.created) for mark in child.usage[:alike])
-    return alike if proven or alike > 1 else 0
+    older = _run([_is_older(mark, child.created) for mark in child.usage])
+    alike = max((_alike(child, usage) for usage in parents), default=0)
+    proven = forked or child.holds_other_thread or bool(older)
+    for sibling in siblings:
+        same = _alike(child, sibling.usage)
+        # A first call alone may be like another thread's: the same prompt sent twice costs the same.
+        if same > alike:
+            alike, proven = same, child.holds_other_thread and sibling.holds_other_thread
+    if proven or alike > 1:
+        return Copies(max(alike, older))
+    return Copies(older, unsure=alike == 1 == len(child.usage))
+
+
+def _alike(child: Outline, usage: Sequence[UsageMark]) -> int:
+    pairs = zip(child.usage, usage, strict=False)
+    return _run([mine.key == theirs.key and not _is_newer(mine, child.created) for mine, theirs in pairs])
+
+
+def history(pages: Sequence[Outline]) -> list[list[UsageMark]]:
+    """The usage lines of a thread's history as it stood after each of its pages.
+
+    A later page replaces what stands in earlier ones from its own first ordinal on.
+    """
+    histories: list[list[UsageMark]] = []
+    for page in pages:
+        before = histories[-1] if histories else []
+        histories.append([*cut(before, page.base_ordinal, page.created), *page.usage])
+    return histories
+
+
+def cut(usage: Sequence[UsageMark], ordinal: int | None, seconds: int | None) -> list[UsageMark]:
+    """The usage lines before an ordinal, or up to a time (unix seconds) where lines have no ordinal."""
+    return [mark for mark in usage if _is_before(mark, ordinal, seconds)]
+
+
+def _is_before(mark: UsageMark, ordinal: int | None, seconds: int | None) -> bool:
+    if ordinal is not None and mark.ordinal is not None:
+        return mark.ordinal < ordinal
+    return seconds is None or mark.seconds is None or mark.seconds <= seconds
 
 
 def _run(holds: list[bool]) -> int:

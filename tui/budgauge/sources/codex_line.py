@@ -16,12 +16,15 @@ NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
-    """Codex's own counts; older versions leave some out, and any may be null."""
+    """Codex's own counts; older versions leave out parts, and any may be null.
 
-    input_tokens: Count | None = None
+    All versions name the two wholes: without them the counts are in a format that is not known.
+    """
+
+    input_tokens: Count | None
+    output_tokens: Count | None
     cached_input_tokens: Count | None = None
     cache_write_input_tokens: Count | None = None
-    output_tokens: Count | None = None
     reasoning_output_tokens: Count | None = None
     total_tokens: Count | None = None
 
@@ -79,6 +82,12 @@ class SessionMeta(msgspec.Struct, frozen=True):
         return self._other(self.forked_from_id)
 
     @property
+    def base_ordinal(self) -> int | None:
+        """The ordinal at which this file's own lines begin, where its earlier history stands in another."""
+        end = self.history_base.get("end_ordinal_exclusive") if isinstance(self.history_base, dict) else None
+        return end if type(end) is int else None
+
+    @property
     def role(self) -> str | None:
         """What kind of sub-agent it is: its role, else its nickname, else its kind; None for a person's own thread."""
         spawned = self._spawned()
@@ -112,12 +121,6 @@ class TurnContext(msgspec.Struct, frozen=True, gc=False):
     model: str | None = None
 
 
-class ThreadSettings(msgspec.Struct, frozen=True, gc=False):
-    """The settings in force from here on."""
-
-    service_tier: object = None
-
-
 class TokenInfo(msgspec.Struct, frozen=True, gc=False):
     """Cumulative counts of the thread, and those of its last call."""
 
@@ -126,12 +129,16 @@ class TokenInfo(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An `event_msg`; `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`."""
+    """An `event_msg`.
+
+    `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`, `thread_settings` to
+    `thread_settings_applied`.
+    """
 
     type: str
     info: msgspec.Raw = msgspec.Raw(b"null")
     started_at: object = None
-    thread_settings: ThreadSettings | None = None
+    thread_settings: object = None
 
 
 class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):

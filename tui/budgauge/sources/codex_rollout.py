@@ -8,34 +8,75 @@ in a file: `token_count` by its growth until the first `token_usage_record`, the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from operator import sub
+from typing import Protocol
 
 import msgspec
 
 from budgauge.errors import RecordError
 from budgauge.factors import charged
-from budgauge.records import MAX_COUNT, Usage, repaired
+from budgauge.records import MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
 from budgauge.sources import codex_line
-from budgauge.sources.codex_line import NO_TOKENS, Line, SessionMeta, TokenInfo, Tokens, TokenUsageRecord, unix_seconds
+from budgauge.sources.codex_fork import Copies
+from budgauge.sources.codex_line import (
+    NO_TOKENS,
+    Event,
+    Line,
+    SessionMeta,
+    TokenInfo,
+    Tokens,
+    TokenUsageRecord,
+    unix_seconds,
+)
 from budgauge.sources.lines import other_lines
 from budgauge.sources.log import Counts
 from budgauge.sources.name import CODEX, UNKNOWN, AgentNames, fit_name, fit_text
 
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
-_IDLE = re.compile(
-    _HEAD
-    + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"(?!token_count"|thread_settings_applied")[a-z_]+")'
-)
+_TELLING = rb'(?!token_|thread_settings_applied"|task_complete"|turn_complete"|turn_aborted")'
+_IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"' + _TELLING + rb'[a-z_]+")')
 """How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
 _COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
-_MARKS = (b'"token_', b'"thread_settings_applied"', b'"turn_context"', b'"session_meta"')
+_ENDS = ("task_complete", "turn_complete", "turn_aborted")
+_MARKS = (
+    *(b'"token_', b'_tokens"', b'"turn_context"', b'"session_meta"', b'"thread_settings_applied"'),
+    *(f'"{end}"'.encode() for end in _ENDS),
+)
+_USAGE = re.compile(rb'_tokens"\s*:\s*["0-9.-]')
+"""A count of tokens under whatever name."""
 _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
 
 
-def no_copies(meta: SessionMeta) -> int:
-    """The count of copied lines for threads that copied nothing."""
-    return 0
+class History(Protocol):
+    """What other files tell of a thread's history."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """How many usage lines at the start of the thread's file are copies."""
+        ...
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
+        ...
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """The cumulative counts in the first usage lines of the file itself."""
+        ...
+
+
+class NoHistory:
+    """The history of a thread that copied nothing."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """Return none."""
+        return Copies(0)
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """Return None: nothing is known."""
+        return None
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """Return none."""
+        return set()
 
 
 class State(msgspec.Struct, array_like=True):
@@ -58,6 +99,12 @@ class State(msgspec.Struct, array_like=True):
     records: bool = False
     """Has a `token_usage_record` come?"""
     last_record: TokenUsageRecord | None = None
+    page: str | None = None
+    """The id of a later page of the thread; None for the first."""
+    held: Usage | None = None
+    """A call that may be a copy of an earlier one: the next line tells."""
+    held_as_copy: bool = False
+    """Is it like the first line of another thread? Else it may repeat the last line of the history."""
     service_tier: str | None = None
     """None is the standard one."""
 
@@ -72,19 +119,21 @@ class Rollout:
         self,
         thread: str,
         *,
-        copied: Callable[[SessionMeta], int] = no_copies,
+        page: str | None = None,
+        history: History = NoHistory(),
         seconds: int = 0,
         saved: bytes | None = None,
         names: AgentNames = AgentNames(),
     ) -> None:
         """`thread` is the id in the file's name, and `seconds` a time, for files that do not say.
 
-        `copied` tells how many usage lines at the start are the parent's history. It is asked
-        when a line goes beyond what it said, until one is the thread's own. `saved` is what
-        `save` gave, to go on from there.
+        `page` is the second id in the name of a later page. `history` tells how many usage lines at the
+        start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
+        `saved` is what `save` gave, to go on from there.
         """
-        self._state = _decode_state(saved) if saved else State(thread, seconds)
-        self._copied_in = copied
+        self._state = _decode_state(saved) if saved else State(thread, seconds, page=page)
+        self._history = history
+        self._totals: set[Tokens] | None = None if saved else set()
         self._names = names
         self._new: list[Usage] = []
         self._name()
@@ -129,27 +178,52 @@ class Rollout:
         self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
         if line.payload.info is not None:
             self._count(line.payload.info, line.ordinal)
+        else:
+            _refuse_usage(text)
 
     def _read(self, line: Line) -> None:
         self._mark_time(line.timestamp)
         if line.type == "event_msg":
-            event = codex_line.event(line.payload)
-            info = codex_line.token_info(event.info) if event.type == "token_count" else None
-            if info is not None:
-                self._count(info, line.ordinal)
-            if event.type == "thread_settings_applied" and event.thread_settings is not None:
-                # Codex calls the tier `fast` that the API calls `priority`.
-                tier = charged(event.thread_settings.service_tier)
-                self._state.service_tier = "priority" if tier == "fast" else tier
+            self._take_event(codex_line.event(line.payload), line)
         elif line.type == "token_usage_record":
             self._record(line, codex_line.token_usage_record(line.payload))
         elif line.type == "turn_context":
             self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
-        elif line.type == "session_meta" and self._state.meta is None:
+        elif line.type == "session_meta":
+            self._meet(line)
+        elif "token" in line.type or "usage" in line.type:
+            _refuse_usage(line.payload)
+
+    def _meet(self, line: Line) -> None:
+        if self._state.meta is None:
             meta = codex_line.session_meta(line.payload)
             self._state.thread = meta.id or self._state.thread
             self._state.meta = msgspec.structs.replace(meta, id=self._state.thread)
             self._name()
+
+    def _take_event(self, event: Event, line: Line) -> None:
+        if event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
+            self._count(info, line.ordinal)
+        elif event.type.startswith("token_"):
+            _refuse_usage(line.payload)
+        elif event.type == "thread_settings_applied":
+            settings = event.thread_settings if isinstance(event.thread_settings, dict) else {}
+            model = settings.get("model")
+            # Codex calls the tier `fast` that the API calls `priority`.
+            tier = charged(settings.get("service_tier"))
+            self._state.service_tier = "priority" if tier == "fast" else tier
+            self._state.model = fit_name(model if isinstance(model, str) else None, self._state.model)
+        elif event.type in _ENDS and self._state.held is not None:
+            self._state.own_seen = True
+            self._release(own=True)
+
+    def _release(self, *, own: bool) -> None:
+        """Decide on the call that was held."""
+        held, self._state.held = self._state.held, None
+        if held is not None and own:
+            self._new.append(held)
+        elif held is not None:
+            self._state.counts.replayed += 1
 
     def _mark_time(self, timestamp: object) -> None:
         seconds = unix_seconds(timestamp)
@@ -159,6 +233,7 @@ class Rollout:
     def _name(self) -> None:
         meta = self._state.meta
         self._session = fit_text(self._state.thread)
+        self._head = ":".join(filter(None, (CODEX, self._session, self._state.page)))
         self._project = fit_text(meta.cwd) if meta else None
         self._agent_id = self._names.of(CODEX, meta.role if meta else None, meta.cwd if meta else None)
 
@@ -176,10 +251,15 @@ class Rollout:
         state = self._state
         if state.own_seen:
             return False
+        copies = Copies(state.copied)
         if state.usage_lines > state.copied and state.meta and state.meta.parent:
-            state.copied = max(state.copied, self._copied_in(state.meta))
-        state.own_seen = state.usage_lines > state.copied
-        return not state.own_seen
+            copies = self._history.copied(state.meta)
+            state.copied = max(state.copied, copies.number)
+        if state.held_as_copy:
+            self._release(own=not state.copied)
+        state.held_as_copy = copies.unsure and not state.copied
+        state.own_seen = state.usage_lines > state.copied and not state.held_as_copy
+        return state.usage_lines <= state.copied
 
     def _count(self, info: TokenInfo, ordinal: int | None) -> None:
         state = self._state
@@ -187,16 +267,34 @@ class Rollout:
         copy = self._is_copy(ordinal)
         if state.records:
             return
+        is_first = state.total is None
         growth = self._grow(info)
         spent = _spent(growth)
         # Copies are numbered too, so that a call keeps its number whatever is known of the parent.
         state.calls += spent
         if copy:
             state.counts.replayed += 1
-        elif spent:
-            self._call(growth)
-        else:
+        elif not spent:
             state.counts.duplicates += not state.window_full
+        elif is_first and self._goes_on():
+            self._first_call(growth, info.total_token_usage.tokens)
+        else:
+            if not state.held_as_copy:
+                self._release(own=True)
+            self._call(growth, hold=state.held_as_copy)
+
+    def _goes_on(self) -> bool:
+        """Does this file go on from a history in another?"""
+        meta = self._state.meta
+        return self._state.page is not None or (meta is not None and meta.history_base is not None)
+
+    def _first_call(self, growth: Tokens, total: Tokens) -> None:
+        """The first count of a file that goes on from another may repeat the last one there."""
+        base = self._history.base(self._state.meta) if self._state.meta else None
+        if base == total:
+            self._state.counts.replayed += 1
+        else:
+            self._call(growth, hold=base is None)
 
     def _grow(self, info: TokenInfo) -> Tokens:
         """What the cumulative total has grown by. A total that shrank begins a new count."""
@@ -206,33 +304,50 @@ class Rollout:
             # A full context window: the total is set to the window's size, which nobody spent.
             state.window_full = True
             return NO_TOKENS
-        before = self._baseline(total, info)
-        if total[0] < before[0] or total[3] < before[3]:
-            before = NO_TOKENS
+        before = self._baseline(total, info.last_token_usage.tokens if info.last_token_usage else None)
         state.total = total
         state.window_full = False
+        if self._totals is not None:
+            self._totals.add(total)
         growth = _less(total, before)
         if any(growth):
             state.growth = growth
         return growth
 
-    def _baseline(self, total: Tokens, info: TokenInfo) -> Tokens:
+    def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
+        """The total before the last call.
+
+        Two processes may write counts of their own to one file: a total less its last call that was a total
+        before belongs to that count.
+        """
         state = self._state
-        if state.total is not None and not state.window_full:
-            return state.total
-        last = info.last_token_usage.tokens if info.last_token_usage else None
-        if state.total is None:
-            # A fork that refers to its parent's history, and copies none, goes on from its total.
-            meta = state.meta
-            inherits = meta is not None and (meta.forked_from or meta.history_base)
+        before = state.total
+        if before is None:
+            # A file that refers to its history, and copies none, goes on from the total there.
+            inherits = self._goes_on() or (state.meta is not None and state.meta.forked_from)
             return _less(total, last) if inherits and last is not None else NO_TOKENS
-        return NO_TOKENS if total == last else state.total
+        if state.window_full:
+            return NO_TOKENS if total == last else before
+        if total != before and last is not None and not _shrank(total, last):
+            base = _less(total, last)
+            if base != before and any(base) and base in self._earlier_totals():
+                return total if total in self._earlier_totals() else base
+        # A total that shrank begins a new count.
+        return NO_TOKENS if _shrank(total, before) else before
+
+    def _earlier_totals(self) -> set[Tokens]:
+        if self._totals is None:
+            self._totals = self._history.totals(self._state.usage_lines - 1)
+        return self._totals
 
     def _record(self, line: Line, record: TokenUsageRecord) -> None:
         state = self._state
         state.usage_lines += 1
         first, state.records = not state.records, True
         copy = self._is_copy(line.ordinal, record.thread_id)
+        if not state.held_as_copy:
+            # Codex writes a response's record before its count: a count before all records is a repetition.
+            self._release(own=False)
         previous, state.last_record = state.last_record, record
         if record == previous or (first and self._restates(record)):
             state.counts.duplicates += 1
@@ -244,7 +359,8 @@ class Rollout:
             return
         self._check_sum(previous, record)
         if spent:
-            self._call(record.usage.tokens)
+            again = previous is not None and previous.response_id == record.response_id
+            self._call(record.usage.tokens, _alias(None if again else record.response_id), hold=state.held_as_copy)
 
     def _restates(self, record: TokenUsageRecord) -> bool:
         """Was this response already counted through a `token_count` before it?"""
@@ -258,7 +374,7 @@ class Rollout:
         grown = _less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
         self._state.counts.disagreements += grown != record.usage.tokens
 
-    def _call(self, tokens: Tokens) -> None:
+    def _call(self, tokens: Tokens, alias: str | None = None, *, hold: bool = False) -> None:
         # Names and counts are fit already; checking them again would double the time of a collection.
         prompt, cached, written, completion, reasoning = tokens
         if prompt + completion > MAX_COUNT:
@@ -274,17 +390,37 @@ class Rollout:
             cached_tokens=cached or None,
             cache_write_tokens=min(written, prompt - cached) or None,
             reasoning_tokens=min(reasoning, completion) or None,
-            id=f"{CODEX}:{self._session}:{self._state.calls}",
+            id=f"{self._head}:{self._state.calls}",
             session=self._session,
             project=self._project,
             source=CODEX,
             service_tier=self._state.service_tier,
+            alias=alias,
         )
-        self._new.append(call)
+        if hold:
+            self._state.held = call
+        else:
+            self._new.append(call)
+
+
+def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
+    """Raise RecordError if a line that is not read holds counts of tokens: its format has changed."""
+    if _USAGE.search(text):
+        raise RecordError("counts of tokens under names that are not known")
+
+
+def _alias(response_id: str | None) -> str | None:
+    """A response's id, if it can be a call's name."""
+    fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
+    return response_id if fits and response_id and PART not in response_id and response_id[-1] != "=" else None
 
 
 def _spent(tokens: Tokens) -> bool:
     return bool(tokens[0] or tokens[3])
+
+
+def _shrank(total: Tokens, before: Tokens) -> bool:
+    return any(now < was for now, was in zip(total, before, strict=True))
 
 
 def _less(total: Tokens, before: Tokens) -> Tokens:

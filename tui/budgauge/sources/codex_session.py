@@ -33,7 +33,7 @@ def codex_session(
     paths = [Path(path) for path in members]
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
-    threads = {(session or "").lower(), *map(format.key_of, paths)} - {""}
+    threads = {(session or "").lower(), *(format.key_of(path).partition("_")[0] for path in paths)} - {""}
     for path in sorted({path for own in paths for path in _beside(own)} - set(paths)):
         if str(path) in strangers:
             continue
@@ -43,7 +43,7 @@ def codex_session(
         # Rollouts are looked into by their age: who started one is met before it.
         if _kin(meta) & threads:
             paths.append(path)
-            threads.add(format.key_of(path))
+            threads.add(format.key_of(path).partition("_")[0])
         else:
             strangers.append(str(path))
     members[:] = [str(path) for path in paths]
@@ -90,4 +90,5 @@ def first_line(rollout: Path) -> SessionMeta | None:
 
 
 def _kin(meta: SessionMeta) -> set[str]:
-    return {thread.lower() for thread in (meta.session_id, meta.parent) if thread}
+    # A later page has the id of its thread.
+    return {thread.lower() for thread in (meta.id, meta.session_id, meta.parent) if thread}

@@ -17,7 +17,7 @@ from budgauge.ledger.booked import Booked, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor
 
-VERSION = 1
+VERSION = 2
 Cursors = dict[str, dict[str, Cursor]]
 """source → key of a log → how far it is booked."""
 

@@ -15,6 +15,7 @@ from budgauge.records import Usage
 from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal
+from budgauge.text import plural
 
 _SCAN_SHARE = 4000
 """Looking through all folders unasked takes about one part in this of the time."""
@@ -171,6 +172,9 @@ class Source:
         """What a person should know of what was not read."""
         notes = [f"{self.name}: cannot read {reason}" for reason in self.unreadable]
         notes += (f"{self.name}: {note}" for note in self._found.notes)
+        if skipped := sum(log.new_counts.set_aside for log in self._logs.values()):
+            lines = plural(skipped, "line")
+            notes.append(f"{self.name}: {lines} of session logs cannot be read; not counted; see budgauge doctor")
         if wrong := sum(log.new_counts.disagreements > 0 for log in self._logs.values()):
             notes.append(f"{self.name}: in {wrong} session logs the calls do not add up to the session's own total")
         return tuple(notes)

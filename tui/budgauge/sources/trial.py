@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from struct import Struct
 
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Count, Outcome, more_than
+from budgauge.ledger.booking import Count, Outcome, outcome_of
+from budgauge.ledger.pages import entry
 from budgauge.records import Usage
 
 _PACKED = Struct("=8Q")
@@ -24,9 +25,10 @@ class Trial:
         self._booked = booked
         self._count = count
         self._packed: dict[str, bytes] = {}
-        """id → the call, if it came once."""
-        self._parts: dict[str, list[Usage]] = {}
-        """id → what is booked of a call, in the ledger or because it came again and had grown."""
+        """id → the record that would be written."""
+        self._ids: dict[str, str] = {}
+        """alias → id"""
+        self._aliases: dict[str, str] = {}
         self._contexts: dict[_Context, int] = {}
         self._context_list: list[_Context] = []
 
@@ -39,27 +41,24 @@ class Trial:
 
     def holds(self, id: str) -> bool:
         """Would a call of this id be booked by now?"""
-        return bool(self._known(id))
+        return self._find(id) is not None
 
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:
-        assert call.id is not None
-        parts = self._known(call.id)
-        if not parts:
-            self._packed[call.id] = self._pack(call)
-            new.append(call)
-            return "recorded"
-        rest = more_than(call, parts)
-        if rest is None:
-            return "known" if parts[0].session == call.session else "replayed"
-        self._parts[call.id] = [*parts, rest]
-        new.append(rest)
-        return "grown"
+        found = entry(call, self._find)
+        for line in found.lines:
+            assert line.id is not None
+            self._packed[line.id] = self._pack(line)
+            if line.alias is not None:
+                self._ids[line.alias], self._aliases[line.id] = line.id, line.alias
+        new += found.lines
+        return outcome_of(call, found)
 
-    def _known(self, id: str) -> Sequence[Usage]:
-        if id in self._parts:
-            return self._parts[id]
-        packed = self._packed.get(id)
-        return self._booked.parts(id) if packed is None else [self._unpack(id, packed)]
+    def _find(self, name: str) -> Usage | None:
+        known = self._booked.find(name)
+        if known is not None:
+            return known
+        id = name if name in self._packed else self._ids.get(name)
+        return None if id is None else self._unpack(id, self._packed[id])
 
     def _pack(self, call: Usage) -> bytes:
         context = call.agent_id, call.model, call.session, call.project, call.source
@@ -92,6 +91,7 @@ class Trial:
             cache_write_1h_tokens=write_1h or None,
             reasoning_tokens=reasoning or None,
             id=id,
+            alias=self._aliases.get(id),
             session=session,
             project=project,
             source=source,

@@ -1,0 +1,178 @@
+"""How a call that an agent's log reports is entered in a ledger: what is missing of it, under which names.
+
+A long Codex thread has several files, its pages. Versions of this program before pages were known gave the
+calls of all pages the same names, `codex:THREAD:NUMBER`, and entered of each only what exceeded the others.
+Such a version may still run beside this one, or have written the ledger. So a call of a later page,
+`codex:THREAD:PAGE:NUMBER`, is looked up under its old name too, and so much is entered under the old name that
+such a version finds nothing missing. Where this takes a line, its alias names it as a part of the page's call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from budgauge.records import PART, Usage
+
+CLAIM = "="
+"""Ends the alias of a line without tokens: the record of that id, by an older version, belongs to this call."""
+_LATER_PAGE = re.compile(r"(codex:.+):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:([0-9]+)")
+
+Find = Callable[[str], "Usage | None"]
+"""id or alias → the first record in the ledger that has it."""
+
+
+def continued(id: str, part: int) -> str:
+    """The id of a call's record; of its second and later ones, which add what the log came to say later."""
+    return id if part == 1 else f"{id}{PART}{part}"
+
+
+def parts_of(id: str, find: Find) -> list[Usage]:
+    """All records under an id: the first and those that continue it."""
+    found: list[Usage] = []
+    while (record := find(continued(id, len(found) + 1))) is not None:
+        found.append(record)
+    return found
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What a ledger holds of a call, and what is to be entered."""
+
+    booked: Sequence[Usage]
+    """The records that count as this call."""
+    lines: Sequence[Usage]
+    """The records to write, in this order."""
+
+    @property
+    def spends(self) -> bool:
+        """Is there anything in the lines that was spent?"""
+        return any(line.total_tokens for line in self.lines)
+
+
+def entry(call: Usage, find: Find) -> Entry:
+    """Decide what a ledger lacks of a call, which has an id."""
+    id = call.id or ""
+    page = _LATER_PAGE.fullmatch(id)
+    if page is not None:
+        return _page_entry(call, id, f"{page[1]}:{page[2]}", find)
+    parts = parts_of(id, find)
+    if not parts and (alias := call.alias) is not None and (other := find(alias)) is not None:
+        call = msgspec.structs.replace(call, alias=None)
+        # Some servers give every answer the same id: another call of the same logs is not this one.
+        if other.source != call.source:
+            call, parts = msgspec.structs.replace(call, id=alias), parts_of(alias, find)
+    return _entered(call, _own(parts, find), len(parts))
+
+
+def _page_entry(call: Usage, id: str, old_id: str, find: Find) -> Entry:
+    parts, old = parts_of(id, find), parts_of(old_id, find)
+    if not parts and call.alias is not None and find(call.alias) is not None:
+        call = msgspec.structs.replace(call, alias=None)
+    claims = [part.alias.removesuffix(CLAIM) for part in parts if part.alias and part.alias.endswith(CLAIM)]
+    own = [*parts, *(record for record in old if record.id in claims)]
+    lines: list[Usage] = []
+    if not claims and (claimed := _claimable(call, old, find)) is not None:
+        lines.append(_empty(call, continued(id, len(parts) + 1), f"{claimed.id}{CLAIM}"))
+        own.append(claimed)
+    if own or (old and more_than(call, old) is None):
+        found = _entered(call, own, len(parts) + len(lines))
+        return Entry(found.booked, [*lines, *found.lines])
+    # An older version would miss the call: it is entered under the old id.
+    whole = msgspec.structs.replace(call, id=continued(old_id, len(old) + 1), alias=continued(id, 2))
+    return Entry([], [_empty(call, id, call.alias), whole])
+
+
+def _entered(call: Usage, booked: Sequence[Usage], lines: int) -> Entry:
+    """What a call spent beyond what is booked, as the record behind so many lines with its id."""
+    assert call.id is not None
+    rest = more_than(call, booked) if booked else call
+    if rest is None:
+        return Entry(booked, [])
+    return Entry(booked, [msgspec.structs.replace(rest, id=continued(call.id, lines + 1))])
+
+
+def _own(parts: Sequence[Usage], find: Find) -> list[Usage]:
+    """Those of the records under an old id that are not a later page's."""
+    return [part for part in parts if not _is_moved(part) and find(f"{part.id}{CLAIM}") is None]
+
+
+def _is_moved(record: Usage) -> bool:
+    return record.alias is not None and PART in record.alias
+
+
+def _claimable(call: Usage, old: Sequence[Usage], find: Find) -> Usage | None:
+    """The record that an older version wrote for this call: what it had beyond the records before it."""
+    for index, record in enumerate(old):
+        if index == 0:
+            fits = record.timestamp == call.timestamp and [*_kinds(record)] == [*_kinds(call)]
+        else:
+            rest = more_than(call, old[:index])
+            fits = rest is not None and [*_kinds(rest)] == [*_kinds(record)]
+        if fits and _own([record], find):
+            return record
+    return None
+
+
+def _empty(call: Usage, id: str, alias: str | None) -> Usage:
+    """A line that gives a call a name, and spends nothing."""
+    return msgspec.structs.replace(
+        call,
+        id=id,
+        alias=alias,
+        prompt_tokens=0,
+        completion_tokens=0,
+        total_tokens=0,
+        cached_tokens=None,
+        cache_write_tokens=None,
+        cache_write_1h_tokens=None,
+        reasoning_tokens=None,
+        web_search_requests=None,
+    )
+
+
+def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
+    """What a call spent beyond what is booked of it, as the record to add; None if nothing.
+
+    Each kind of token on its own: of two copies of a call the larger figure is the later one. It
+    belongs to the agent, the session and the moment for which the call was booked.
+    """
+    assert call.id is not None
+    booked = [sum(column) for column in zip(*map(_kinds, parts), strict=True)]
+    fresh, cached, write, write_1h, completion, reasoning = (
+        max(0, now - before) for now, before in zip(_kinds(call), booked, strict=True)
+    )
+    prompt = fresh + cached + write
+    searches = max(0, (call.web_search_requests or 0) - sum(part.web_search_requests or 0 for part in parts))
+    if not prompt + completion + searches:
+        return None
+    first = parts[0]
+    return Usage(
+        first.agent_id,
+        first.model,
+        prompt,
+        completion,
+        prompt + completion,
+        first.timestamp,
+        cached_tokens=cached or None,
+        cache_write_tokens=write or None,
+        cache_write_1h_tokens=min(write_1h, write) or None,
+        reasoning_tokens=min(reasoning, completion) or None,
+        id=continued(call.id, len(parts) + 1),
+        session=first.session,
+        project=first.project,
+        source=first.source or call.source,
+        service_tier=first.service_tier,
+        speed=first.speed,
+        inference_geo=first.inference_geo,
+        web_search_requests=searches or None,
+    )
+
+
+def _kinds(call: Usage) -> Iterator[int]:
+    """Fresh, read from cache, written to cache, of that for an hour, completion, of that reasoning."""
+    cached, write = call.cached_tokens or 0, call.cache_write_tokens or 0
+    yield call.prompt_tokens - cached - write
+    yield from (cached, write, call.cache_write_1h_tokens or 0)
+    yield from (call.completion_tokens, call.reasoning_tokens or 0)
