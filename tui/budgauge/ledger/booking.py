@@ -10,7 +10,7 @@ import msgspec
 
 from budgauge.errors import RecordError
 from budgauge.ledger.booked import Booked, continued
-from budgauge.records import Usage, check_record
+from budgauge.records import VARIANT, Usage, check_record
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Outcome = Literal["recorded", "grown", "known", "replayed", "set aside"]
 """What became of a call: new; booked before with less, of which the rest was added; booked before;
 booked before for another session, which this one repeats; not fit to be written."""
+_WITH_RELAYS = "claude-code"
+"""The source whose ids come from whoever serves the model; others' are made of their own threads' ids."""
 _AT_ONCE = 100
 """Calls recorded under one lock: few enough that nobody waits long for it."""
 
@@ -79,7 +81,7 @@ class Booking:
 
     def _book(self, ledger: LedgerWriter, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
-        parts = self.booked.parts(call.id)
+        call, parts = among(self.booked.parts, call)
         rest = more_than(call, parts) if parts else call
         if rest is None:
             return "known" if parts[0].session == call.session else "replayed"
@@ -97,6 +99,33 @@ def _writer(booked: Booked, sync: bool, timeout: float | None) -> LedgerWriter:
     from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 
     return LedgerWriter(booked, sync=sync, timeout=LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
+
+
+def among(parts_of: Callable[[str], Sequence[Usage]], call: Usage) -> tuple[Usage, Sequence[Usage]]:
+    """A call under the id that it is or shall be booked by, and what is booked of it.
+
+    Some relays give every answer one id: where it is booked for somebody else with another
+    prompt, this is another call. A copy of a call repeats its counts.
+    """
+    assert call.id is not None
+    id, variant, _ = call.id.partition(VARIANT)
+    parts = parts_of(id)
+    if variant:
+        is_first = any(
+            (one.prompt_tokens, one.completion_tokens) == (call.prompt_tokens, call.completion_tokens)
+            for one in parts[:1]
+        )
+        return (msgspec.structs.replace(call, id=id), parts) if is_first else (call, parts_of(call.id))
+    if parts and _is_another(call, parts):
+        own = f"{id}{VARIANT}{call.prompt_tokens}.{call.completion_tokens}"
+        return msgspec.structs.replace(call, id=own), parts_of(own)
+    return call, parts
+
+
+def _is_another(call: Usage, parts: Sequence[Usage]) -> bool:
+    if call.source != _WITH_RELAYS or call.session == parts[0].session:
+        return False
+    return call.prompt_tokens not in (parts[0].prompt_tokens, sum(part.prompt_tokens for part in parts))
 
 
 def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:

@@ -12,13 +12,14 @@ from functools import cache
 import msgspec
 
 from budgauge.records import MAX_COUNT, Usage
-from budgauge.sources.claude_line import SYNTHETIC, Line, MessageUsage, Tokens, most, read_line
+from budgauge.sources.claude_line import SYNTHETIC, Iteration, Line, Message, MessageUsage, Tokens, most, read_line
+from budgauge.sources.claude_message import Recent, key_among
 from budgauge.sources.lines import marked_lines
 from budgauge.sources.log import Counts
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, fit_name, fit_text
 
-_MARK = b'"output_tokens"'
-"""Every usage has it; longer and so found quicker than others."""
+_MARK = b'"usage"'
+"""Every message that was answered has it, whatever its counts are called."""
 _SHORT = 100
 """A shorter id is fit for a record."""
 _KEPT_OPEN = 1000
@@ -33,6 +34,8 @@ class State(msgspec.Struct, array_like=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     open: dict[str, None] = msgspec.field(default_factory=dict)
     """The ids of messages whose last count has not come."""
+    recent: Recent = msgspec.field(default_factory=dict)
+    """The latest messages, to tell their copies from other calls of the same id."""
 
 
 _decode_state = msgspec.msgpack.Decoder(State).decode
@@ -91,10 +94,11 @@ class Session:
             message = line.message if line else None
             if line is None or message is None or message.usage is None or message.model == SYNTHETIC:
                 continue
-            key = message.id or line.uuid
-            if key is None:
+            id = message.id or line.uuid
+            if id is None or not message.usage.is_whole:
                 counts.set_aside += 1
                 continue
+            key = key_among(self._state.recent, id, line, message)
             first = lines.get(key)
             if first is None:
                 lines[key] = line
@@ -105,6 +109,24 @@ class Session:
                     self._close(key)
             elif first is None:
                 self._open(key)
+            if message.usage.iterations:
+                self._advise(key, line, message.usage.advisors)
+
+    def _advise(self, key: str, line: Line, advisors: list[Iteration]) -> None:
+        """Take in the calls of a message's advisors."""
+        for number, one in enumerate(advisors, 1):
+            usage = MessageUsage(
+                one.input_tokens,
+                one.output_tokens,
+                one.cache_read_input_tokens,
+                one.cache_creation_input_tokens,
+                one.cache_creation,
+            )
+            own = f"{key}/advisor{number}"
+            call = msgspec.structs.replace(line, message=Message(usage, own, one.model))
+            first = self._lines.setdefault(own, call)
+            if first is not call:
+                self._merge(own, first, call, usage)
 
     def _merge(self, key: str, first: Line, line: Line, usage: MessageUsage) -> None:
         """Take in one more line of a message."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from struct import Struct
 
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Count, Outcome, more_than
+from budgauge.ledger.booking import Count, Outcome, among, more_than
 from budgauge.records import Usage
 
 _PACKED = Struct("=8Q")
@@ -43,7 +43,8 @@ class Trial:
 
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
-        parts = self._known(call.id)
+        call, parts = among(self._known, call)
+        assert call.id is not None
         if not parts:
             self._packed[call.id] = self._pack(call)
             new.append(call)
