@@ -168,7 +168,7 @@ def test_a_workflows_journal_is_no_log(tmp_path: Path) -> None:
     [
         (300, {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200}, 300, 200),
         (300, {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 50}, 300, 50),
-        (300, {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 400}, 300, 300),
+        (300, {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 400}, 300, None),
         (300, {"ephemeral_5m_input_tokens": None, "ephemeral_1h_input_tokens": None}, 300, None),
         (300, None, 300, None),
         (None, {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 50}, 150, 50),
@@ -187,7 +187,8 @@ def test_the_split_of_cache_writes_does_not_add_to_them(
 
 
 def test_null_fields_and_missing_ones_are_nothing(log: Session) -> None:
-    log.said("msg_1", tokens(None, 7, None)).said("msg_2", {"output_tokens": 3}).said("msg_3", None)
+    log.said("msg_1", tokens(None, 7, None)).said("msg_2", {"input_tokens": None, "output_tokens": 3})
+    log.said("msg_3", None)
     log.said("msg_4", tokens(0, 0)).said("msg_5", tokens(1, 1), cwd=None, timestamp=None, sessionId=None)
     calls, reader = read(log)
     assert [(c.prompt_tokens, c.completion_tokens) for c in calls] == [(0, 7), (0, 3), (1, 1)]

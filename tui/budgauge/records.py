@@ -22,6 +22,8 @@ MAX_NAME_BYTES = 128
 
 PART = "#"
 """Between a call's id and the number of a later record that adds to it, as in `x#2`."""
+VARIANT = "@"
+"""Between a message's id and what tells one more call of the same id from the first, as in `x@1200.80`."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]

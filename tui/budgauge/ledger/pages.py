@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from budgauge.ledger.relays import under_own_id
 from budgauge.records import PART, Usage
 
 CLAIM = "="
@@ -53,6 +54,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def entry(call: Usage, find: Find) -> Entry:
     """Decide what a ledger lacks of a call, which has an id."""
+    call = under_own_id(call, find)
     id = call.id or ""
     page = _LATER_PAGE.fullmatch(id)
     if page is not None:

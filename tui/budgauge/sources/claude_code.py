@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, safe_path
 from budgauge.sources.session import SessionFormat
@@ -99,7 +100,7 @@ def _written(path: Path) -> float:
 
 
 def _sessions(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
-    for folder, _, files in os.walk(root, onerror=miss):
+    for folder, files in files_below(root, miss):
         for name in files:
             if name.endswith(_SUFFIX) and name != _JOURNAL:
                 yield Path(folder, name)

@@ -12,6 +12,7 @@ from budgauge.factors import charged
 from budgauge.records import MAX_COUNT, Count, repaired
 
 ASSISTANT = "assistant"
+_ADVISOR = "advisor_message"
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code itself wrote: nothing was spent for them."""
 
@@ -33,11 +34,12 @@ class _Lifetimes(msgspec.Struct, frozen=True, gc=False):
 class MessageUsage(msgspec.Struct, frozen=True, gc=False):
     """A message's counts; any may be null. `cache_creation` splits the flat figure, it does not add to it."""
 
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
+    input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    output_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     cache_creation: _Lifetimes | None = None
+    iterations: list["Iteration"] | None = None
     service_tier: object = None
     speed: object = None
     inference_geo: object = None
@@ -53,17 +55,40 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
         return found if any(found) else None
 
     @property
+    def is_whole(self) -> bool:
+        """Are both counts there that every usage has? One that goes by another name is not known to be 0."""
+        return self.input_tokens is not msgspec.UNSET and self.output_tokens is not msgspec.UNSET
+
+    @property
+    def advisors(self) -> list["Iteration"]:
+        """The calls of advisors, which the counts beside them leave out."""
+        return [one for one in self.iterations or () if one.type == _ADVISOR]
+
+    @property
     def tokens(self) -> Tokens:
         """The counts; what is missing is 0."""
         split = self.cache_creation
+        write = self.cache_creation_input_tokens or 0
+        write_5m = (split.ephemeral_5m_input_tokens or 0) if split else 0
+        write_1h = (split.ephemeral_1h_input_tokens or 0) if split else 0
+        if write and write_5m + write_1h > write:
+            # The split contradicts the whole: nothing is known of how long what was written lives.
+            write_5m = write_1h = 0
         return (
             self.input_tokens or 0,
             self.cache_read_input_tokens or 0,
-            self.cache_creation_input_tokens or 0,
-            (split.ephemeral_5m_input_tokens or 0) if split else 0,
-            (split.ephemeral_1h_input_tokens or 0) if split else 0,
+            write,
+            write_5m,
+            write_1h,
             self.output_tokens or 0,
         )
+
+
+class Iteration(MessageUsage, frozen=True, gc=False):
+    """One of the requests that an answer was made of, of which only an advisor's is a call of its own."""
+
+    type: str | None = None
+    model: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +113,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     attribution_agent: str | None = msgspec.field(default=None, name="attributionAgent")
     cwd: str | None = None
     uuid: str | None = None
+    parent_uuid: str | None = msgspec.field(default=None, name="parentUuid")
+    request_id: str | None = msgspec.field(default=None, name="requestId")
 
     @property
     def seconds(self) -> int | None:
@@ -114,8 +141,11 @@ class _Loose(msgspec.Struct, frozen=True, gc=False):
     attributionAgent: object = None
     cwd: object = None
     uuid: object = None
+    parentUuid: object = None
+    requestId: object = None
 
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _line = msgspec.json.Decoder(Line).decode
 _loose = msgspec.json.Decoder(_Loose).decode
 _message = msgspec.json.Decoder(Message | None).decode
@@ -128,7 +158,7 @@ def read_line(text: bytes | bytearray) -> Line | None:
     except msgspec.ValidationError:
         line = _read_loosely(text)
     except msgspec.DecodeError:
-        mended = repaired(text)
+        mended = repaired(text).removeprefix(_BYTE_ORDER_MARK)
         if mended == text:
             raise
         return read_line(mended)
@@ -144,18 +174,14 @@ def _read_loosely(text: bytes | bytearray) -> Line:
         moment = msgspec.convert(loose.timestamp, datetime)
     except msgspec.ValidationError:
         moment = None
-    names = map(_text, (loose.sessionId, loose.agentId, loose.attributionAgent, loose.cwd, loose.uuid))
-    session_id, agent_id, attribution_agent, cwd, uuid = names
+    names = (loose.agentId, loose.attributionAgent, loose.cwd, loose.uuid, loose.parentUuid, loose.requestId)
     return Line(
         ASSISTANT,
         _message(loose.message),
         moment,
-        session_id,
+        _text(loose.sessionId),
         loose.isSidechain is True,
-        agent_id,
-        attribution_agent,
-        cwd,
-        uuid,
+        *map(_text, names),
     )
 
 

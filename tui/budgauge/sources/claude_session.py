@@ -16,19 +16,22 @@ from budgauge.sources.claude_line import (
     STANDARD,
     SYNTHETIC,
     Charges,
+    Iteration,
     Line,
+    Message,
     MessageUsage,
     Tokens,
     merged_charges,
     most,
     read_line,
 )
+from budgauge.sources.claude_message import Recent, key_among
 from budgauge.sources.lines import marked_lines
 from budgauge.sources.log import Counts
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, fit_name, fit_text
 
-_MARK = b'"output_tokens"'
-"""Every usage has it; longer and so found quicker than others."""
+_MARK = b'"usage"'
+"""Every message that was answered has it, whatever its counts are called."""
 _SHORT = 100
 """A shorter id is fit for a record."""
 _KEPT_OPEN = 1000
@@ -43,6 +46,8 @@ class State(msgspec.Struct, array_like=True):
     counts: Counts = msgspec.field(default_factory=Counts)
     open: dict[str, None] = msgspec.field(default_factory=dict)
     """The ids of messages whose last count has not come."""
+    recent: Recent = msgspec.field(default_factory=dict)
+    """The latest messages, to tell their copies from other calls of the same id."""
 
 
 _decode_state = msgspec.msgpack.Decoder(State).decode
@@ -103,10 +108,11 @@ class Session:
             message = line.message if line else None
             if line is None or message is None or message.usage is None or message.model == SYNTHETIC:
                 continue
-            key = message.id or line.uuid
-            if key is None:
+            id = message.id or line.uuid
+            if id is None or not message.usage.is_whole:
                 counts.set_aside += 1
                 continue
+            key = key_among(self._state.recent, id, line, message)
             if charges := message.usage.charges:
                 self._charges[key] = merged_charges(self._charges.get(key), charges)
             first = lines.get(key)
@@ -119,6 +125,19 @@ class Session:
                     self._close(key)
             elif first is None:
                 self._open(key)
+            if message.usage.iterations:
+                self._advise(key, line, message.usage.advisors)
+
+    def _advise(self, key: str, line: Line, advisors: list[Iteration]) -> None:
+        """Take in the calls of a message's advisors."""
+        for number, one in enumerate(advisors, 1):
+            own = f"{key}/advisor{number}"
+            call = msgspec.structs.replace(line, message=Message(one, own, one.model))
+            if charges := one.charges:
+                self._charges[own] = merged_charges(self._charges.get(own), charges)
+            first = self._lines.setdefault(own, call)
+            if first is not call:
+                self._merge(own, first, call, one)
 
     def _merge(self, key: str, first: Line, line: Line, usage: MessageUsage) -> None:
         """Take in one more line of a message."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CODEX, AgentNames, safe_path
 from budgauge.sources.source import FindLog, Found
@@ -118,7 +118,7 @@ def _size(path: Path) -> int:
 
 def _rollouts(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
     """All rollouts below a folder, compressed ones too; `miss` is told of each folder that cannot be listed."""
-    for folder, _, files in os.walk(root, onerror=miss):
+    for folder, files in files_below(root, miss):
         for name in files:
             if name.startswith("rollout-") and name.endswith((_PLAIN, _COMPRESSED)):
                 yield Path(folder, name)

@@ -18,6 +18,7 @@ from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor
 
 VERSION = 2
+"""Another than before where more is read in the same logs: they are read again."""
 Cursors = dict[str, dict[str, Cursor]]
 """source → key of a log → how far it is booked."""
 

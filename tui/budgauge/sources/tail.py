@@ -9,6 +9,8 @@ import msgspec
 from budgauge.sources.block import BLOCK_BYTES, MAX_LINE_BYTES, Block, open_log
 
 _BEFORE_BYTES = 64
+_USAGE = (b'"usage"', b'"token_count"', b'"token_usage_record"')
+"""Without one of these a line tells of no usage; a picture in a prompt makes a line long."""
 COMPRESSED = ".zst"
 
 
@@ -24,7 +26,9 @@ class Position(msgspec.Struct, array_like=True):
     skipping: bool = False
     """Is this within a line that is too long?"""
     skipped_lines: int = 0
-    """Lines longer than `MAX_LINE_BYTES`."""
+    """Lines longer than `MAX_LINE_BYTES` that tell of usage."""
+    is_counted: bool = False
+    """Is the line that is being skipped among these?"""
 
 
 class Tail:
@@ -83,15 +87,15 @@ class Tail:
             if at.skipping:
                 newline = buffer.find(b"\n", 0, size)
                 at.skipping = newline < 0
-                self._consume(buffer, size if at.skipping else newline + 1)
+                self._skip(buffer, size if at.skipping else newline + 1)
                 continue
             if end:
                 yield buffer, end
                 self._consume(buffer, end)
                 self.bytes_read += end
             elif size > MAX_LINE_BYTES:
-                at.skipping, at.skipped_lines = True, at.skipped_lines + 1
-                self._consume(buffer, size)
+                at.skipping, at.is_counted, at.before = True, False, b""
+                self._skip(buffer, size)
             elif size == len(buffer):
                 # Room for a longer line; what was read is read again.
                 buffer = bytearray(2 * len(buffer))
@@ -101,6 +105,15 @@ class Tail:
                 at.size = seen
                 return
         at.size = at.offset
+
+    def _skip(self, data: bytearray, end: int) -> None:
+        at = self.position
+        if not at.is_counted:
+            # A mark may lie across two blocks.
+            seam = at.before + data[: min(end, _BEFORE_BYTES)]
+            at.is_counted = any(mark in seam or data.find(mark, 0, end) >= 0 for mark in _USAGE)
+            at.skipped_lines += at.is_counted
+        self._consume(data, end)
 
     def _consume(self, data: bytearray, end: int) -> None:
         at = self.position
