@@ -7,17 +7,15 @@ running; a collector beside it books the same calls under the same ids.
 """
 
 import os
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
-from budgauge.config.find import config_files
-from budgauge.config.load import Options, load
+from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError
+from budgauge.gate.asked import Asked
 from budgauge.gate.call import DECIDING, HookCall, decode_call, picked
 from budgauge.gate.reply import Answer, failed
 from budgauge.gate.session import Gate
@@ -44,36 +42,42 @@ def main(options: Options = Options()) -> int:
 def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None) -> Answer:
     """The answer to a hook call, given as it came on standard input. Never raises."""
     env = os.environ if env is None else env
-    event, start = "", None
+    call, troubles = HookCall(""), []
     try:
-        call = decode_call(data)
-        event, start = call.hook_event_name, call.folder(env)
-        return Gate(call, options, env).answer()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        trouble = f"this is no hook call: {error}"
-        call = picked(data)
-        event, start = call.hook_event_name, call.folder(env)
-        if event in DECIDING:
-            # A prompt, or what a tool is told, may be anything: it must not open the gate.
-            with suppress(Exception):
-                reply = Gate(call, options, env).answer()
-                if reply.code:
-                    return reply
-    except (BudgaugeError, OSError) as error:
-        trouble = str(error)
+        try:
+            call = decode_call(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            troubles = [f"this is no hook call: {error}"]
+            call = picked(data)
+        return _answer(call, options, env, troubles)
     except Exception as error:  # whatever it is, the agent must get an answer
-        trouble = f"{type(error).__name__}: {error}"
-    return failed(event, trouble, denies=_denies_on_error(options, env, start))
+        return failed(call.hook_event_name, _reason(error), denies=False)
 
 
-_DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
+def _answer(call: HookCall, options: Options, env: Mapping[str, str], troubles: list[str]) -> Answer:
+    """The answer of both budgets: each is asked and brought up to date, whatever the other says."""
+    asked = Asked(options, env, call.folder(env))
+    # A prompt, or what a tool is told, may be anything: it must not open the gate.
+    budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
+    troubles += map(_reason, asked.troubles)
+    refused, told = None, Answer()
+    for loaded in budgets:
+        try:
+            reply = Gate(call, loaded).answer(tells=not (troubles or refused or told.output))
+        except Exception as error:  # whatever it is, the other budget must be asked
+            asked.troubles.append(error)
+            troubles.append(_reason(error))
+            continue
+        if reply.code:
+            refused = refused or reply
+        elif reply.output:
+            told = reply
+    if refused is not None:
+        return refused
+    if troubles:
+        return failed(call.hook_event_name, troubles[0], denies=asked.denies_on_error)
+    return told
 
 
-def _denies_on_error(options: Options, env: Mapping[str, str], start: Path | None) -> bool:
-    """What `on_hook_error` says, as well as it can be told where the config itself is what is wrong."""
-    with suppress(BudgaugeError, OSError):
-        return load(options, env=env, start=start).config.on_hook_error == "deny"
-    with suppress(BudgaugeError, OSError):
-        files = [Path(options.config)] if options.config else config_files(start or Path.cwd(), env)
-        return any(_DENIES.search(path.read_bytes()) for path in files if path.is_file())
-    return False
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, (BudgaugeError, OSError)) else f"{type(error).__name__}: {error}"

@@ -37,12 +37,27 @@ class HookCall(msgspec.Struct, frozen=True):
         return self.turn_id is not None or os.path.basename(self.transcript_path or "").startswith("rollout-")
 
     def folder(self, env: Mapping[str, str]) -> Path | None:
-        """Where the session was begun, if that is told, else where the agent is now; None if neither is."""
-        for place in ("" if self.is_codex else env.get("CLAUDE_PROJECT_DIR"), self.cwd):
+        """Where the session was begun, if that is known, else where the agent is now; None if neither is."""
+        named = None if self.is_codex else env.get("CLAUDE_PROJECT_DIR")
+        for place in (self.own_folder, named, self.cwd):
             with suppress(OSError, ValueError):
-                if place and os.path.isdir(place):
+                if place and os.path.isabs(place) and os.path.isdir(place):
                     return Path(place)
         return None
+
+    @property
+    def own_folder(self) -> str | None:
+        """Where the session was begun, as its log says; None if that says nothing yet."""
+        if not self.transcripts:
+            return None
+        if not self.is_codex:
+            from budgauge.sources.claude_folder import session_folder
+
+            return session_folder(self.transcripts[0])
+        from budgauge.sources.codex_session import first_line
+
+        meta = first_line(self.transcripts[0])
+        return meta.cwd if meta else None
 
     @property
     def transcripts(self) -> list[Path]:
@@ -55,7 +70,7 @@ class HookCall(msgspec.Struct, frozen=True):
         # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_codex:
-            return names.of("claude-code", role, self.cwd)
+            return names.of("claude-code", role, (self.own_folder or self.cwd) if names.by_project else None)
         from budgauge.sources.codex_session import first_line
 
         meta = first_line(Path(self.transcript_path)) if self.transcript_path else None

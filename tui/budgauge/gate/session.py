@@ -1,13 +1,12 @@
 """One hook call being answered: the session's logs are read, then the budget is asked."""
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 
 from budgauge.budget import warning_due, warning_message
 from budgauge.cache import cache_folder
-from budgauge.config.load import Options, load
+from budgauge.config.load import Loaded
 from budgauge.cycle import midnight
 from budgauge.errors import SourceError
 from budgauge.gate.call import DECIDING, TELLING, HookCall
@@ -30,21 +29,16 @@ LOCK_SECONDS = 2.0
 class Gate:
     """One hook call being answered."""
 
-    def __init__(self, call: HookCall, options: Options, env: Mapping[str, str]) -> None:
-        self._call = call
-        self._loaded = loaded = load(options, env=env, start=call.folder(env))
+    def __init__(self, call: HookCall, loaded: Loaded) -> None:
+        self._call, self._loaded = call, loaded
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
-        # Nobody chose the default budget, so nothing is refused by it.
-        config = loaded.config
-        if loaded.budget_is_default:
-            config = msgspec.structs.replace(config, total_budget=0)
-        self._config = config
-        self._tracker = TokenBudgetTracker(config, ledger=loaded.ledger.path)
+        self._config = loaded.config
+        self._tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
         session = call.session_id or call.transcript_path or ""
         self._notes_file = NotesFile(loaded, session)
 
-    def answer(self) -> Answer:
-        """The answer. Raises whatever kept it from being decided."""
+    def answer(self, *, tells: bool = True) -> Answer:
+        """The answer of one budget; with `tells`, it may warn. Raises whatever kept it from being decided."""
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
         trouble: Exception | None = None
@@ -59,7 +53,7 @@ class Gate:
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
         if trouble is not None and not reply.code:
             raise trouble
-        if not reply.code and not notes.warned and call.hook_event_name in TELLING:
+        if tells and not reply.code and not notes.warned and call.hook_event_name in TELLING:
             reply = self._warning()
             notes.warned = bool(reply.output)
         if self._notes_file.is_first or msgspec.json.encode(notes) != before:
@@ -75,8 +69,8 @@ class Gate:
             booking,
             [source],
             since=self._since(booking),
-            only_below=place.project,
-            cursors=CursorFile(cache, booking.booked, place.project, purpose=self._notes_file.session),
+            # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
+            cursors=CursorFile(cache, booking.booked, purpose=self._notes_file.session),
         )
         collector.collect()
         if unread := [*format.unlistable, *source.unreadable]:
