@@ -47,6 +47,9 @@ def load_budgets(
         return Budgets(joined)
     try:
         user = load(options, env=env, start=start, with_project=False)
+        if user.budget_is_default:
+            # Beside a project's budget, a total that nobody set refuses nothing.
+            user = msgspec.structs.replace(user, config=msgspec.structs.replace(user.config, total_budget=0))
     except ConfigError as error:
         troubles[str(error)] = error
     return Budgets(user, joined, tuple(troubles.values()))
