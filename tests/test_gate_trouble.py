@@ -188,7 +188,7 @@ def test_a_projects_own_policy_holds_wherever_the_command_runs(stage: Stage, tmp
 def test_a_ledger_that_another_process_holds(
     stage: Stage, policy: str, event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(gate.session, "LOCK_SECONDS", 0.01)
     stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
     stage.spend(100, 0)
     began = time.monotonic()

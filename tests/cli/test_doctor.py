@@ -263,11 +263,18 @@ def test_any_exception_of_a_look_is_an_error_found(doctor: Doctor, monkeypatch: 
 
 def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
     assert "no agent asks it" in found(doctor("--json"), "gate")["message"]
+    (own_place / ".codex").mkdir()
+    config = own_place / ".codex" / "config.toml"
+    config.write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
     path = own_place / ".claude" / "settings.json"
     path.parent.mkdir()
     write(installed("claude-code", path, f"{sys.executable} -m budgauge hook"))
     finding = found(doctor("--json"), "gate")
     assert (finding["state"], finding["details"]) == ("ok", [f"{path}: claude-code asks at 6 events"])
+    for text in ("", "[token_budget]\ntotal_budget = 0\n"):
+        config.write_text(text, encoding="utf-8")
+        finding = found(doctor("--json"), "gate")
+        assert (finding["state"], "no budget and no limit is set" in finding["message"]) == ("warning", True)
     write(installed("claude-code", path, "/gone/budgauge hook"))
     finding = found(doctor("--json"), "gate")
     assert (finding["state"], finding["details"]) == ("error", [f"{path}: /gone/budgauge hook"])

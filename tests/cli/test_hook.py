@@ -38,8 +38,23 @@ def test_the_command_is_of_this_installation_whatever_stands_on_the_path(own_pla
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
+def test_it_says_where_no_budget_is_set(own_place: Path) -> None:
+    said = "no budget is set, so nothing will be refused"
+    assert said in completed("claude-code").stderr
+    assert said in completed("claude-code").stderr, "also where nothing is to change"
+    assert said not in completed("claude-code", "--uninstall").stderr
+    (own_place / ".codex").mkdir()
+    (own_place / ".codex" / "config.toml").write_text("[token_budget.per_agent_limits]\na = 5\n", encoding="utf-8")
+    assert said not in completed("claude-code").stderr
+
+
 def run(agent: str, *more: str, path: str | None = None) -> str:
     """What the command says on standard output."""
+    return completed(agent, *more, path=path).stdout
+
+
+def completed(agent: str, *more: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The command, run to its end."""
     env = {**os.environ, "PATH": path or os.environ["PATH"]}
     command = [sys.executable, "-m", "budgauge", "hook", "install", agent, *more]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=env)

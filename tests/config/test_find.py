@@ -210,3 +210,31 @@ def test_nothing_is_written(home: Path, project: Path) -> None:
     before = sorted(home.rglob("*"))
     load()
     assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("what", [".codex", ".codex/config.toml", ".codex/linked.toml"])
+def test_a_strangers_config_is_passed_over_and_named(project: Path, what: str) -> None:
+    path = write(project / ".codex" / "config.toml", TABLE + "total_budget = 5\n")
+    if "linked" in what:
+        path.rename(project / what)
+        path.symlink_to("linked.toml")
+    os.chown(project / what, 12345, 12345)
+    loaded = load()
+    assert (loaded.budget_is_default, loaded.found, loaded.project) == (True, (), None)
+    assert "is passed over: it belongs to user 12345" in loaded.warnings[0]
+
+
+def test_the_search_stops_at_a_file_systems_border(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project / ".codex" / "config.toml", TABLE + "total_budget = 5\n")
+    assert budget(load()) == 5
+    real = os.stat
+
+    def elsewhere(path: object, **options: object) -> object:
+        status = real(path, **options)  # type: ignore[call-overload]
+        if Path(str(path)) != project:
+            return status
+        return os.stat_result((*status[:2], status.st_dev + 1, *status[3:10]))
+
+    monkeypatch.setattr("budgauge.config.find.os.stat", elsewhere)
+    assert load().project is None

@@ -43,11 +43,23 @@ async def test_quiet(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view((("coder", "gpt-4", 90_000),), is_default=True))
     async with stage.run() as pilot:
         await stage.wait(pilot, "90,000 / 1,000,000")
-        assert "default" in stage.text
+        assert "default  gate: no budget" in stage.text
         assert "910,000 left" in stage.text
         assert "warns at 80%" in stage.text
         assert "Token budget warning" not in stage.text
         golden("quiet-80x24", stage.text)
+
+
+@pytest.mark.parametrize(
+    ("budget", "limits", "said"), [(0, {}, True), (0, {"coder": 5}, False), (1_000_000, {}, False)]
+)
+async def test_the_top_line_says_that_the_gate_refuses_nothing(
+    tmp_path: Path, budget: int, limits: dict[str, int], said: bool
+) -> None:
+    stage = Stage(tmp_path, view(budget=budget, limits=limits))
+    async with stage.run() as pilot:
+        await stage.wait(pilot, "812,000 / ")
+        assert ("gate: no budget" in stage.text) == said
 
 
 async def test_over_the_budget_says_how_far(tmp_path: Path) -> None:

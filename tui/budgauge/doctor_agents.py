@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from budgauge.cache import cache_folder
+from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Loaded, working_folder
 from budgauge.finding import Finding
 from budgauge.hooks import EVENTS, Agent, commands_at, settings_file
@@ -52,7 +53,7 @@ def agents_logs(loaded: Loaded) -> Finding:
     return Finding(name="agents' logs", state="ok", message=message, details=details)
 
 
-def gate(_loaded: Loaded) -> Finding:
+def gate(loaded: Loaded) -> Finding:
     """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
     details, gone = [], []
     for agent in _AGENTS:
@@ -70,6 +71,9 @@ def gate(_loaded: Loaded) -> Finding:
     if not details:
         message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"
         return Finding(name="gate", state="ok", message=message)
+    if not any(budget.sets_something for budget in load_budgets(loaded.options).all):
+        message = "agents ask it, but no budget and no limit is set: it refuses nothing"
+        return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(details))
     message = "agents ask it (Codex does once you trust the hooks there: /hooks)"
     return Finding(name="gate", state="ok", message=message, details=tuple(details))
 

@@ -9,14 +9,16 @@ from typing import Any
 from budgauge.snapshot import CycleRow, Snapshot
 
 
-def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None) -> str:
+def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None, user: Snapshot | None = None) -> str:
     """The snapshot with the public field names; money as unrounded decimal text, everything ASCII.
 
-    With `cycles`, they are a field more.
+    With `cycles`, they are a field more. `user` is the user's own budget, where the snapshot is a project's.
     """
     import json
 
-    more = {} if cycles is None else {"cycles": _pick(cycles, _CYCLE)}
+    more: dict[str, Any] = {"user_budget": None if user is None else _user_budget(user)}
+    if cycles is not None:
+        more["cycles"] = _pick(cycles, _CYCLE)
     return json.dumps({**status_fields(snapshot), **more}, indent=2)
 
 
@@ -46,6 +48,14 @@ def status_fields(snapshot: Snapshot) -> dict[str, Any]:
         "ledger": snapshot.ledger,
         "problems": _pick(snapshot.problems, ("kind", "count", "message")),
     }
+
+
+_USER = ("total_budget", "total_used", "remaining_budget", "reserved", "usage_percentage", "state", "since", "ledger")
+
+
+def _user_budget(user: Snapshot) -> dict[str, Any]:
+    """How the user's own budget stands."""
+    return {name: getattr(user, name) for name in _USER}
 
 
 _AGENT = (

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from budgauge.cli.options import common, note, on_terminal
+from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, working_folder
 from budgauge.gate import main
 from budgauge.hooks import Agent, installed, settings_file, uninstalled, write
@@ -33,18 +34,32 @@ def hook_command(options: Options) -> None:
 @click.argument("agent", type=click.Choice(["codex", "claude-code"]))
 @click.option("--project", is_flag=True, help="In this folder's own settings, not in yours.")
 @click.option("--uninstall", is_flag=True, help="Take it out again.")
-def install_command(agent: Agent, project: bool, uninstall: bool) -> None:
+@common
+def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
     """Show the change to an agent's settings, then make it."""
     path = settings_file(agent, os.environ, working_folder() if project else None)
     change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
     if not change.diff:
         click.echo(f"{safe(str(path))}: nothing to change")
+        if not uninstall:
+            _note_missing_budget(options)
         return
     click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
     write(change)
     click.echo(f"{safe(str(path))}: written")
+    if not uninstall:
+        _note_missing_budget(options)
     if agent == "codex" and not uninstall:
         note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+
+
+def _note_missing_budget(options: Options) -> None:
+    """Say that nothing will be refused, where no budget and no limit is set."""
+    budgets = load_budgets(options)
+    for trouble in budgets.troubles:
+        note(str(trouble))
+    if not budgets.troubles and not any(loaded.sets_something for loaded in budgets.all):
+        note(f"no budget is set, so nothing will be refused. {SET_ONE}")
 
 
 def own_command() -> str:

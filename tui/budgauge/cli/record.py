@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from budgauge.cli.options import common, open_tracker
+from budgauge.cli.options import common, note, open_tracker
+from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
 from budgauge.text import safe
+from budgauge.tracker import TokenBudgetTracker
 
 _TOKENS = click.IntRange(min=0, max=2**53 - 1)
 
@@ -69,13 +71,18 @@ def record_command(
 @click.option("--tokens", default=1, type=_TOKENS, metavar="N", help="How many; 1 if left out: is anything left?")
 @common
 def check_command(options: Options, agent: str, tokens: int) -> None:
-    """Ask whether the budget would allow it; nothing is recorded.
+    """Ask whether your budget and the project's would allow it; nothing is recorded.
 
     Exit code 0 if it would, 3 if not.
     """
-    error = open_tracker(options).check(agent, tokens)
-    if error is None:
-        click.echo("allowed")
-        return
-    click.echo(safe(str(error)))
-    click.get_current_context().exit(3)
+    budgets = load_budgets(options)
+    for loaded in budgets.all:
+        for warning in loaded.warnings:
+            note(warning)
+        error = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).check(agent, tokens)
+        if error is not None:
+            click.echo(safe(str(error)))
+            click.get_current_context().exit(3)
+    if budgets.troubles:
+        raise budgets.troubles[0]
+    click.echo("allowed")

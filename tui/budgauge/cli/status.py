@@ -9,12 +9,14 @@ import click
 
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
+from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
 from budgauge.cycle import zone
 from budgauge.fields import to_json
 from budgauge.observer import Observer
 from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.text import count, money, percent, safe, width
+from budgauge.tracker import TokenBudgetTracker
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
 
@@ -40,13 +42,23 @@ def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles
         note('no cycle is set; one is, for instance, with [token_budget.cycle] and period = "monthly"')
     cycles = observer.cycles() if with_cycles else None
     if as_json:
-        click.echo(to_json(snapshot, cycles))
+        click.echo(to_json(snapshot, cycles, _user_budget(options)))
     else:
         lines = _lines(snapshot, exists=view.ledger_exists)
         click.echo("\n".join([*lines, *(_cycle_lines(cycles, view.config) if cycles else [])]))
     if exit_code:
         code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
         click.get_current_context().exit(code)
+
+
+def _user_budget(options: Options) -> Snapshot | None:
+    """How the user's own budget stands beside a project's; None where there is no project. Raises ConfigError."""
+    budgets = load_budgets(options)
+    if budgets.troubles:
+        raise budgets.troubles[0]
+    if budgets.user is None or budgets.project is None:
+        return None
+    return TokenBudgetTracker(budgets.user.config, ledger=budgets.user.ledger.path).get_status()
 
 
 def _lines(snapshot: Snapshot, *, exists: bool) -> list[str]:

@@ -1,7 +1,9 @@
 """Where the config files and the ledger are."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -47,11 +49,42 @@ def read_folder(folder: Path) -> Table | None:
 
 
 def project_folders(start: Path, env: Mapping[str, str]) -> Iterator[Path]:
-    """The `.codex` folders from a folder upwards, the user's own left out."""
+    """The `.codex` folders from a folder up to its file system's border, the user's own left out."""
     own = {_real(codex_home(env)), _real(home_folder(env) / ".codex")}
+    device = _device(start)
     for folder in (start, *start.parents):
+        if _device(folder) not in (device, None):
+            return
         if _real(folder / ".codex") not in own:
             yield folder / ".codex"
+
+
+def _device(folder: Path) -> int | None:
+    """The file system that a folder lies on; None where that cannot be seen."""
+    with suppress(OSError, ValueError):
+        return os.stat(folder).st_dev
+    return None
+
+
+def stranger(folder: Path) -> str | None:
+    """Why a `.codex` folder is passed over: it, a budget's file in it or a link's target is another user's."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(folder)
+        for path in (folder, *(folder / name for name in _NAMES)):
+            if (other := _others(path)) is not None:
+                return f"{path} is passed over: it belongs to user {other}, neither to you nor to root"
+    return None
+
+
+def _others(path: Path) -> int | None:
+    """The user id that a path, or what it links to, belongs to, if that is neither this user's nor root's."""
+    trusted = (os.geteuid(), 0) if hasattr(os, "geteuid") else None
+    try:
+        status = os.lstat(path)
+        found = [status, os.stat(path)] if stat.S_ISLNK(status.st_mode) else [status]
+    except (OSError, ValueError):
+        return None
+    return next((one.st_uid for one in found if trusted and one.st_uid not in trusted), None)
 
 
 def config_files(start: Path, env: Mapping[str, str]) -> tuple[Path, ...]:

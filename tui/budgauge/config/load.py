@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder
+from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder, stranger
 from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens
 from budgauge.config.table import TABLE, Keys, Table, check_table, read_document
 from budgauge.errors import ConfigError
@@ -35,6 +35,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Every file that was read or would be, if it existed."""
     found: tuple[Path, ...]
     """The files that held a budget, weakest first."""
+    project: Path | None = None
+    """The project's file, if it held a budget."""
+    options: Options = Options()
+    """The options that led here."""
+
+    @property
+    def sets_something(self) -> bool:
+        """Somebody set a budget or a limit, so that the gate can refuse."""
+        return bool(self.config.per_agent_limits or (self.config.total_budget and not self.budget_is_default))
 
     @property
     def budget_is_default(self) -> bool:
@@ -42,30 +51,42 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         return ("total_budget",) not in self.origins
 
 
-def load(options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None) -> Loaded:
+def load(
+    options: Options = Options(),
+    *,
+    env: Mapping[str, str] | None = None,
+    start: Path | None = None,
+    with_project: bool = True,
+) -> Loaded:
     """Find and join the layers: user file, project file, environment, options. Raises ConfigError.
 
     `start` is the folder from which a project's config is looked for, the working directory by default.
+    Without `with_project` the user's own budget is loaded, as if there were no project.
     """
     env = os.environ if env is None else env
     start = working_folder() if start is None else start
     project: Table | None = None
     user: Table | None
+    passed_over: tuple[str, ...] = ()
     if options.config is not None:
         files: tuple[Path, ...] = (start / options.config,)
         user = _read_named(files[0])
     else:
         files = config_files(start, env)
-        project, user = _read_project(start, env), read_folder(codex_home(env))
+        if with_project:
+            project, passed_over = _read_project(start, env)
+        user = read_folder(codex_home(env))
     tables = [table for table in (user, project) if table is not None]
     values, origins = _join(tables, env)
     return Loaded(
         config=_build(values, origins),
         ledger=find_ledger(options.ledger, project, user, env, start),
         origins=origins,
-        warnings=tuple(warning for table in tables for warning in table.warnings),
+        warnings=(*passed_over, *(warning for table in tables for warning in table.warnings)),
         files=files,
         found=tuple(table.path for table in tables),
+        project=project.path if project else None,
+        options=options,
     )
 
 
@@ -88,11 +109,20 @@ def _read_named(path: Path) -> Table:
     return check_table(path, *found)
 
 
-def _read_project(start: Path, env: Mapping[str, str]) -> Table | None:
+def _read_project(start: Path, env: Mapping[str, str]) -> tuple[Table | None, tuple[str, ...]]:
+    """The nearest project's budget, and what was passed over on the way to it."""
+    passed_over: list[str] = []
     for folder in project_folders(start, env):
-        if table := read_folder(folder):
-            return table
-    return None
+        if reason := stranger(folder):
+            passed_over.append(reason)
+        elif table := read_folder(folder):
+            return table, tuple(passed_over)
+    return None, tuple(passed_over)
+
+
+def read_variables(env: Mapping[str, str]) -> dict[Keys, Any]:
+    """The values that the environment sets, by key. Raises ConfigError."""
+    return _join([], env)[0]
 
 
 def _join(tables: list[Table], env: Mapping[str, str]) -> tuple[dict[Keys, Any], dict[Keys, str]]:

@@ -59,6 +59,7 @@ class ClaudeCodeFormat:
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a session's log."""
         # Loaded here: most runs find nothing new to read.
+        from budgauge.sources.claude_folder import session_folder
         from budgauge.sources.claude_session import Session
 
         is_agents = _is_agents(path)
@@ -70,6 +71,7 @@ class ClaudeCodeFormat:
                 seconds=seconds,
                 saved=saved,
                 names=self._names,
+                folder=session_folder(_session_of(path)),
             )
 
         return make
@@ -86,6 +88,14 @@ def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFor
 def agents_log(transcript: Path, agent_id: str) -> Path:
     """Where the log of a sub-agent that a session started is."""
     return transcript.with_suffix("") / _SUBAGENTS / f"{_AGENT}{agent_id}{_SUFFIX}"
+
+
+def _session_of(path: Path) -> Path:
+    """The log of the session that a log belongs to: a sub-agent may begin where its session moved to."""
+    if _is_agents(path) and _SUBAGENTS in path.parts:
+        at = len(path.parts) - 1 - path.parts[::-1].index(_SUBAGENTS)
+        return Path(*path.parts[:at]).with_suffix(_SUFFIX)
+    return path
 
 
 def _is_agents(path: Path) -> bool:

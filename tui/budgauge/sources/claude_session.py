@@ -68,15 +68,18 @@ class Session:
         seconds: int = 0,
         saved: bytes | None = None,
         names: AgentNames = AgentNames(),
+        folder: str | None = None,
     ) -> None:
         """`agent` is the sub-agent's id in the file's name; None for a session itself.
 
         `agent_type` tells what kind it is, as soon as that is known. `saved` is what `save` gave.
+        `folder` is where the session was begun; None takes each line's own folder.
         """
         self._state = _decode_state(saved) if saved else State(seconds)
         self._state.seconds = seconds or self._state.seconds
         self._agent = agent
         self._agent_type = agent_type
+        self._folder = folder
         self._lines: dict[str, Line] = {}
         """message → the line that stands for it"""
         self._largest: dict[str, Tokens] = {}
@@ -185,7 +188,7 @@ class Session:
             return None
         tier, speed, geo, searches = self._charges.get(key, STANDARD)
         return Usage(
-            self._agent_id(self._role(line), line.cwd),
+            self._agent_id(self._role(line), self._folder or line.cwd),
             self._model(message.model),
             prompt,
             output,
@@ -197,7 +200,7 @@ class Session:
             None,
             f"{CLAUDE_CODE}:{key if len(key) < _SHORT and key.isascii() else fit_text(key)}",
             self._text(line.session_id),
-            self._text(line.cwd),
+            self._text(self._folder or line.cwd),
             CLAUDE_CODE,
             service_tier=tier,
             speed=speed,

@@ -124,7 +124,7 @@ class Dashboard(Board):
         snapshot = view.snapshot
         self.query_one(AgentTable).tick(now)
         readable = not view.ledger_trouble
-        self.query_one(Gauge).face = gauge_face(snapshot, now, readable=readable)
+        self.query_one(Gauge).face = gauge_face(view, now)
         self.query_one(Figures).face = figures(snapshot, now, readable=readable)
         self.query_one(RatePanel).face = rate_face(snapshot, now)
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)

@@ -54,7 +54,7 @@ class InlineBoard(Board):
 
     def tick(self, view: View, now: float, around: Surroundings) -> None:
         """Bring up to a moment what changes by time alone."""
-        self.query_one(Gauge).face = gauge_face(view.snapshot, now, readable=not view.ledger_trouble)
+        self.query_one(Gauge).face = gauge_face(view, now)
         paused = (tr("PAUSED"),) if around.paused else ()
         collecting = (around.collecting,) if around.collecting else ()
         self.query_one(Summary).pieces = (*paused, *summary_pieces(view.snapshot, now), *collecting)

@@ -14,7 +14,7 @@ from budgauge.monitor.language import tr
 from budgauge.monitor.outlook import total_outlook
 from budgauge.monitor.sign import GLYPHS, state_word
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
-from budgauge.snapshot import Snapshot
+from budgauge.observer import View
 from budgauge.text import count, percent, short, width
 
 
@@ -25,6 +25,8 @@ class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
     budget: int
     """0 means unlimited."""
     is_default: bool
+    refuses: bool = True
+    """Did somebody set a budget or a limit? If not, the gate refuses nothing."""
     reserved: int
     percentage: float | None
     threshold: float
@@ -35,18 +37,21 @@ class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
     """Can the ledger be read just now? If not, the state is not known."""
 
 
-def gauge_face(snapshot: Snapshot, now: float, *, readable: bool = True) -> GaugeFace:
-    """The part of a snapshot that the gauge shows at a moment (unix seconds)."""
+def gauge_face(view: View, now: float) -> GaugeFace:
+    """The part of a view that the gauge shows at a moment (unix seconds)."""
+    snapshot, config = view.snapshot, view.config
+    is_set = config.total_budget > 0 and not snapshot.budget_is_default
     return GaugeFace(
         used=snapshot.total_used,
         budget=snapshot.total_budget,
         is_default=snapshot.budget_is_default,
+        refuses=is_set or bool(config.per_agent_limits),
         reserved=snapshot.reserved,
         percentage=snapshot.usage_percentage,
         threshold=snapshot.warning_threshold,
         state=snapshot.state,
         outlook=total_outlook(snapshot, now).words,
-        readable=readable,
+        readable=not view.ledger_trouble,
     )
 
 
@@ -139,10 +144,12 @@ class Gauge(Drawing):
         left = [(fraction(face), self.part("gauge--number"))]
         if face.is_default:
             left.append(("  " + tr("default"), self.part("gauge--muted")))
+        if not face.refuses:
+            left.append(("  " + tr("gate: no budget"), self.part("gauge--muted")))
         share = percent(face.percentage)
         outlook = self._outlook(cells - sum(width(text) for text, _ in left) - len(share) - 4)
         right = [(f"  {outlook}  ", self.part("gauge--muted")), (share, self.part("gauge--state"))]
-        if width(fraction(face)) + width(percent(face.percentage)) + 11 > cells:
+        if sum(width(text) for text, _ in left) + width(percent(face.percentage)) + 2 > cells:
             return self._compact_head(face, cells)
         return [spread(left, right, cells)]
 
@@ -164,6 +171,8 @@ class Gauge(Drawing):
             pieces = full if fits else [*pieces, *self._rest(face, brief=True)]
             outlook = self._outlook(cells - _need(pieces) - 2)
             pieces += [(outlook, self.part("gauge--muted"))] if outlook else []
+        if not face.refuses:
+            pieces.append((tr("gate: no budget"), self.part("gauge--muted")))
         return [*lines, in_order(pieces, cells)]
 
     def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:

@@ -1,0 +1,57 @@
+"""`check` and `status` in a project: the user's budget stands beside the project's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from budgauge.cli import cli
+from usage import line
+
+
+@pytest.fixture
+def codex(own_place: Path) -> Path:
+    """The user's folder; the working directory is a project."""
+    folder = own_place / ".codex"
+    folder.mkdir()
+    (own_place / "work" / ".codex").mkdir()
+    return folder
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+def config(folder: Path, text: str) -> None:
+    (folder / "config.toml").write_text(f"[token_budget]\n{text}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("user", "project", "code"),
+    [("", "total_budget = 2_000_000", 0), ("total_budget = 5", "total_budget = 0", 3), ("", "total_budget = 5", 3)],
+)
+def test_check_asks_both(codex: Path, own_place: Path, user: str, project: str, code: int) -> None:
+    config(codex, user)
+    config(own_place / "work" / ".codex", project)
+    assert run("check", "--agent", "a", "--tokens", "1500000").exit_code == code
+
+
+def test_check_never_allows_beside_a_broken_project(codex: Path, own_place: Path) -> None:
+    config(own_place / "work" / ".codex", "total_budget = -1")
+    assert run("check", "--agent", "a").exit_code == 2
+    config(codex, "total_budget = 5")
+    assert run("check", "--agent", "a", "--tokens", "6").exit_code == 3
+
+
+def test_status_has_the_users_budget_beside_the_projects(codex: Path, own_place: Path) -> None:
+    assert json.loads(run("status", "--json").stdout)["user_budget"] is None
+    config(codex, "total_budget = 10_000")
+    config(own_place / "work" / ".codex", "total_budget = 50")
+    (codex / "token_usage.jsonl").write_bytes(line(prompt_tokens=70, completion_tokens=7, total_tokens=77))
+    fields = json.loads(run("status", "--json").stdout)
+    assert (fields["total_budget"], fields["total_used"]) == (50, 0)
+    user = fields["user_budget"]
+    assert (user["total_budget"], user["total_used"], user["remaining_budget"]) == (10_000, 77, 9_923)

@@ -1,0 +1,55 @@
+"""The two budgets that hold in a folder: the user's own, and the project's."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config.load import Loaded, Options, load
+from budgauge.errors import ConfigError
+
+SET_ONE = "Set one: total_budget = 5_000_000 below [token_budget] in ~/.codex/config.toml"
+"""Advice where no budget is set."""
+
+
+class Budgets(msgspec.Struct, frozen=True):
+    """The budgets of which each must allow a call."""
+
+    user: Loaded | None
+    """The user's own, as if there were no project; None if its config cannot be used."""
+    project: Loaded | None = None
+    """The project's; None if there is no project, or if its config cannot be used."""
+    troubles: tuple[ConfigError, ...] = ()
+    """Why a config cannot be used."""
+
+    @property
+    def all(self) -> tuple[Loaded, ...]:
+        """Both, as far as they are there, the user's first."""
+        return tuple(loaded for loaded in (self.user, self.project) if loaded is not None)
+
+
+def load_budgets(
+    options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
+) -> Budgets:
+    """Load the user's budget and the project's. A project's broken config leaves the user's in force.
+
+    `--config` names one budget alone.
+    """
+    env = os.environ if env is None else env
+    troubles: dict[str, ConfigError] = {}
+    joined = user = None
+    try:
+        joined = load(options, env=env, start=start)
+    except ConfigError as error:
+        troubles[str(error)] = error
+    if joined is not None and joined.project is None:
+        return Budgets(joined)
+    try:
+        user = load(options, env=env, start=start, with_project=False)
+        if user.budget_is_default:
+            # Beside a project's budget, a total that nobody set refuses nothing.
+            user = msgspec.structs.replace(user, config=msgspec.structs.replace(user.config, total_budget=0))
+    except ConfigError as error:
+        troubles[str(error)] = error
+    return Budgets(user, joined, tuple(troubles.values()))

@@ -1,0 +1,70 @@
+"""The budgets that the gate asks, and what holds where it cannot decide."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from budgauge.config.both import load_budgets
+from budgauge.config.find import config_files, stranger
+from budgauge.config.load import Loaded, Options, read_variables
+from budgauge.config.table import Keys
+from budgauge.errors import BudgaugeError, ConfigError
+
+_LOOSE = ("CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD")
+"""Variables that a repository's settings may set for a hook."""
+_DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
+
+
+class Asked:
+    """The user's budget and the project's, as the gate asks them."""
+
+    def __init__(self, options: Options, env: Mapping[str, str], start: Path | None) -> None:
+        self._options, self._env, self._start = options, env, start
+        found = load_budgets(options, env={key: env[key] for key in env if key not in _LOOSE}, start=start)
+        self.troubles: list[Exception] = list(found.troubles)
+        """Why a budget cannot be asked."""
+        values: dict[Keys, Any] = {}
+        try:
+            values = read_variables(env)
+        except ConfigError as error:
+            self.troubles.append(error)
+        self.budgets = [_lowered(loaded, values) for loaded in found.all]
+        """Each must allow; the user's is the first."""
+
+    @property
+    def denies_on_error(self) -> bool:
+        """Does any `on_hook_error` refuse? Where a config is broken, its text tells, as well as it can."""
+        if any(loaded.config.on_hook_error == "deny" for loaded in self.budgets):
+            return True
+        return any(map(_says_deny, self._files())) if self.troubles else False
+
+    def _files(self) -> list[Path]:
+        with suppress(BudgaugeError, OSError):
+            start = self._start or Path.cwd()
+            if self._options.config:
+                return [start / self._options.config]
+            return [path for path in config_files(start, self._env) if not stranger(path.parent)]
+        return []
+
+
+def _says_deny(path: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return path.is_file() and _DENIES.search(path.read_bytes()) is not None
+    return False
+
+
+def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:
+    """The budget with the environment's values, which can lower its total and never raise it."""
+    # Nobody chose the default budget, so nothing is refused by it.
+    total = 0 if loaded.budget_is_default else loaded.config.total_budget
+    said = values.get(("total_budget",), 0)
+    total = min(total, said) if total and said else total or said
+    threshold = values.get(("warning_threshold",))
+    warning = loaded.config.warning_threshold if threshold is None else float(threshold)
+    return msgspec.structs.replace(
+        loaded, config=msgspec.structs.replace(loaded.config, total_budget=total, warning_threshold=warning)
+    )

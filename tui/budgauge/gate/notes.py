@@ -1,0 +1,65 @@
+"""The notes that the gate keeps of a session between its hook calls."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from budgauge.cache import cache_folder, read_cache, short_name, write_cache
+from budgauge.config.load import Loaded
+
+FORGET_SECONDS = 30 * 86_400
+"""How long what is kept of a session stays after it last changed."""
+
+
+class Notes(msgspec.Struct):
+    """What is remembered of a session between its hook calls."""
+
+    warned: bool = False
+    """Was the agent told that the warning threshold is reached?"""
+    members: list[str] = []
+    """Paths of a Codex session's own and its sub-agents' rollouts."""
+    strangers: list[str] = []
+    """Paths of other sessions' rollouts in the same folders."""
+
+
+class NotesFile:
+    """Where a session's notes are kept."""
+
+    def __init__(self, loaded: Loaded, session: str) -> None:
+        self.session = session
+        ledger = os.path.abspath(loaded.ledger.path)
+        self._path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
+        self.is_first = True
+        """Is nothing kept of this session yet?"""
+
+    def read(self) -> Notes:
+        """The notes; empty ones at a session's first call."""
+        content = read_cache(self._path)
+        self.is_first = content is None
+        if content is not None:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return _decode_notes(content)
+        return Notes()
+
+    def write(self, notes: Notes) -> None:
+        """Keep them; the first time, those of sessions long gone are removed."""
+        write_cache(self._path, msgspec.json.encode(notes))
+        if self.is_first:
+            for old in _old_notes(self._path.parent):
+                with suppress(OSError):
+                    old.unlink()
+
+
+_decode_notes = msgspec.json.Decoder(Notes).decode
+
+
+def _old_notes(folder: Path) -> Iterator[Path]:
+    oldest = time.time() - FORGET_SECONDS
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.startswith("hook-") and path.stat().st_mtime < oldest:
+                yield path
