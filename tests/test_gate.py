@@ -70,6 +70,7 @@ def test_its_own_limit_and_its_familys_refuse(stage: Stage, event: str, family: 
 
 def test_a_sub_agent_has_its_own_limit(stage: Stage) -> None:
     stage.config(f'total_budget = 0\nper_agent_limits = {{"{stage.agent}/Explore" = 10}}')
+    stage.spend(1, 0)
     stage.spend_below(1, 9, 1)
     assert stage.ask("PreToolUse") == ALLOWED
     assert stage.ask("PreToolUse", agent_id="a2", agent_type="Plan") == ALLOWED

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asking import Stage
+from asking import Stage, reset_line
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
 from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS
-from sources.rollouts import PARENT
-from usage import locked
+from sources.rollouts import PARENT, START
+from usage import line, locked
 
 DECIDING = ("UserPromptSubmit", "PreToolUse")
 UPDATING = ("PostToolUse", "Stop", "SubagentStop", "Whatever")
@@ -226,6 +226,7 @@ def test_strange_names_do_not_hinder_a_decision(stage: Stage, key: str, value: s
 @pytest.mark.parametrize("value", [None, 5, [], {}, True])
 def test_fields_of_a_wrong_kind(stage: Stage, policy: str, value: object) -> None:
     stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    stage.spend(1, 0)
     reply = stage.ask("PreToolUse", agent_type=value)
     if value is None:
         assert reply == Answer()
@@ -344,7 +345,7 @@ def test_any_bytes_are_answered(data: bytes) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_name_of_a_sub_agent_is_decided_upon(name: str) -> None:
-    data = json.dumps({"hook_event_name": "PreToolUse", "agent_type": name, "turn_id": ""}).encode()
+    data = json.dumps({"hook_event_name": "UserPromptSubmit", "agent_type": name, "turn_id": ""}).encode()
     assert gate.answer(data, Options(ledger="ledger.jsonl")) == Answer()
 
 
@@ -376,3 +377,40 @@ def test_the_command_refuses_even_where_nobody_listens(claude: Stage) -> None:
     claude.config('on_hook_error = "deny"')
     assert command(b"", shell=">&-").returncode == 2
     assert command(b"", shell="2>&-").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [None, "", "missing.jsonl", "~/x.jsonl", "/nowhere/x.jsonl", "/nowhere/\0.jsonl", "/dev/zero"],
+    ids=["null", "empty", "relative", "home", "missing", "nul", "device"],
+)
+def test_a_tool_call_of_a_session_without_a_log_is_not_decided(stage: Stage, policy: str, path: str | None) -> None:
+    stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    check(stage.ask("PreToolUse", transcript_path=path), policy, "PreToolUse")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0" * 5000], ids=["empty", "blank", "nul"])
+def test_a_tool_call_of_a_session_with_an_empty_log_is_not_decided(stage: Stage, policy: str, content: bytes) -> None:
+    stage.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    stage.transcript.write_bytes(content)
+    assert "no log that can be read" in check(stage.ask("PreToolUse"), policy, "PreToolUse")
+
+
+def test_a_tool_call_whose_log_is_a_fifo_does_not_hang(claude: Stage, policy: str) -> None:
+    claude.config(f'total_budget = 100\non_hook_error = "{policy}"')
+    fifo(claude)
+    check(claude.ask("PreToolUse", tool_use_id="toolu_1"), policy, "PreToolUse")
+
+
+def test_the_first_prompt_of_a_session_needs_no_log(stage: Stage) -> None:
+    stage.config('total_budget = 100\non_hook_error = "deny"')
+    stage.transcript.unlink()
+    assert stage.ask("UserPromptSubmit") == Answer()
+
+
+def test_a_reset_dated_in_the_future_hides_no_call(stage: Stage) -> None:
+    stage.config("total_budget = 100")
+    booked = line("x", 7, 0, id="x", source="codex", timestamp=START - 1)
+    stage.ledger.write_bytes(booked + reset_line(253_370_764_800))
+    stage.spend(100, 0)
+    assert stage.ask().code == 2

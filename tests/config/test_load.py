@@ -231,10 +231,10 @@ def test_what_is_no_readable_file_is_named(file: Path, monkeypatch: pytest.Monke
     file.rmdir()
     file.write_text("")
 
-    def deny(_path: Path) -> bytes:
+    def deny(_path: Path, _mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", deny)
+    monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(ConfigError, match=r"config\.toml: cannot be read: Permission denied"):
         read_document(file)
 
@@ -341,3 +341,26 @@ def test_without_any_home_the_error_says_what_to_set(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     with pytest.raises(ConfigError, match="HOME is not set"):
         load()
+
+
+@pytest.mark.parametrize("key", ["a", '"a"', "'a b'", r'"\""', r'"\\"'])
+@pytest.mark.parametrize("form", ["[{}]", "{} = 1", "x = {{ {} = 1 }}", "[[ {} ]]"])
+def test_a_key_of_too_many_parts_is_refused_before_it_is_parsed(
+    file: Path, form: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("\n" + form.format(" . ".join([key] * 75_000)))
+    monkeypatch.setattr("tomli.loads", lambda *_args, **_kinds: pytest.fail("parsed"))
+    with pytest.raises(ConfigError, match="line 2: a key has more than 32 parts"):
+        read_document(file)
+
+
+def test_a_key_of_as_many_parts_as_are_allowed_is_read(file: Path) -> None:
+    file.write_text(".".join(["a"] * 32) + " = 1.5\nversion = '1.2.3'\n")
+    assert read_document(file) is not None
+
+
+def test_a_config_file_that_is_too_long_is_refused_before_it_is_parsed(file: Path) -> None:
+    with file.open("wb") as out:
+        out.truncate(10 << 30)
+    with pytest.raises(ConfigError, match="is longer than 1048576 bytes"):
+        read_document(file)

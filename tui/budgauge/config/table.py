@@ -15,6 +15,10 @@ import tomli
 from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
 from budgauge.errors import ConfigError
 
+MAX_BYTES = 1 << 20
+"""A longer config file is refused."""
+MAX_KEY_PARTS = 32
+"""A key or header of more parts is refused: the parser's work grows with their square, and no signal stops it."""
 Value = Any  # TOML's values: what each key may hold is checked by its own function
 TABLE = "token_budget"
 
@@ -38,7 +42,7 @@ def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{path}: is not a regular file", hint="Put a TOML file there, or name another.")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _bounded(path)
         return tomli.loads(text, parse_float=_number), text
     except ConfigError:
         raise
@@ -50,6 +54,25 @@ def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
         raise ConfigError(f"{path}: is not UTF-8 (byte {error.start})", hint="Save it as UTF-8.") from error
     except (tomli.TOMLDecodeError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}", hint="Correct that line.") from error
+
+
+_KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\"'-])(?:{_KEY_PART}[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
+
+
+def _bounded(path: Path) -> str:
+    """Return a file's text, which the parser reads in a time that grows with its length. Raises ConfigError."""
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: is longer than {MAX_BYTES} bytes", hint="Remove what is no configuration.")
+    text = content.decode("utf-8-sig")
+    if found := _LONG_KEY.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ConfigError(
+            f"{path}, line {line}: a key has more than {MAX_KEY_PARTS} parts", hint="Shorten or remove that key."
+        )
+    return text
 
 
 def _number(text: str) -> Decimal | float:

@@ -63,7 +63,8 @@ class HookCall(msgspec.Struct, frozen=True):
     def transcripts(self) -> list[Path]:
         """The logs it names, its own first."""
         named = (self.transcript_path, self.agent_transcript_path)
-        return [Path(path) for path in dict.fromkeys(named) if path and "\0" not in path]
+        # A relative path, or one from `~`, names another file from every folder.
+        return [Path(path) for path in dict.fromkeys(named) if path and os.path.isabs(path) and "\0" not in path]
 
     def agent(self, names: AgentNames) -> str:
         """The id of the agent or sub-agent that asks, as its calls are booked."""

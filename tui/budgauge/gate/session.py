@@ -12,7 +12,7 @@ from budgauge.errors import SourceError
 from budgauge.gate.call import DECIDING, TELLING, HookCall
 from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, told
-from budgauge.gate.waiting import await_tool_use
+from budgauge.gate.waiting import await_tool_use, check_log, no_log
 from budgauge.ledger.booking import Booking
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
@@ -47,9 +47,13 @@ class Gate:
                 if not call.is_codex and call.hook_event_name == "PreToolUse":
                     await_tool_use(call)
                 self._bring_up_to_date(notes)
+                if call.hook_event_name == "PreToolUse":
+                    check_log(call)
             except Exception as error:  # whatever it is
                 # What is booked already may be enough to refuse.
                 trouble = error
+        elif call.hook_event_name == "PreToolUse":
+            trouble = no_log()
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
         if trouble is not None and not reply.code:
             raise trouble
@@ -90,7 +94,8 @@ class Gate:
     def _since(self, booking: Booking) -> float:
         """From when on calls are brought in: the last reset, else the first collected call, else midnight."""
         reset = self._tracker.get_last_reset()
-        if reset is not None:
+        # A reset dated in the future would leave every call out.
+        if reset is not None and reset <= time.time():
             return reset
         booking.booked.refresh()
         begun = midnight(time.time())

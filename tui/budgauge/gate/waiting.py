@@ -1,11 +1,13 @@
-"""Waiting for a line that the agent's log does not hold yet."""
+"""What the end of a session's log says: it is waited for, and it must not be missing."""
 
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from budgauge.errors import SourceError
 from budgauge.gate.call import HookCall
+from budgauge.sources.block import open_log
 
 LINE_SECONDS = 0.1
 """How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
@@ -29,8 +31,26 @@ def await_tool_use(call: HookCall) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+def check_log(call: HookCall) -> None:
+    """Raise SourceError if the session's log is missing or empty: before a tool is used, a model was called."""
+    log = call.transcripts[0]
+    if log != Path(call.transcript_path or "") or not _end_of(log).strip(b"\0\r\n\t "):
+        raise no_log()
+
+
+def no_log() -> SourceError:
+    """The error of a session that has no readable log."""
+    return SourceError(
+        "the session has no log that can be read, so its calls are not known",
+        hint="Let the agent keep its session log.",
+    )
+
+
 def _end_of(log: Path) -> bytes:
-    with suppress(OSError), open(log, "rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
-        return file.read(END_BYTES)
+    with suppress(OSError):
+        descriptor = open_log(log)
+        try:
+            return os.pread(descriptor, END_BYTES, max(0, os.fstat(descriptor).st_size - END_BYTES))
+        finally:
+            os.close(descriptor)
     return b""

@@ -34,9 +34,9 @@ def codex_session(
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
     threads = {(session or "").lower(), *(format.key_of(path).partition("_")[0] for path in paths)} - {""}
-    for path in sorted({path for own in paths for path in _beside(own)} - set(paths)):
-        if str(path) in strangers:
-            continue
+    folders = {folder for own in paths for folder in _folders(own)}
+    known = {*paths, *map(Path, strangers)}
+    for path in sorted({path for folder in folders for path in _rollouts(folder)} - known):
         meta = first_line(path)
         if meta is None:
             continue
@@ -55,14 +55,17 @@ def _home(rollout: Path) -> Path:
     return rollout.parents[4] if len(rollout.parents) > 4 else rollout.parent
 
 
-def _beside(rollout: Path) -> Iterator[Path]:
-    """The rollouts in the folders of its day and of each day since then: what it starts is written there."""
-    for folder in {rollout.parent, *_days_since(rollout)}:
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            continue
-        yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
+def _folders(rollout: Path) -> set[Path]:
+    """The folders of a rollout's day and of each day since then: what it starts is written there."""
+    return {rollout.parent, *_days_since(rollout)}
+
+
+def _rollouts(folder: Path) -> Iterator[Path]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
 
 
 def _days_since(rollout: Path) -> Iterator[Path]:
