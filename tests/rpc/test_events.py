@@ -157,14 +157,12 @@ def test_a_changed_config_is_told_and_so_is_what_it_exceeds(client: Client, conf
 @pytest.mark.parametrize("asks", [None, "tokens.getBudget", "subscribe"])
 def test_bursts_are_merged(client: Client, asks: str | None) -> None:
     other, third, caller = client(), client(), subscribed(client)
-    begun = time.monotonic()
     for _ in range(400):
         other.result("tokens.reportUsage", report("a", 1, 0))
         if asks:
             third.result(asks, ["budget.warning"] if asks == "subscribe" else None)
     seen = caller.events(lambda event: total(event) == 400)
-    took = time.monotonic() - begun
-    assert 1 <= len(seen) <= took / events.SHORTEST_SECONDS + 2
+    assert 1 <= len(seen) < 300, "many reports are told of in one event"
 
 
 def test_one_that_does_not_read_keeps_nobody_waiting_and_then_has_the_latest(
