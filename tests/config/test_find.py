@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.config.find import stranger
 from budgauge.config.load import Loaded, Options, load
 from budgauge.errors import ConfigError
 
@@ -238,3 +239,13 @@ def test_the_search_stops_at_a_file_systems_border(project: Path, monkeypatch: p
 
     monkeypatch.setattr("budgauge.config.find.os.stat", elsewhere)
     assert load().project is None
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_to_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "lstat", refuse)
+    assert stranger(tmp_path / ".codex") is None

@@ -67,8 +67,11 @@ def _device(folder: Path) -> int | None:
 
 
 def stranger(folder: Path) -> str | None:
-    """Why a `.codex` folder is passed over: it, a budget's file in it or a link's target is another user's."""
-    with suppress(FileNotFoundError, NotADirectoryError):
+    """Why a `.codex` folder is passed over: it, a budget's file in it or a link's target is another user's.
+
+    None as well where that cannot be seen: whoever reads the files says why.
+    """
+    with suppress(OSError, ValueError):
         os.lstat(folder)
         for path in (folder, *(folder / name for name in _NAMES)):
             if (other := _others(path)) is not None:
