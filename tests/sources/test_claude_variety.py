@@ -46,6 +46,28 @@ def test_an_advisor_is_a_call_of_its_own_model_beside_the_message() -> None:
     ]
 
 
+ADVICE = {"type": "advisor_message", "model": "claude-opus-4-8", "input_tokens": 50, "output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("iterations", "advised", "set_aside"),
+    [
+        ([{"type": "message", "input_tokens": 1.5}, ADVICE], [(50, 5)], 0),
+        ([7, ADVICE], [(50, 5)], 0),
+        ("none", [], 0),
+        ([ADVICE | {"input_tokens": 1.5}], [], 1),
+        ([{"type": "advisor_message", "model": "m", "prompt_tokens": 50, "output_tokens": 5}], [], 1),
+        ([ADVICE | {"cached_tokens": 5}], [], 1),
+    ],
+)
+def test_an_iteration_that_cannot_be_read_costs_neither_the_message_nor_its_neighbours(
+    iterations: Any, advised: list[tuple[int, int]], set_aside: int
+) -> None:
+    calls, reader = read(Session().said("m", tokens(100, 10, iterations=iterations)))
+    assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [(100, 10), *advised]
+    assert reader.counts.set_aside == set_aside
+
+
 def relayed(log: Session, prompt: int, output: int, **fields: Any) -> Session:
     return log.said("same", tokens(prompt, output), stop="end_turn", **{"requestId": None, **fields})
 
@@ -124,14 +146,21 @@ def without(name: str) -> dict[str, Any]:
     [
         without("input_tokens"),
         without("output_tokens"),
+        {"input_tokens": 5, "output_tokens": 6, "cache_read_tokens": 900},
         tokens(10, 20) | {"output_tokens": 20.5},
         tokens(10, 20) | {"output_tokens": "20"},
         tokens(10, 20) | {"input_tokens": -1},
         [],
     ],
-    ids=["no input", "no output", "float", "text", "negative", "list"],
+    ids=["no input", "no output", "cache renamed", "float", "text", "negative", "list"],
 )
 def test_usage_that_cannot_be_read_is_set_aside(usage: Any) -> None:
     calls, reader = read(Session().said("m1", usage).said("m2", tokens(1, 2)))
     assert [call.id for call in calls] == ["claude-code:m2"]
     assert reader.counts.set_aside == 1
+
+
+def test_counts_that_are_not_there_under_any_name_are_nothing() -> None:
+    calls, reader = read(Session().said("m", {"input_tokens": 5, "output_tokens": 6}))
+    assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [(5, 6)]
+    assert reader.counts.set_aside == 0

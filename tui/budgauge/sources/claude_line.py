@@ -36,10 +36,11 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
 
     input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
     output_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
-    cache_read_input_tokens: Count | None = None
-    cache_creation_input_tokens: Count | None = None
+    cache_read_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    cache_creation_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
     cache_creation: _Lifetimes | None = None
-    iterations: list["Iteration"] | None = None
+    iterations: object = None
+    """The requests that the answer was made of; most of them restate it."""
     service_tier: object = None
     speed: object = None
     inference_geo: object = None
@@ -60,9 +61,18 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
         return self.input_tokens is not msgspec.UNSET and self.output_tokens is not msgspec.UNSET
 
     @property
-    def advisors(self) -> list["Iteration"]:
-        """The calls of advisors, which the counts beside them leave out."""
-        return [one for one in self.iterations or () if one.type == _ADVISOR]
+    def names_all(self) -> bool:
+        """Are all counts there? Where one is missing, it may go by another name."""
+        parts = (self.cache_read_input_tokens, self.cache_creation_input_tokens)
+        return self.is_whole and msgspec.UNSET not in parts
+
+    @property
+    def advisors(self) -> list["Iteration | None"]:
+        """The calls of advisors, which the counts beside them leave out; None for one that cannot be read."""
+        if not isinstance(self.iterations, list):
+            return []
+        named = (one for one in self.iterations if isinstance(one, dict) and one.get("type") == _ADVISOR)
+        return [_iteration(one) for one in named]
 
     @property
     def tokens(self) -> Tokens:
@@ -89,6 +99,22 @@ class Iteration(MessageUsage, frozen=True, gc=False):
 
     type: str | None = None
     model: str | None = None
+
+
+def _iteration(fields: dict[str, object]) -> Iteration | None:
+    try:
+        one = msgspec.convert(fields, Iteration)
+    except msgspec.ValidationError:
+        return None
+    return one if one.is_whole and not holds_unknown_counts(fields) else None
+
+
+_COUNTS = frozenset(MessageUsage.__struct_fields__)
+
+
+def holds_unknown_counts(usage: dict[str, object]) -> bool:
+    """Does a usage hold counts of tokens under names that are not known?"""
+    return any(name.endswith("_tokens") and name not in _COUNTS and value for name, value in usage.items())
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -149,6 +175,31 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _line = msgspec.json.Decoder(Line).decode
 _loose = msgspec.json.Decoder(_Loose).decode
 _message = msgspec.json.Decoder(Message | None).decode
+
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    usage: dict[str, object]
+
+
+class _NamedLine(msgspec.Struct, frozen=True, gc=False):
+    message: _Named
+
+
+_named = msgspec.json.Decoder(_NamedLine).decode
+
+
+def is_understood(line: Line, text: bytes | bytearray) -> bool:
+    """Are the counts of a line's usage all known by their names? `text` is the line that was read."""
+    message = line.message
+    assert message is not None
+    assert message.usage is not None
+    if message.usage.names_all:
+        return True
+    try:
+        named = _named(repaired(text).removeprefix(_BYTE_ORDER_MARK))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return message.usage.is_whole and not holds_unknown_counts(named.message.usage)
 
 
 def read_line(text: bytes | bytearray) -> Line | None:

@@ -21,6 +21,7 @@ from budgauge.sources.claude_line import (
     Message,
     MessageUsage,
     Tokens,
+    is_understood,
     merged_charges,
     most,
     read_line,
@@ -112,7 +113,7 @@ class Session:
             if line is None or message is None or message.usage is None or message.model == SYNTHETIC:
                 continue
             id = message.id or line.uuid
-            if id is None or not message.usage.is_whole:
+            if id is None or not is_understood(line, text):
                 counts.set_aside += 1
                 continue
             key = key_among(self._state.recent, id, line, message)
@@ -128,12 +129,15 @@ class Session:
                     self._close(key)
             elif first is None:
                 self._open(key)
-            if message.usage.iterations:
+            if message.usage.iterations is not None:
                 self._advise(key, line, message.usage.advisors)
 
-    def _advise(self, key: str, line: Line, advisors: list[Iteration]) -> None:
+    def _advise(self, key: str, line: Line, advisors: list[Iteration | None]) -> None:
         """Take in the calls of a message's advisors."""
         for number, one in enumerate(advisors, 1):
+            if one is None:
+                self._state.counts.set_aside += 1
+                continue
             own = f"{key}/advisor{number}"
             call = msgspec.structs.replace(line, message=Message(one, own, one.model))
             if charges := one.charges:
