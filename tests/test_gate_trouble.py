@@ -309,7 +309,9 @@ def codex_for_all(own_place: Path, ledger: Path) -> Iterator[Stage]:
     stage = Stage("codex", own_place, ledger)
     opened = {own_place, ledger.parent, *own_place.parents, *ledger.parent.parents}
     modes = {
-        path: path.stat().st_mode for path in opened if "pytest" in path.name or path in (own_place, ledger.parent)
+        path: path.stat().st_mode
+        for path in opened
+        if path.name.startswith(("pytest", "popen")) or path in (own_place, ledger.parent)
     }
     for path in modes:
         path.chmod(0o777 if path in (own_place, ledger.parent) else 0o755)
