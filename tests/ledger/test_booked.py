@@ -13,6 +13,7 @@ import pytest
 from budgauge.cache import read_cache, write_cache
 from budgauge.ledger import booked as booked_module
 from budgauge.ledger.booked import Booked
+from budgauge.ledger.pages import parts_of
 from budgauge.records import Batch, Usage, encode
 from usage import line, usage
 
@@ -40,7 +41,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def known(booked: Booked) -> dict[str, object]:
     """What an index says."""
     booked.refresh()
-    return {**{id: booked.parts(id) for id in IDS}, "earliest": booked.earliest}
+    return {**{id: parts_of(id, booked.find) for id in IDS}, "earliest": booked.earliest}
 
 
 def assert_as_fresh(ledger: Path, cache: Path, booked: Booked | None = None) -> None:
@@ -64,9 +65,9 @@ def test_it_finds_every_call_with_what_continues_it(ledger: Path) -> None:
     booked = Booked(ledger)
     booked.refresh()
     for number, id in enumerate(IDS):
-        parts = booked.parts(id)
+        parts = parts_of(id, booked.find)
         assert [part.prompt_tokens for part in parts] == [number + 1] * ((2 - (number % 3 > 0)) if number < 30 else 0)
-    assert booked.parts("other1") == [], "a record without a source is no agent's call"
+    assert parts_of("other1", booked.find) == [], "a record without a source is no agent's call"
     assert booked.earliest == 1_767_000_000
 
 
@@ -74,7 +75,7 @@ def test_of_two_records_of_one_id_the_first_counts(ledger: Path) -> None:
     ledger.write_bytes(line("a", 1, 0, id="x0", source="s") + line("a", 2, 0, id="x0", source="s"))
     booked = Booked(ledger)
     booked.refresh()
-    assert [part.prompt_tokens for part in booked.parts("x0")] == [1]
+    assert [part.prompt_tokens for part in parts_of("x0", booked.find)] == [1]
 
 
 def test_what_was_kept_is_not_read_again(ledger: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,4 +251,4 @@ def test_a_call_that_grew_in_a_line_that_was_torn_then(ledger: Path, cache: Path
     with ledger.open("ab") as file:
         file.write(whole[20:])
     assert_as_fresh(ledger, cache, booked)
-    assert [part.prompt_tokens for part in booked.parts("x59")] == [5]
+    assert [part.prompt_tokens for part in parts_of("x59", booked.find)] == [5]

@@ -13,7 +13,6 @@ import msgspec
 from budgauge.cache import read_cache, short_name, write_cache
 from budgauge.known import EveryId
 from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
-from budgauge.ledger.pages import parts_of
 from budgauge.ledger.tail import Mark, Tail
 from budgauge.records import Batch, Record, Usage
 
@@ -53,10 +52,6 @@ class Booked(LedgerFile):
             if isinstance(record, Usage) and name in (record.id, record.alias):
                 return record
         return None
-
-    def parts(self, id: str) -> list[Usage]:
-        """What is booked of a call: its record and those that continue it. The ledger must have been read."""
-        return parts_of(id, self.find)
 
     @property
     def mark(self) -> Mark:

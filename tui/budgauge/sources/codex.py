@@ -65,6 +65,11 @@ class CodexFormat:
         match = _THREAD.match(stem)
         return match.group(1).lower() if match else stem
 
+    def thread_of(self, path: Path) -> str:
+        """The thread that a rollout is a page of; the bare name where its name holds no id."""
+        key = self.key_of(path)
+        return key.partition(_PAGE)[0] if _THREAD.match(f"rollout-{key}") else key
+
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a rollout; `find` finds its parent's, if it is a fork."""
         # Loaded here, as below: most runs find nothing new to read.

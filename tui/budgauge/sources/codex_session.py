@@ -33,7 +33,7 @@ def codex_session(
     paths = [Path(path) for path in members]
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
-    threads = {(session or "").lower(), *(format.key_of(path).partition("_")[0] for path in paths)} - {""}
+    threads = {(session or "").lower(), *map(format.thread_of, paths)} - {""}
     folders = {folder for own in paths for folder in _folders(own)}
     known = {*paths, *map(Path, strangers)}
     for path in sorted({path for folder in folders for path in _rollouts(folder)} - known):
@@ -43,7 +43,7 @@ def codex_session(
         # Rollouts are looked into by their age: who started one is met before it.
         if _kin(meta) & threads:
             paths.append(path)
-            threads.add(format.key_of(path).partition("_")[0])
+            threads.add(format.thread_of(path))
         else:
             strangers.append(str(path))
     members[:] = [str(path) for path in paths]
