@@ -250,6 +250,8 @@ def test_a_byte_order_mark_is_accepted(file: Path) -> None:
     [
         ("totl_budget = 1", "unknown key token_budget.totl_budget is ignored; did you mean total_budget?"),
         ("per_agent_limit = {a = 1}", "token_budget.per_agent_limit is ignored; did you mean per_agent_limits?"),
+        ('price_factors = {"sped.fast" = 2}', 'price_factors."sped.fast" is ignored; did you mean speed.fast?'),
+        ("price_factors = {web_serch = 2}", "did you mean web_search?"),
         ("cycle = {period = 'daily', days = 1}", "token_budget.cycle.days is ignored; did you mean day?"),
         ('"x y" = 1', 'token_budget."x y" is ignored; known are total_budget, warning_threshold,'),
         ("prices.m = {prompt_per_1k = 1, completion_per_1k = 1, cached_1k = 1}", "did you mean cached_per_1k?"),

@@ -15,8 +15,6 @@ import msgspec
 
 from budgauge.modelname import ModelName, model_name
 
-CHECKED = "2026-11-28"
-"""The day on which the table below was last compared with the providers' pages."""
 WEB_SEARCH = "web_search"
 """Key of a web search's price, in US dollars."""
 REGIONAL = "inference_profile.regional"
@@ -33,8 +31,6 @@ class Factor(msgspec.Struct, frozen=True):
     """A factor of every token price; for a web search US dollars."""
 
 
-_ANTHROPIC = "https://platform.claude.com/docs/en/about-claude/pricing"
-_OPENAI = "https://developers.openai.com/api/docs/pricing"
 _DATE = r"(-20\d{6}|-20\d\d-\d\d-\d\d)?"
 _CLAUDE = r"claude-.*"
 _NEWER_THAN_4_4 = rf"claude-[a-z]+-(4-([5-9]|\d\d)|[5-9](-\d{{1,2}})?){_DATE}"
@@ -46,29 +42,38 @@ def _factor(key: str, models: str, value: str) -> Factor:
 
 
 TABLE: tuple[Factor, ...] = (
-    # _ANTHROPIC, "Fast mode pricing".
+    # https://platform.claude.com/docs/en/about-claude/pricing, as of 2026-11-28: "Fast mode pricing".
     _factor("speed.fast", rf"claude-opus-4-7{_DATE}", "6"),
     _factor("speed.fast", rf"claude-(opus-4-8|opus-5|fable-5-2){_DATE}", "2"),
-    # _ANTHROPIC, "Data residency pricing": models before 4.6 keep their price.
+    # "Data residency pricing": models before 4.6 keep their price.
     _factor("inference_geo.us", _NEWER_THAN_4_5, "1.1"),
-    # _ANTHROPIC, "Batch processing".
+    # "Batch processing".
     _factor("service_tier.batch", _CLAUDE, "0.5"),
-    # _ANTHROPIC, "Web search tool": $10 per 1,000 searches.
+    # "Web search tool": $10 per 1,000 searches.
     _factor(WEB_SEARCH, _CLAUDE, "0.01"),
-    # _ANTHROPIC, "Third-party platform pricing": regional endpoints from 4.5 on; models before keep their price.
+    # "Third-party platform pricing": regional endpoints from 4.5 on; models before keep their price.
     _factor(REGIONAL, _NEWER_THAN_4_4, "1.1"),
     _factor(REGIONAL, r"claude-(3.*|[a-z]+-4(-[01])?)" + _DATE, "1"),
-    # _OPENAI, "Priority", "Flex" and "Batch".
+    # https://developers.openai.com/api/docs/pricing, as of 2026-11-28: "Priority", "Flex" and "Batch".
     _factor("service_tier.priority", rf"gpt-5\.5{_DATE}", "2.5"),
     _factor("service_tier.priority", rf"gpt-5\.[46]{_DATE}", "2"),
     _factor("service_tier.flex", rf"gpt-5\.[456]{_DATE}", "0.5"),
     _factor("service_tier.batch", rf"gpt-5\.[456]{_DATE}", "0.5"),
 )
 """The first line that fits holds."""
-SOURCES = (_ANTHROPIC, _OPENAI)
-"""The providers' pages that the table was taken from."""
-KEYS = ("service_tier", "speed", "inference_geo", "inference_profile", WEB_SEARCH)
-"""How the keys of `[token_budget.price_factors]` begin."""
+_KINDS = ("service_tier.", "speed.", "inference_geo.")
+"""How the keys of calls begin; their ends are named by logs and answers."""
+
+
+def near_key(key: str) -> str | None:
+    """The known key that is nearest to a wrong one of `[token_budget.price_factors]`; None for a right one."""
+    known = {line.key for line in TABLE}
+    if key in known or (key.startswith(_KINDS) and not key.endswith(".")):
+        return None
+    from difflib import get_close_matches
+
+    return (get_close_matches(key, known, 1, 0) or [WEB_SEARCH])[0]
+
 
 _STANDARD = frozenset(("", "standard", "default", "auto", "on_demand", "not_available", "global"))
 _KNOWN_FORM = re.compile(r"[a-z0-9_-]{1,32}")

@@ -14,6 +14,7 @@ import tomli
 
 from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
 from budgauge.errors import ConfigError
+from budgauge.factors import near_key
 
 MAX_BYTES = 1 << 20
 """A longer config file is refused."""
@@ -159,6 +160,8 @@ class _Each(msgspec.Struct, frozen=True):
     """A table whose keys are free (agents, models), and what each holds."""
 
     entry: Any
+    near: Callable[[str], str | None] = lambda _name: None
+    """The known key nearest to one that is not known; None for a known one."""
 
 
 _PRICE = dict.fromkeys(PriceOverride.__struct_fields__, check_price)
@@ -176,7 +179,7 @@ _SCHEMA: dict[str, Any] = {
     "collect": {"agent": _choice("tool", "project")},
     "notify": {"desktop": _flag, "bell": _flag, "title": _flag},
     "prices": _Each(_PRICE),
-    "price_factors": _Each(check_factor),
+    "price_factors": _Each(check_factor, near_key),
 }
 
 
@@ -184,7 +187,11 @@ def _check(value: Value, schema: Any, keys: Keys, site: _Site) -> None:
     if isinstance(schema, _Each):
         _check_is_table(value, keys, site)
         for name, entry in value.items():
-            _check(entry, schema.entry, (*keys, name), site)
+            if near := schema.near(name):
+                where, key = site.where((*keys, name)), dotted((TABLE, *keys, name))
+                site.warnings.append(f"{where}: unknown key {key} is ignored; did you mean {near}?")
+            else:
+                _check(entry, schema.entry, (*keys, name), site)
     elif isinstance(schema, dict):
         _check_is_table(value, keys, site)
         for name, entry in value.items():
