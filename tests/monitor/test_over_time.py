@@ -290,3 +290,15 @@ async def test_a_ledger_that_cannot_be_read_any_more_is_told(stage: Stage, key: 
         await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 2)
         stage.take(msgspec.structs.replace(stage.observer.view, ledger_trouble="no permission"))
         await stage.wait(pilot, "no permission")
+
+
+async def test_a_page_that_is_closed_while_it_opens_draws_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view())
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("o")
+        await stage.wait(pilot, "Nothing was used in this time.")
+        page = stage.app.screen
+        assert isinstance(page, OverTime)
+        await page.query_one(TimeChart).remove()
+        page.on_mount()

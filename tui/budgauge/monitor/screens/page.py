@@ -77,7 +77,7 @@ class Page(Screen[None], Generic[_Report]):
     def on_mount(self) -> None:
         """Begin to read."""
         self._is_composed = True
-        self.draw()
+        self._redraw()
         self.read_on()
 
     def bring(self, view: View, now: float) -> None:
