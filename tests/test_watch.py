@@ -29,6 +29,7 @@ class Watching:
         glance: Callable[[], object] | None = None,
     ) -> None:
         self.stop = threading.Event()
+        self.folders = frozenset(map(str, folders))
         self.seen: list[tuple[float, frozenset[str]]] = []
         self._more = threading.Condition()
         self._hints = watch(lambda: folders, self.stop, recursive=recursive, tick_seconds=tick_seconds, glance=glance)
@@ -46,7 +47,8 @@ class Watching:
             assert self._more.wait_for(holds, WAIT_SECONDS)
 
     def ticks(self) -> int:
-        return sum(not hint for _, hint in self.seen)
+        """Hints that name nothing within the folders."""
+        return sum(hint <= self.folders for _, hint in self.seen)
 
     def saw(self, path: Path) -> bool:
         return any(str(path) in hint for _, hint in self.seen)
@@ -137,6 +139,19 @@ def test_a_folder_that_appears_later_is_watched(tmp_path: Path, start: Start) ->
     watching.after_ticks(2)
     (late / "a").write_text("x")
     watching.until(lambda: watching.saw(late / "a"))
+
+
+def test_a_folder_that_is_watched_anew_counts_as_changed(tmp_path: Path, start: Start) -> None:
+    late = tmp_path / "late"
+    watching = start(late, tick_seconds=0.1)
+    watching.after_ticks(1)
+    assert not watching.saw(late)
+    ready = tmp_path / "ready"
+    (ready / "deep").mkdir(parents=True)
+    (ready / "deep" / "a").write_text("x")
+    ready.rename(late)
+    watching.until(lambda: watching.saw(late))
+    assert not watching.saw(late / "deep" / "a")
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])

@@ -37,7 +37,8 @@ def watch(
 
     Events are hints: some are lost, some come for neighbours. Whoever listens looks at the
     files themselves, at every yield. `folders` is asked again at every tick, for those that
-    appear later or are replaced; folders that are missing are simply not watched yet.
+    appear later or are replaced; folders that are missing are simply not watched yet. A folder
+    counts as changed when it begins to be watched: no event tells what came into it before.
 
     watchfiles wakes up once a step, sees an event, and waits one step more for its end. What
     `glance` answers, such as a file's size, is compared at the same wake-ups: where it differs an
@@ -54,9 +55,9 @@ def watch(
         while not stop.is_set():
             now = time.monotonic()
             if now >= next_tick:
-                watcher.refresh(folders())
+                anew = watcher.refresh(folders())
                 next_tick = now + tick_seconds
-                yield frozenset()
+                yield anew
                 continue
             step = QUICK_STEP_MS if now < quick_until else quiet_step_ms
             changed = watcher.wait(next_tick - now, step, glancing or stop)
@@ -64,7 +65,7 @@ def watch(
             if changed or differs:
                 quick_until = time.monotonic() + quick_seconds
                 if watcher.lost(changed):
-                    watcher.refresh(folders())
+                    changed |= watcher.refresh(folders())
                 yield changed
     finally:
         watcher.close()
@@ -101,14 +102,17 @@ class _Watcher:
         self._standing: dict[str, tuple[int, int]] = {}
         self._retry_at: float | None = None
 
-    def refresh(self, folders: Iterable[Path]) -> None:
-        """Watch what stands at these paths now; does nothing when that is being watched already."""
+    def refresh(self, folders: Iterable[Path]) -> frozenset[str]:
+        """Watch what stands at these paths now, and name those that were not watched before."""
         standing = {str(folder): inode for folder in folders if (inode := _inode(folder)) is not None}
         retry = self._retry_at is not None and time.monotonic() >= self._retry_at
-        if standing != self._standing or retry:
-            self.close()
-            self._standing = standing
-            self._open(list(standing))
+        if standing == self._standing and not retry:
+            return frozenset()
+        # A watcher made anew has missed what happened since the old one was asked last.
+        self.close()
+        self._standing = standing
+        self._open(list(standing))
+        return frozenset(standing)
 
     def _open(self, folders: list[str]) -> None:
         self._notify = _notify(folders, self._recursive)
