@@ -14,6 +14,8 @@ from budgauge.ledger.tail import MAX_LINE_BYTES, Tail
 _USUAL_LINE_BYTES = 1024
 DUE_BYTES = 1 << 20
 """So much of the ledger is read anew at most; of a shorter one nothing is kept."""
+WAY_BYTES = 128 << 20
+"""After so much, what was made of a long ledger is kept, though its end is not reached: the reader may be cut off."""
 
 
 class LedgerFile(ABC):
@@ -114,9 +116,13 @@ class LedgerFile(ABC):
             if not self._tail.resumes(fd, status):
                 self._start_afresh()
                 changed = True
+            way_from = self._tail.offset
             for batch in self._tail.read(fd):
                 self._take(batch)
                 changed = True
+                if self._tail.offset - way_from >= WAY_BYTES:
+                    way_from = self._tail.offset
+                    self.keep()
         except OSError as error:
             raise LedgerReadError(
                 f"{self.path}: cannot be read: {error.strerror}",

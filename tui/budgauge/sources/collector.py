@@ -27,7 +27,7 @@ QUIET_STEP_MS = 80
 """Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
 
 KEEP_SECONDS = 2.0
-"""Between two times at which it is kept how far the logs are booked, while following."""
+"""Between two times at which it is kept how far the logs are booked, while they are read."""
 
 
 class Book(Protocol):
@@ -141,11 +141,15 @@ class Collector:
         for source in self._sources:
             with closing(source.news(changed, self._since)) as news:
                 for log, calls in news:
+                    self._keep_on_the_way()
                     wanted = [call for call in calls if self._takes(call, log)]
                     if wanted:
                         self._note(source, log, Counter(self._book.book(wanted)))
                     if stop is not None and stop.is_set():
                         return
+        self._keep_on_the_way()
+
+    def _keep_on_the_way(self) -> None:
         if time.monotonic() - self._kept_at > KEEP_SECONDS:
             self._keep()
 

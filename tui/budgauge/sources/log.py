@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from budgauge.accounting.records import Usage
-from budgauge.sources.tail import Position, ReplacedError, Tail
+from budgauge.sources.tail import COMPRESSED, Position, ReplacedError, Tail
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -109,6 +109,8 @@ class Log:
         """Bytes in the file, when it was last looked at."""
         self.written = 0.0
         """Unix seconds of its last change, then."""
+        self.is_behind = False
+        """Did the last step end before the file did?"""
         self._make_parser = make_parser
         self._tail = Tail(_decode_position(cursor.position) if cursor else None)
         self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None
@@ -134,23 +136,33 @@ class Log:
         """The same, since it was made."""
         return self.counts - self._counts_before
 
-    def read(self) -> list[Usage]:
-        """The calls in what is new. Raises OSError."""
+    def read(self, step_bytes: int | None = None) -> list[Usage]:
+        """The calls in what is new, in about so many bytes of it if given. Raises OSError."""
         try:
-            return self._read()
+            return self._read(step_bytes)
         except ReplacedError:
             self._begin()
-            return self._read()
+            return self._read(step_bytes)
 
     def _begin(self) -> None:
         self._bytes_before = self.bytes_read
         self._tail, self._parser, self._left_out = Tail(), None, None
         self._noted = self._counts_before = Counts()
 
-    def _read(self) -> list[Usage]:
+    def _read(self, step_bytes: int | None) -> list[Usage]:
         if self._parser is None:
             self._parser = self._make_parser(None, int(os.stat(self.path).st_mtime))
+        if self.path.name.endswith(COMPRESSED):
+            # It can only be read from its start.
+            step_bytes = None
+        self.is_behind = False
+        start = self._tail.position.offset
         for data, end in self._tail.lines(self.path):
+            if step_bytes is not None and self._tail.position.offset - start >= step_bytes:
+                # This block is not fed, and so will be given out again.
+                self._tail.position.size = -1
+                self.is_behind = True
+                break
             self._parser.feed(data, end)
         return self._parser.take()
 

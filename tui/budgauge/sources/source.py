@@ -74,8 +74,10 @@ class Format(Protocol):
 class Source:
     """All logs of one agent. Used by one thread at a time."""
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, *, step_bytes: int | None = None) -> None:
+        """With `step_bytes`, a log is read in steps of about so much, each booked before the next is read."""
         self.format = format
+        self._step_bytes = step_bytes
         self.cursors: dict[str, Cursor] = {}
         """How far each log is booked, by key; set it before anything is read, to go on from there."""
         self.changes = 0
@@ -103,24 +105,31 @@ class Source:
         opened. Closed in the middle, it gives that log's calls out again the next time.
         """
         logs = dict(self._changed_logs(changed, since))
-        ahead = read_ahead(logs) if changed is None else None
+        ahead = read_ahead(logs) if changed is None and self._step_bytes is None else None
         try:
             for key, log in logs.items():
-                booked = False
-                try:
-                    log, calls = self._read(key, log, ahead)
-                    if calls:
-                        yield log, calls
-                    self._commit(key, log)
-                    booked = True
-                except OSError as error:
-                    self._unreadable[key] = f"{log.path}: {error.strerror or error}"
-                finally:
-                    if not booked:
-                        self._logs.pop(key, None)
+                yield from self._news_of(key, log, ahead)
         finally:
             if ahead is not None:
                 ahead.close()
+
+    def _news_of(self, key: str, log: Log, ahead: Ahead | None) -> Generator[tuple[Log, list[Usage]], None, None]:
+        is_behind = True
+        while is_behind:
+            booked = False
+            try:
+                log, calls = self._read(key, log, ahead)
+                is_behind = log.is_behind
+                if calls or is_behind:
+                    yield log, calls
+                self._commit(key, log)
+                booked = True
+            except OSError as error:
+                self._unreadable[key] = f"{log.path}: {error.strerror or error}"
+                is_behind = False
+            finally:
+                if not booked:
+                    self._logs.pop(key, None)
 
     def _changed_logs(self, changed: frozenset[str] | None, since: float | None) -> Iterator[tuple[str, Log]]:
         for key, path in self._due(changed):
@@ -136,7 +145,7 @@ class Source:
         """What is new in a log, read by whoever is to do it. Raises OSError."""
         told = ahead.take(key) if ahead else None
         if told is None:
-            return log, log.read()
+            return log, log.read(self._step_bytes)
         make_parser = self.format.parser(key, log.path, self._find)
         read = Log(log.path, make_parser, told.cursor, bytes_read=told.bytes_read, new_counts=told.new_counts)
         read.size, read.written = log.size, log.written

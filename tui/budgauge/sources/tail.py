@@ -40,7 +40,9 @@ class Tail:
         """In whole lines, since it was made."""
 
     def blocks(self, path: Path) -> Iterator[Block]:
-        """New whole lines in blocks. Once the next is asked for, a block counts as read, and holds that one.
+        """New whole lines in blocks, of a line that is skipped empty ones.
+
+        Once the next is asked for, a block counts as read, and holds that one.
 
         Raises ReplacedError if this is another file than the one read so far, or has been cut short, and OSError.
         """
@@ -88,6 +90,8 @@ class Tail:
                 newline = buffer.find(b"\n", 0, size)
                 at.skipping = newline < 0
                 self._skip(buffer, size if at.skipping else newline + 1)
+                # Nothing to read, but a moment at which to stop.
+                yield buffer, 0
                 continue
             if end:
                 yield buffer, end
