@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Literal
 
-from budgauge.accounting.fold import Totals
+from budgauge.accounting.counters import Counters
+from budgauge.accounting.fold import Totals, counted_parts
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
 from budgauge.text import percent
@@ -19,10 +21,26 @@ Severity = Literal["ok", "warning", "exceeded"]
 class Spending:
     """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
 
-    def __init__(self, config: BudgetConfig, totals: Totals, now: float, *, at: float | None = None) -> None:
-        """`now` is in unix seconds: it tells which reservations still hold; `at`, by default now, tells the cycle."""
+    def __init__(
+        self,
+        config: BudgetConfig,
+        totals: Totals,
+        now: float,
+        *,
+        at: float | None = None,
+        unbooked: Iterable[Usage] = (),
+    ) -> None:
+        """`now` is in unix seconds: it tells which reservations still hold; `at`, by default now, tells the cycle.
+
+        `unbooked` are calls that the ledger lacks: those of the cycle count as if they stood in it.
+        """
         self._config = config
-        self._counters = totals.at(now if at is None else at)
+        at = now if at is None else at
+        self._counters = totals.at(at)
+        begin, end = totals.cycle(at)
+        missing = [usage for usage in unbooked if begin <= usage.timestamp < end]
+        if missing:
+            self._counters = _with(self._counters, missing)
         self.reserved: dict[str, int] = {}
         """Tokens held, by agent."""
         for hold in totals.holds.values() if totals.holds else ():
@@ -66,6 +84,15 @@ class Spending:
             for family in families_of(agent_id):
                 used[family] = used.get(family, 0) + counted
         return used
+
+
+def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
+    """What a cycle's counters would show of agents' spending if they had these calls too."""
+    whole = Counters()
+    whole.spent, whole.spent_by_all = dict(counters.spent), counters.spent_by_all
+    for usage in calls:
+        whole.spend(usage.agent_id, *counted_parts(usage))
+    return whole
 
 
 def _members(family: str, agents: Iterable[str]) -> Iterator[str]:

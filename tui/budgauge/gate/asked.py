@@ -1,7 +1,7 @@
 """The budgets that the gate asks, and what holds where it cannot decide."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,21 @@ import msgspec
 from budgauge.config.both import load_budgets
 from budgauge.config.find import config_files, stranger
 from budgauge.config.load import Loaded, Options, read_variables
-from budgauge.config.table import Keys
+from budgauge.config.table import MAX_BYTES, Keys
 from budgauge.errors import BudgaugeError, ConfigError
 
 _LOOSE = ("CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD")
 """Variables that a repository's settings may set for a hook."""
-_DENIES = re.compile(rb"""^[^#\n]*\bon_hook_error["']?\s*=\s*["']deny["']""", re.MULTILINE)
+_STRINGS = re.compile(rb"""\"[^\"\n]*\"|'[^'\n]*'""")
+_DENIES = re.compile(rb"""\bon_hook_error["']?\s*=\s*["']{1,3}deny["']""")
 
 
 class Asked:
     """The user's budget and the project's, as the gate asks them."""
 
     def __init__(self, options: Options, env: Mapping[str, str], start: Path | None) -> None:
-        self._options, self._env, self._start = options, env, start
+        self.start = start
+        """Where the session was begun, or where the agent is; None if neither is known."""
         found = load_budgets(options, env={key: env[key] for key in env if key not in _LOOSE}, start=start)
         self.troubles: list[Exception] = list(found.troubles)
         """Why a budget cannot be asked."""
@@ -36,25 +38,35 @@ class Asked:
         """Each must allow; the user's is the first."""
 
     @property
-    def denies_on_error(self) -> bool:
-        """Does any `on_hook_error` refuse? Where a config is broken, its text tells, as well as it can."""
-        if any(loaded.config.on_hook_error == "deny" for loaded in self.budgets):
-            return True
-        return any(map(_says_deny, self._files())) if self.troubles else False
+    def denies(self) -> bool:
+        """Does the `on_hook_error` of a budget that can be asked refuse?"""
+        return any(loaded.config.on_hook_error == "deny" for loaded in self.budgets)
 
-    def _files(self) -> list[Path]:
-        with suppress(BudgaugeError, OSError):
-            start = self._start or Path.cwd()
-            if self._options.config:
-                return [start / self._options.config]
-            return [path for path in config_files(start, self._env) if not stranger(path.parent)]
-        return []
+
+def possible_files(options: Options, env: Mapping[str, str], start: Path | None) -> Iterator[Path]:
+    """The configs that may hold here, readable or not."""
+    with suppress(BudgaugeError, OSError):
+        start = start or Path.cwd()
+        yield from [start / options.config] if options.config else config_files(start, env)
+
+
+def any_says_deny(files: Iterable[Path]) -> bool:
+    """Does the text of any config refuse where nothing can be decided? A file that cannot be read hides no other."""
+    return any(map(_says_deny, files))
 
 
 def _says_deny(path: Path) -> bool:
+    """As well as can be told of a config that is broken somewhere."""
     with suppress(OSError, ValueError):
-        return path.is_file() and _DENIES.search(path.read_bytes()) is not None
+        if path.is_file() and not stranger(path.parent):
+            with path.open("rb") as file:
+                return any(map(_line_denies, file.read(MAX_BYTES).split(b"\n")))
     return False
+
+
+def _line_denies(line: bytes) -> bool:
+    found = _DENIES.search(line)
+    return found is not None and b"#" not in _STRINGS.sub(b"", line[: found.start()])
 
 
 def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:

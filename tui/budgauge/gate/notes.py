@@ -33,6 +33,8 @@ class NotesFile:
         self.session = session
         ledger = os.path.abspath(loaded.ledger.path)
         self._path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
+        self.turn_path = self._path.with_suffix(".turn")
+        """The lock under which one hook of the session works at a time."""
         self.is_first = True
         """Is nothing kept of this session yet?"""
 

@@ -6,24 +6,30 @@ import msgspec
 
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.limits import warning_due, warning_message
+from budgauge.accounting.records import Usage
 from budgauge.config.load import Loaded
-from budgauge.errors import SourceError
+from budgauge.errors import LedgerError, SourceError
 from budgauge.files.cache import cache_folder
 from budgauge.gate.call import DECIDING, TELLING, HookCall
 from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, told
-from budgauge.gate.waiting import await_tool_use, check_log, no_log
-from budgauge.sources.collector import Collector
+from budgauge.gate.turn import turn
+from budgauge.gate.waiting import await_tool_use, check_log, check_usage_lines, no_log
+from budgauge.ledger.booked import Booked
+from budgauge.sources.collector import Book, Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.importer import Booking
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
+from budgauge.sources.trial import Trial
 from budgauge.text import safe
 from budgauge.tracker.tracker import TokenBudgetTracker
 
 LOCK_SECONDS = 2.0
 """How long the ledger's lock is waited for: an agent waits for the answer."""
+STEP_BYTES = 8 << 20
+"""So much of a log is read and booked at a time: a long one is read on at the next call, not from its start."""
 
 
 class Gate:
@@ -36,6 +42,19 @@ class Gate:
         self._tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
         session = call.session_id or call.transcript_path or ""
         self._notes_file = NotesFile(loaded, session)
+        self._unbooked: list[Usage] = []
+        """Calls in the session's logs that could not be written into the ledger."""
+
+    def refusal_now(self) -> Answer | None:
+        """The refusal by the ledger as it is; None if it does not refuse, or is not asked here. Raises LedgerError."""
+        if self._call.hook_event_name not in DECIDING:
+            return None
+        refused = self._refused()
+        if refused is not None:
+            notes = self._notes_file.read()
+            if self._notes_file.is_first:
+                self._notes_file.write(notes)
+        return refused
 
     def answer(self, *, tells: bool = True) -> Answer:
         """The answer of one budget; with `tells`, it may warn. Raises whatever kept it from being decided."""
@@ -44,7 +63,7 @@ class Gate:
         trouble: Exception | None = None
         if call.transcripts:
             try:
-                if not call.is_codex and call.hook_event_name == "PreToolUse":
+                if call.hook_event_name == "PreToolUse":
                     await_tool_use(call)
                 self._bring_up_to_date(notes)
                 if call.hook_event_name == "PreToolUse":
@@ -65,20 +84,28 @@ class Gate:
         return reply
 
     def _bring_up_to_date(self, notes: Notes) -> None:
-        place, cache = self._loaded.ledger, cache_folder()
-        booking = Booking(place.path, sync=self._config.sync, cache=cache, timeout=LOCK_SECONDS)
+        booking = Booking(self._loaded.ledger.path, sync=self._config.sync, cache=cache_folder(), timeout=LOCK_SECONDS)
         format = self._format(notes)
-        source = Source(format)
-        collector = Collector(
-            booking,
-            [source],
-            since=self._since(booking),
-            # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
-            cursors=CursorFile(cache, booking.booked, purpose=self._notes_file.session),
-        )
-        collector.collect()
+        with turn(self._notes_file.turn_path):
+            try:
+                source = self._collect(booking, booking.booked, format)
+            except LedgerError:
+                # What the log says was spent, whether it can be written or not.
+                booking.booked.refresh()
+                self._collect(Trial(booking.booked, self._unbooked.extend), booking.booked, format, keeps=False)
+                raise
         if unread := [*format.unlistable, *source.unreadable]:
             raise SourceError(f"cannot read {', '.join(unread)}", hint="Check its permissions.")
+        if self._call.hook_event_name in DECIDING:
+            check_usage_lines(source)
+
+    def _collect(self, book: Book, booked: Booked, format: SessionFormat, *, keeps: bool = True) -> Source:
+        """Book what is new in the session's logs, step by step; the logs as they were read."""
+        source = Source(format, step_bytes=STEP_BYTES)
+        # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
+        cursors = CursorFile(cache_folder(), booked, purpose=self._notes_file.session, writes=keeps)
+        Collector(book, [source], since=self._since(booked), cursors=cursors).collect()
+        return source
 
     def _format(self, notes: Notes) -> SessionFormat:
         """The session's logs. Each agent's reader is loaded alone: every call of this command starts anew."""
@@ -91,19 +118,26 @@ class Gate:
 
         return claude_session(call.transcripts, self._names)
 
-    def _since(self, booking: Booking) -> float:
+    def _since(self, booked: Booked) -> float:
         """From when on calls are brought in: the last reset, else the first collected call, else midnight."""
         reset = self._tracker.get_last_reset()
         # A reset dated in the future would leave every call out.
         if reset is not None and reset <= time.time():
             return reset
-        booking.booked.refresh()
+        booked.refresh()
         begun = midnight(time.time())
-        return min(begun, booking.booked.earliest or begun)
+        return min(begun, booked.earliest or begun)
 
     def _decided(self) -> Answer:
-        refused = self._tracker.check(self._call.agent(self._names))
-        return Answer(2, error=f"{safe(str(refused))}\n") if refused else Answer()
+        """The answer by the ledger, and by what could not be booked in it."""
+        refused = self._refused()
+        if refused is None:
+            self._tracker.check_writable()
+        return refused or Answer()
+
+    def _refused(self) -> Answer | None:
+        refused = self._tracker.refusal(self._call.agent(self._names), unbooked=self._unbooked)
+        return Answer(2, error=f"{safe(str(refused))}\n") if refused else None
 
     def _warning(self) -> Answer:
         used = self._tracker.get_total_used()

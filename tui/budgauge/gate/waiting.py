@@ -8,6 +8,8 @@ from pathlib import Path
 from budgauge.errors import SourceError
 from budgauge.gate.call import HookCall
 from budgauge.sources.block import open_log
+from budgauge.sources.source import Source
+from budgauge.text import plural
 
 LINE_SECONDS = 0.1
 """How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
@@ -36,6 +38,16 @@ def check_log(call: HookCall) -> None:
     log = call.transcripts[0]
     if log != Path(call.transcript_path or "") or not _end_of(log).strip(b"\0\r\n\t "):
         raise no_log()
+
+
+def check_usage_lines(source: Source) -> None:
+    """Raise SourceError if lines of the session's logs tell of usage that cannot be read."""
+    lines = sum(cursor.counts.set_aside for cursor in source.cursors.values())
+    if lines:
+        raise SourceError(
+            f"{plural(lines, 'line')} of the session's logs cannot be read, so its usage is not known",
+            hint="See budgauge doctor; a new session begins without them.",
+        )
 
 
 def no_log() -> SourceError:

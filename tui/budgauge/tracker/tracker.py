@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -275,12 +275,25 @@ class TokenBudgetTracker:
 
         Raises LedgerError where nothing could be recorded.
         """
+        self.check_writable()
+        return self.refusal(agent_id, tokens)
+
+    def check_writable(self) -> None:
+        """Raise LedgerError if nothing could be recorded, as far as can be seen without writing."""
+        with self._mutex:
+            self._store.check_writable()
+
+    def refusal(self, agent_id: str, tokens: int = 1, *, unbooked: Iterable[Usage] = ()) -> RefusedError | None:
+        """As `check`, but also where nothing can be recorded; `unbooked` calls count as if they were.
+
+        Raises LedgerError where the ledger cannot be read.
+        """
         check_name("agent_id", agent_id)
         check_count("tokens", tokens)
         with self._mutex:
-            self._store.check_writable()
             self._store.refresh()
-            return refusal(self._config, self._spending, agent_id, tokens)
+            spending = Spending(self._config, self._store.totals, self._now(), unbooked=unbooked)
+            return refusal(self._config, spending, agent_id, tokens)
 
     def used_now(self) -> int:
         """Counted tokens used by everyone, as of the last charge or look of this tracker: nothing is read."""

@@ -1,0 +1,89 @@
+"""A hook call on its way to an answer: both budgets are asked, and what came of it so far can be told at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from budgauge.config.load import Options
+from budgauge.errors import BudgaugeError, SourceError
+from budgauge.gate.asked import Asked, any_says_deny, possible_files
+from budgauge.gate.call import DECIDING, HookCall, decode_call, picked
+from budgauge.gate.reply import Answer, failed
+from budgauge.gate.session import Gate
+
+
+class Inquiry:
+    """One hook call. One thread runs it; another may ask for what is known of the answer when time is up."""
+
+    def __init__(self, options: Options, env: Mapping[str, str]) -> None:
+        self.reply: Answer | None = None
+        """The answer; None until it is found."""
+        self._options, self._env = options, env
+        self._call = HookCall("")
+        self._asked: Asked | None = None
+        self._refused: Answer | None = None
+
+    def run(self, read: Callable[[], bytes]) -> Answer:
+        """Find the answer to the call that `read` gives, as it came on standard input. Never raises."""
+        try:
+            self.reply = self._answer(*self._decoded(read()))
+        except Exception as error:  # whatever it is, the agent must get an answer
+            self.reply = self._undecided(_reason(error))
+        return self.reply
+
+    def late(self) -> Answer:
+        """The answer when time is up."""
+        late = SourceError("the session's logs and the ledger could not be read in time")
+        return self.reply or self._refused or self._undecided(_reason(late))
+
+    def _decoded(self, data: bytes) -> tuple[HookCall, list[str]]:
+        """The call, and why it cannot be decoded whole."""
+        try:
+            self._call = decode_call(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self._call = picked(data)
+            return self._call, [f"this is no hook call: {error}"]
+        return self._call, []
+
+    def _answer(self, call: HookCall, troubles: list[str]) -> Answer:
+        """The answer of both budgets: each is asked and brought up to date, whatever the other says."""
+        asked = self._asked = Asked(self._options, self._env, call.folder(self._env))
+        # A prompt, or what a tool is told, may be anything: it must not open the gate.
+        budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
+        gates = [Gate(call, loaded) for loaded in budgets]
+        for gate in gates:
+            # What hinders it comes up again, and is told, where the ledger is brought up to date.
+            with suppress(Exception):
+                if (reply := gate.refusal_now()) is not None:
+                    return reply
+        troubles += map(_reason, asked.troubles)
+        told = Answer()
+        for gate in gates:
+            try:
+                reply = gate.answer(tells=not (troubles or self._refused or told.output))
+            except Exception as error:  # whatever it is, the other budget must be asked
+                troubles.append(_reason(error))
+                continue
+            if reply.code:
+                self._refused = self._refused or reply
+            elif reply.output:
+                told = reply
+        if self._refused is not None:
+            return self._refused
+        return self._undecided(troubles[0]) if troubles else told
+
+    def _undecided(self, trouble: str) -> Answer:
+        return failed(self._call.hook_event_name, trouble, denies=self._denies())
+
+    def _denies(self) -> bool:
+        asked = self._asked
+        if asked is not None and (asked.denies or not asked.troubles):
+            return asked.denies
+        return any_says_deny(possible_files(self._options, self._env, asked.start if asked else None))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, (BudgaugeError, OSError)) else f"{type(error).__name__}: {error}"
