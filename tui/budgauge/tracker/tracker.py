@@ -75,7 +75,7 @@ class TokenBudgetTracker:
         self._store = (
             Memory(self._pricing_of, cycle)
             if ledger is None
-            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync)
+            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
         )
         self._now = now
         self._mutex = threading.RLock()
@@ -157,13 +157,13 @@ class TokenBudgetTracker:
         return self._decided(decide)
 
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
-        """Hold counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
+        """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
         Use it as a context manager: left without having been settled, it is released. With an
         `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`.
         """
         check_name("agent_id", agent_id)
-        check_count("tokens", tokens)
+        check_count("tokens", tokens, least=1)
         check_text("id", id)
         now = self._now()
         expires = check_ttl(now, ttl)
@@ -173,7 +173,7 @@ class TokenBudgetTracker:
             known = self._store.known.known_hold(reserve)
             if known is not None:
                 _check_same(known, id)
-                return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
+                return Hold(self, self._store.totals.holds.get(reserve.id) or reserve)
             if id is not None and (ended := self._store.known.ending(id)) is not None:
                 raise _ended(id, ended)
             self._admit(agent_id, tokens, self._spending)
