@@ -20,10 +20,10 @@ Severity = Literal["ok", "warning", "exceeded"]
 class Spending:
     """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
 
-    def __init__(self, config: BudgetConfig, totals: Totals, now: float, *, at: float | None = None) -> None:
-        """`now` is in unix seconds: it tells which reservations still hold; `at`, by default now, tells the cycle."""
+    def __init__(self, config: BudgetConfig, totals: Totals, now: float) -> None:
+        """`now` is in unix seconds: it tells the cycle, and which reservations still hold."""
         self._config = config
-        self._counters = totals.at(now if at is None else at)
+        self._counters = totals.at(now)
         self._holds = totals.holds.move_to(now)
 
     @property
