@@ -15,7 +15,6 @@ from budgauge.accounting.counters import Sums
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.status.snapshot import since
-from steps import growth
 from usage import usage
 
 
@@ -352,15 +351,3 @@ def test_cycles_that_alternate_in_one_batch_are_counted_once() -> None:
     for place, call in enumerate(calls):
         pieces.add_one(call, place)
     assert pieces.state() == totals.state()
-
-
-def test_open_reservations_take_steps_in_proportion_and_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(totals_module, "KEPT_HOLDS", 500)
-
-    def fold(number: int) -> Totals:
-        return folded(*(Reserve(1, f"h{place}", "a", 1, 10**9 + place) for place in range(number)))
-
-    assert growth(fold, 2_000, 8) < 9
-    holds = fold(5_000).holds
-    assert 500 <= len(holds) <= 1_000
-    assert "h4999" in holds

@@ -24,7 +24,7 @@ from budgauge import (
     TokenBudgetTracker,
 )
 from budgauge.accounting.records import Reset, UndoReset, Usage, decode
-from budgauge.config import Cycle, PriceOverride
+from budgauge.config import PriceOverride
 from clock import Clock
 from usage import Make, line, plain_total, usage
 
@@ -389,19 +389,6 @@ def test_a_ready_made_record_is_admitted_as_it_counts(make: Make) -> None:
     with pytest.raises(BudgetExceededError, match="requested: 900"):
         uncached.report(Usage("a", "m", 100, 900, 1000, 1, cached_tokens=1000))
     assert tracker.get_total_used() == 0
-
-
-def test_a_call_is_admitted_by_the_cycle_that_it_counts_in(make: Make, clock: Clock) -> None:
-    tracker = make(BudgetConfig(total_budget=100, cycle=Cycle(period="daily")))
-    tomorrow = clock.now + 86_400
-    tracker.report_usage("a", "m", 100, 0, timestamp=tomorrow)
-    with pytest.raises(BudgetExceededError):
-        tracker.report_usage("a", "m", 1, 0, timestamp=tomorrow)
-    tracker.report_usage("a", "m", 100, 0)
-    with pytest.raises(BudgetExceededError):
-        tracker.report_usage("a", "m", 1, 0)
-    clock.now = tomorrow
-    assert tracker.get_total_used() == 100
 
 
 def test_a_reset_is_accepted_by_every_reader_however_much_was_used(ledger: Path) -> None:

@@ -97,7 +97,7 @@ class Plain:
         state = self.state()
         reserved: dict[str, int] = {}
         for id, hold in state.holds.items():
-            if id not in state.ends and hold.expires > now:
+            if id not in state.ends and hold.expires > now and hold.tokens:
                 reserved[str(hold.agent)] = reserved.get(str(hold.agent), 0) + hold.tokens
         return reserved
 

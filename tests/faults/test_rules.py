@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, encode, make_usage
 from budgauge.config import BudgetConfig, Cycle
-from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, ResetError
+from budgauge.errors import DuplicateIdError, RecordError, RefusedError, ReservationError, ResetError
 from budgauge.files.cache import cache_folder
 from budgauge.ledger import reader
 from budgauge.tracker.tracker import TokenBudgetTracker
@@ -153,6 +153,11 @@ class Rules(RuleBasedStateMachine):
     def reserve(self, index: int, agent: str, tokens: int, ttl: int, id: str) -> None:
         def act() -> object:
             return self.trackers[index].reserve(agent, tokens, ttl, id=id)
+
+        if not tokens:
+            with pytest.raises(RecordError, match="tokens must be"):
+                act()
+            return
 
         known = self.model.state().holds.get(id)
         if known is not None:

@@ -8,6 +8,7 @@ import msgspec
 from budgauge.accounting.accumulator import ALWAYS, FOREVER, Cell, PricingOf, unpriced
 from budgauge.accounting.counters import Counters, Groups, Sums
 from budgauge.accounting.id_index import KnownIds
+from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
 from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.config.factors import surcharges
@@ -21,9 +22,6 @@ KEPT_RECENT = 64
 """and how many of each agent,"""
 KEPT_AGENTS = 2000
 """of at least so many agents, those that were used last."""
-KEPT_HOLDS = 100_000
-"""When there are twice as many reservations without an end, only so many that expire last are kept."""
-
 
 CycleOf = Callable[[float], tuple[float, float]]
 """unix seconds → the first second of the cycle that holds them, and the first after it."""
@@ -71,8 +69,8 @@ class Totals:
         """Of each agent, resets or not."""
         self.resets: list[PastReset] = []
         """Resets not undone, oldest first."""
-        self.holds: dict[str, Reserve] = {}
-        """Reservations that were neither settled nor released, by id; some may have expired."""
+        self.holds = OpenReservations()
+        """Reservations that were neither settled nor released; some may have expired."""
         self.flagged: dict[str, int] = {}
         """kind of oddity → records that had it, all counted."""
         self.set_aside: dict[str, int] = {}
@@ -403,7 +401,7 @@ class Totals:
             self._reserve(record, place)
         elif isinstance(record, Release):
             if self._end(record, place):
-                self.holds.pop(record.reserve, None)
+                self.holds.remove(record.reserve)
         elif isinstance(record, Reset):
             self._reset(record)
         elif isinstance(record, UndoReset):
@@ -419,15 +417,12 @@ class Totals:
         if self.ending(reserve.id) is not None:
             # It was settled before it came: its line was late, or its ledger is another now.
             return
-        self.holds[reserve.id] = reserve
-        if len(self.holds) >= 2 * KEPT_HOLDS:
-            lasting = sorted(self.holds.values(), key=lambda hold: hold.expires)[-KEPT_HOLDS:]
-            self.holds = {hold.id: hold for hold in lasting}
+        self.holds.add(reserve)
 
     def _settle(self, settle: Settle, place: int) -> None:
         if not self._end(settle, place):
             return
-        self.holds.pop(settle.reserve, None)
+        self.holds.remove(settle.reserve)
         if settle.id is None or self._remember(settle, place):
             self.count_calls([settle])
 

@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from typing import Literal
 
 from budgauge.accounting.counters import Counters
+from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import Totals, counted_parts
 from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
@@ -21,31 +22,27 @@ Severity = Literal["ok", "warning", "exceeded"]
 class Spending:
     """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
 
-    def __init__(
-        self,
-        config: BudgetConfig,
-        totals: Totals,
-        now: float,
-        *,
-        at: float | None = None,
-        unbooked: Iterable[Usage] = (),
-    ) -> None:
-        """`now` is in unix seconds: it tells which reservations still hold; `at`, by default now, tells the cycle.
+    def __init__(self, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> None:
+        """`now` is in unix seconds: it tells the cycle, and which reservations still hold.
 
         `unbooked` are calls that the ledger lacks: those of the cycle count as if they stood in it.
         """
         self._config = config
-        at = now if at is None else at
-        self._counters = totals.at(at)
-        begin, end = totals.cycle(at)
+        self._counters = totals.at(now)
+        begin, end = totals.cycle(now)
         missing = [usage for usage in unbooked if begin <= usage.timestamp < end]
         if missing:
             self._counters = _with(self._counters, missing)
-        self.reserved: dict[str, int] = {}
-        """Tokens held, by agent."""
-        for hold in totals.holds.values() if totals.holds else ():
-            if hold.expires > now:
-                self.reserved[hold.agent_id] = self.reserved.get(hold.agent_id, 0) + hold.tokens
+        self._holds = totals.holds.move_to(now)
+
+    @property
+    def reserved(self) -> dict[str, int]:
+        """Tokens held, by agent; only agents that hold some."""
+        return self._holds.by_agent
+
+    def reserved_by_all(self) -> int:
+        """Tokens held by everyone."""
+        return self._holds.tokens
 
     @property
     def agents(self) -> Iterable[str]:
@@ -66,15 +63,15 @@ class Spending:
 
     def taken_by_all(self) -> int:
         """Used and reserved by everyone."""
-        return self.by_all() + (sum(self.reserved.values()) if self.reserved else 0)
+        return self.by_all() + self._holds.tokens
 
     def taken_by_agent(self, agent_id: str) -> int:
         """Used and reserved by this agent alone."""
-        return self.by_agent(agent_id) + self.reserved.get(agent_id, 0)
+        return self.by_agent(agent_id) + self._holds.by_agent.get(agent_id, 0)
 
     def taken_by_family(self, family: str) -> int:
         """Used and reserved by a family."""
-        return self.by_family(family) + sum(self.reserved[agent] for agent in _members(family, self.reserved))
+        return self.by_family(family) + self._holds.by_family.get(family, 0)
 
     def by_families(self) -> dict[str, int]:
         """By every family that something was used in, by its key: one pass for all of them."""
@@ -98,14 +95,6 @@ def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
 def _members(family: str, agents: Iterable[str]) -> Iterator[str]:
     name, below = family[:-2], family[:-1]
     return (agent for agent in agents if agent == name or agent.startswith(below))
-
-
-def families_of(agent_id: str) -> Iterator[str]:
-    """The family keys above an agent, nearest first: a/b/c is in a/b/c/*, a/b/* and a/*."""
-    name = agent_id
-    while name:
-        yield f"{name}/*"
-        name = name.rpartition("/")[0]
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:

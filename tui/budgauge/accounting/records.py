@@ -343,12 +343,12 @@ def check_name(field: str, value: object) -> str:
     return str(value)
 
 
-def check_count(field: str, value: object) -> int:
-    """`value` if it is a count of tokens from 0 to 2^53-1, else RecordError."""
-    if type(value) is int and 0 <= value <= MAX_COUNT:
+def check_count(field: str, value: object, *, least: int = 0) -> int:
+    """`value` if it is a count of tokens from `least` to 2^53-1, else RecordError."""
+    if type(value) is int and least <= value <= MAX_COUNT:
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise RecordError(f"{field} must be an integer from 0 to {MAX_COUNT}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
+        raise RecordError(f"{field} must be an integer from {least} to {MAX_COUNT}, not {value!r}")
     return value
 
 

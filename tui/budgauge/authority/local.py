@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,10 +79,13 @@ class Memory:
 class Shared:
     """Records in a ledger file, shared by all processes."""
 
-    def __init__(self, path: Path, pricing_of: PricingOf, cycle: Cycle | None, *, sync: bool) -> None:
+    def __init__(
+        self, path: Path, pricing_of: PricingOf, cycle: Cycle | None, *, sync: bool, clock: Callable[[], float]
+    ) -> None:
         self.path = path
         self._pricing_of = pricing_of
         self._sync = sync
+        self._clock = clock
         self._writer: LedgerWriter | None = None
         self._lock_timeout: float | None = None
         self.set_cycle(cycle)
@@ -90,7 +94,9 @@ class Shared:
         """Fold afresh, with other cycles."""
         from budgauge.ledger.reader import LedgerReader
 
-        self.known = LedgerReader(self.path, self._pricing_of, cycle=cycle, checkpoints=cache_folder())
+        self.known = LedgerReader(
+            self.path, self._pricing_of, cycle=cycle, checkpoints=cache_folder(), clock=self._clock
+        )
         self._writer = None
 
     def set_sync(self, sync: bool) -> None:

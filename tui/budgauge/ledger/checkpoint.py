@@ -17,6 +17,7 @@ import msgspec
 from budgauge.accounting.counters import Bucket, Counters, Groups, Sums
 from budgauge.accounting.fold import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
 from budgauge.accounting.id_index import dump_bytes
+from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Fault, Reserve
 from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.files.cache import read_cache, short_name, verified, write_cache
@@ -82,7 +83,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
             groups = {begin: _groups(rows) for begin, rows in past.groups}
             totals.resets.append(PastReset(past.id, past.agent_id, past.timestamp, groups))
             totals.reset_ids.add(past.id)
-        totals.holds = {hold.id: hold for hold in self.holds}
+        totals.holds = OpenReservations(self.holds)
         totals.flagged, totals.set_aside = self.flagged, self.set_aside
 
 
@@ -174,7 +175,7 @@ class CheckpointStore:
                 _Reset(r.id, r.agent_id, r.timestamp, [(begin, _rows(groups)) for begin, groups in r.groups.items()])
                 for r in totals.resets
             ],
-            holds=list(totals.holds.values()),
+            holds=totals.holds.values(),
             flagged=totals.flagged,
             set_aside=totals.set_aside,
             ids=totals.ids.count,

@@ -101,6 +101,8 @@ class LedgerReader(LedgerFile):
 
     def _take(self, batch: Batch) -> None:
         self.totals.add(batch.records, batch.offsets)
+        # A long past is full of expired ones, of which only some are kept.
+        self.totals.holds.move_to(self._clock())
         self.fault_count += len(batch.faults)
         self.faults += batch.faults[: KEPT_FAULTS - len(self.faults)]
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from budgauge.accounting.limits import families_of
+from budgauge.accounting.family import families_of
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Key, Source, name_of, part_of

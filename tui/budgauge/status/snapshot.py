@@ -10,11 +10,11 @@ import msgspec
 
 from budgauge.accounting.accumulator import FOREVER
 from budgauge.accounting.counters import GroupKey, Groups, Sums, sum_of
+from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import KEPT_RECENT, Totals
 from budgauge.accounting.limits import (
     Severity,
     Spending,
-    families_of,
     own_limit,
     percentage,
     severity,
@@ -214,7 +214,7 @@ def take_snapshot(
         budget_is_default=budget_is_default,
         total_used=used,
         remaining_budget=None if budget is None else max(0, budget - used),
-        reserved=sum(spending.reserved.values()),
+        reserved=spending.reserved_by_all(),
         usage_percentage=percentage(used, budget),
         warning_threshold=config.warning_threshold,
         warning_at=None if budget is None else int(warning_at(config)),
@@ -273,9 +273,9 @@ def since(totals: Totals, now: float) -> float | None:
 
 
 def _stale_at(totals: Totals, now: float) -> float | None:
-    moments = [hold.expires for hold in totals.holds.values() if hold.expires > now]
-    end = totals.cycle(now)[1]
-    return min(moments if end == FOREVER else [*moments, end], default=None)
+    expires, end = totals.holds.move_to(now).next_expiry, totals.cycle(now)[1]
+    moments = [moment for moment in (expires, end) if moment is not None and moment != FOREVER]
+    return min(moments, default=None)
 
 
 def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> tuple[str, ...]:

@@ -34,10 +34,19 @@ from budgauge.accounting.records import (
 from budgauge.accounting.reservation import Hold
 from budgauge.authority.local import Memory, Shared
 from budgauge.config import BudgetConfig
-from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, ResetError
+from budgauge.errors import RefusedError
 from budgauge.files.cache import cache_folder
 from budgauge.pricing.price_book import PriceBook
 from budgauge.text import safe
+from budgauge.tracker.refused import (
+    check_same,
+    duplicate,
+    ended_already,
+    in_another_cycle,
+    no_reservation,
+    no_reset,
+    reset_between,
+)
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
@@ -75,7 +84,7 @@ class TokenBudgetTracker:
         self._store = (
             Memory(self._pricing_of, cycle)
             if ledger is None
-            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync)
+            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
         )
         self._now = now
         self._mutex = threading.RLock()
@@ -130,40 +139,54 @@ class TokenBudgetTracker:
         fields: `id`, `alias`, `cached_tokens`, `cache_write_tokens`, `cache_write_1h_tokens`,
         `reasoning_tokens`, `session`, `project`, `source`, `service_tier`,
         `speed`, `inference_geo`, `web_search_requests`. Raises AgentLimitExceededError or
-        BudgetExceededError (nothing is recorded), RecordError for a field that is not allowed,
+        BudgetExceededError (nothing is recorded), RecordError for a field that is not allowed or a
+        `timestamp` (unix seconds) in another cycle than the present one without `spent=True`,
         DuplicateIdError for a known id with other content, LedgerError if it cannot be written.
         """
         moment = int(self._now()) if timestamp is None else timestamp
         usage = make_usage(agent_id, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
-        return self._report(usage, spent)
+        return self._report(usage, spent, is_dated=timestamp is not None)
 
     def report(self, usage: Usage, *, spent: bool = False) -> bool:
         """`report_usage` for a record that is made already."""
         check_record(usage)
-        return self._report(usage, spent)
+        return self._report(usage, spent, is_dated=True)
 
-    def _report(self, usage: Usage, spent: bool) -> bool:
+    def _report(self, usage: Usage, spent: bool, *, is_dated: bool) -> bool:
+        """`is_dated`: the caller named the timestamp."""
+
         def decide(ledger: Memory | LedgerWriter) -> bool:
             if usage.id is not None and (known := self._store.known.known(usage)) is not None:
-                _check_same(known, usage.id)
+                check_same(known, usage.id)
                 return False
+            now, record = self._now(), usage
+            if not self._in_one_cycle(usage.timestamp, now):
+                if not is_dated:
+                    # A new cycle began while the lock was waited for.
+                    record = msgspec.structs.replace(usage, timestamp=int(now))
+                elif not spent:
+                    raise in_another_cycle(usage.timestamp)
             if not spent:
-                # By the counters that the call will count in, and as it will count.
-                spending = Spending(self._config, self._store.totals, self._now(), at=usage.timestamp)
+                spending = Spending(self._config, self._store.totals, now)
                 self._admit(usage.agent_id, self._config.counted(*counted_parts(usage)), spending)
-            ledger.append(usage)
+            ledger.append(record)
             return True
 
         return self._decided(decide)
 
+    def _in_one_cycle(self, timestamp: float, now: float) -> bool:
+        """Would a call of that moment count in the cycle of `now`?"""
+        begin, end = self._store.totals.cycle(now)
+        return begin <= timestamp < end
+
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
-        """Hold counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
+        """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
         Use it as a context manager: left without having been settled, it is released. With an
         `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`.
         """
         check_name("agent_id", agent_id)
-        check_count("tokens", tokens)
+        check_count("tokens", tokens, least=1)
         check_text("id", id)
         now = self._now()
         expires = check_ttl(now, ttl)
@@ -172,10 +195,10 @@ class TokenBudgetTracker:
         def decide(ledger: Memory | LedgerWriter) -> Hold[bool]:
             known = self._store.known.known_hold(reserve)
             if known is not None:
-                _check_same(known, id)
-                return Hold(self, self._store.totals.holds.get(reserve.id, reserve))
+                check_same(known, id)
+                return Hold(self, self._store.totals.holds.get(reserve.id) or reserve)
             if id is not None and (ended := self._store.known.ending(id)) is not None:
-                raise _ended(id, ended)
+                raise ended_already(id, ended)
             self._admit(agent_id, tokens, self._spending)
             ledger.append(reserve)
             return Hold(self, reserve)
@@ -196,7 +219,8 @@ class TokenBudgetTracker:
         """End a reservation, by its id, with what was really spent, even if it is late or more; it counts from now on.
 
         True if a line was added; False if the same was settled before. `agent_id` is needed only
-        for a reservation that the ledger does not hold any more. Raises ReservationError if it
+        for a reservation that the ledger does not hold any more. A `timestamp` (unix seconds) must
+        be in the present cycle, or in that of the reservation. Raises ReservationError if it
         ended otherwise, RecordError, LedgerError.
         """
         moment = int(self._now()) if timestamp is None else timestamp
@@ -208,16 +232,19 @@ class TokenBudgetTracker:
             if who is None:
                 who = ended.agent_id if isinstance(ended, Settle) else None
             if who is None:
-                raise _no_hold(reserve) if ended is None else _ended(reserve, ended)
+                raise no_reservation(reserve) if ended is None else ended_already(reserve, ended)
             usage = make_usage(who, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
             settle = Settle(*msgspec.structs.astuple(usage), reserve=reserve)
             if ended is not None:
                 if same_content(ended, settle):
                     return False
-                raise _ended(reserve, ended)
+                raise ended_already(reserve, ended)
             known = self._store.known.known(settle)
             if known is not None:
-                raise _duplicate(usage.id)
+                raise duplicate(usage.id)
+            moments = (self._now(), hold.timestamp if hold else self._now())
+            if timestamp is not None and not any(self._in_one_cycle(timestamp, then) for then in moments):
+                raise in_another_cycle(timestamp)
             ledger.append(settle)
             return True
 
@@ -236,9 +263,9 @@ class TokenBudgetTracker:
             if again and isinstance(ended, Release):
                 return
             if ended is not None:
-                raise _ended(reserve, ended)
+                raise ended_already(reserve, ended)
             if reserve not in self._store.totals.holds:
-                raise _no_hold(reserve)
+                raise no_reservation(reserve)
             ledger.append(Release(int(self._now()), reserve))
 
         self._decided(decide)
@@ -396,7 +423,7 @@ class TokenBudgetTracker:
             if id is not None and id in self._store.totals.reset_ids:
                 return id
             if expected_reset_id is not msgspec.UNSET and self._store.totals.reset_id != expected_reset_id:
-                raise _reset_between()
+                raise reset_between()
             used = min(self._spending.by_all(), MAX_COUNT)
             reset = Reset(int(self._now()), id or os.urandom(8).hex(), agent_id, by, used)
             ledger.append(reset)
@@ -411,12 +438,12 @@ class TokenBudgetTracker:
             self._store.refresh()
             if not self._store.exists:
                 # Taking the lock would make the file.
-                raise _no_reset()
+                raise no_reset()
 
         def decide(ledger: Memory | LedgerWriter) -> str:
             reset_id = self._store.totals.reset_id
             if reset_id is None:
-                raise _no_reset()
+                raise no_reset()
             ledger.append(UndoReset(int(self._now()), reset_id))
             return reset_id
 
@@ -465,43 +492,6 @@ class TokenBudgetTracker:
     def _used(self) -> int:
         total, cached = self._store.totals.at(self._now()).spent_by_all
         return self._config.counted(total, cached)
-
-
-def _check_same(known: bool, id: str | None) -> None:
-    if not known:
-        raise _duplicate(id)
-
-
-def _duplicate(id: str | None) -> DuplicateIdError:
-    return DuplicateIdError(
-        f"id {id!r} is in the ledger already, with other content",
-        hint="Use one id a call; retries must repeat the same call.",
-    )
-
-
-def _no_hold(reserve: str) -> ReservationError:
-    return ReservationError(
-        f"there is no reservation {reserve!r}",
-        hint="Its id may be misspelt, or be that of another ledger. What was spent: report it with spent=True.",
-    )
-
-
-def _ended(reserve: str, ended: Settle | Release) -> ReservationError:
-    how = "settled" if isinstance(ended, Settle) else "released"
-    return ReservationError(
-        f"reservation {reserve!r} was {how} already", hint="What was spent beyond that: report it with spent=True."
-    )
-
-
-def _reset_between() -> ResetError:
-    return ResetError(
-        "Someone else reset, or undid a reset, in between; nothing was reset.",
-        hint="Look at the status again, and repeat the reset with its reset_id if it is still wanted.",
-    )
-
-
-def _no_reset() -> ResetError:
-    return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
 
 
 def _log(warning: str) -> None:

@@ -16,8 +16,8 @@ import msgspec
 
 from budgauge.accounting.accumulator import FOREVER, PricingOf
 from budgauge.accounting.counters import Bucket, Groups
+from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import CycleOf, Recall, Totals
-from budgauge.accounting.limits import families_of
 from budgauge.accounting.records import Record, Release, Settle, Usage
 from budgauge.config import BudgetConfig
 from budgauge.ledger.reader import LedgerReader

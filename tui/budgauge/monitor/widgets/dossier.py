@@ -12,8 +12,9 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
 
+from budgauge.accounting.family import families_of
 from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, runaway
-from budgauge.accounting.limits import Severity, families_of, reaches_at
+from budgauge.accounting.limits import Severity, reaches_at
 from budgauge.accounting.records import Usage
 from budgauge.accounting.usage_by_minute import Pairs
 from budgauge.monitor.drawing.bar import limit_bar

@@ -1,0 +1,57 @@
+"""The errors of a tracker: why a call, a reservation or a reset is not recorded, and what to do."""
+
+from __future__ import annotations
+
+from budgauge.accounting.records import Release, Settle
+from budgauge.errors import DuplicateIdError, RecordError, ReservationError, ResetError
+
+
+def check_same(known: bool, id: str | None) -> None:
+    """Raise DuplicateIdError where a known id comes with other content."""
+    if not known:
+        raise duplicate(id)
+
+
+def duplicate(id: str | None) -> DuplicateIdError:
+    """An id that another call has."""
+    return DuplicateIdError(
+        f"id {id!r} is in the ledger already, with other content",
+        hint="Use one id a call; retries must repeat the same call.",
+    )
+
+
+def in_another_cycle(timestamp: float) -> RecordError:
+    """A timestamp (unix seconds) that the present budget cannot admit."""
+    return RecordError(
+        f"timestamp {timestamp} is in another cycle than now: the present budget cannot admit it",
+        hint="Leave the timestamp out; or, if the call was made then, report it with spent=True.",
+    )
+
+
+def no_reservation(reserve: str) -> ReservationError:
+    """An id that no reservation has."""
+    return ReservationError(
+        f"there is no reservation {reserve!r}",
+        hint="Its id may be misspelt, or be that of another ledger. What was spent: report it with spent=True.",
+    )
+
+
+def ended_already(reserve: str, ended: Settle | Release) -> ReservationError:
+    """A reservation that was settled or released before."""
+    how = "settled" if isinstance(ended, Settle) else "released"
+    return ReservationError(
+        f"reservation {reserve!r} was {how} already", hint="What was spent beyond that: report it with spent=True."
+    )
+
+
+def reset_between() -> ResetError:
+    """A reset that came too late."""
+    return ResetError(
+        "Someone else reset, or undid a reset, in between; nothing was reset.",
+        hint="Look at the status again, and repeat the reset with its reset_id if it is still wanted.",
+    )
+
+
+def no_reset() -> ResetError:
+    """An undo without a reset."""
+    return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
