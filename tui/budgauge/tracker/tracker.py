@@ -393,7 +393,10 @@ class TokenBudgetTracker:
         return self._decided(decide)
 
     def undo_reset(self) -> str:
-        """Take the latest reset back, keeping what was used since; its id. ResetError if there is none."""
+        """Take the latest reset back, keeping what was used since; its id.
+
+        Raises ResetError if there is none, or if it was made in an earlier cycle.
+        """
         with self._mutex:
             self._store.refresh()
             if not self._store.exists:
@@ -404,7 +407,10 @@ class TokenBudgetTracker:
             reset_id = self._store.totals.reset_id
             if reset_id is None:
                 raise _no_reset()
-            ledger.append(UndoReset(int(self._now()), reset_id))
+            now = self._now()
+            if self._config.cycle and self._store.totals.resets[-1].timestamp < self._store.totals.cycle(now)[0]:
+                raise _reset_in_earlier_cycle()
+            ledger.append(UndoReset(int(now), reset_id))
             return reset_id
 
         return self._decided(decide)
@@ -489,6 +495,13 @@ def _reset_between() -> ResetError:
 
 def _no_reset() -> ResetError:
     return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
+
+
+def _reset_in_earlier_cycle() -> ResetError:
+    return ResetError(
+        "The last reset was made in an earlier cycle, so there is nothing to undo.",
+        hint="Counters began afresh with the present cycle. Only a reset made in it can be undone.",
+    )
 
 
 def _log(warning: str) -> None:
