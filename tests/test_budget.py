@@ -126,6 +126,12 @@ def test_families_above_an_agent() -> None:
     assert list(families_of("a")) == ["a/*"]
 
 
+def test_a_threshold_of_0_warns_once_something_was_used() -> None:
+    config = BudgetConfig(total_budget=100, warning_threshold=0)
+    assert [severity(used, 100, 0) for used in (0, 1)] == ["ok", "warning"]
+    assert [warning_due(config, used) for used in (0, 1)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("used", "limit", "state"),
     [
@@ -145,7 +151,7 @@ def test_percentages() -> None:
     assert (percentage(812000, 1000000), percentage(5, None), percentage(0, 0)) == (81.2, None, 100.0)
 
 
-@given(st.integers(0, 1000), st.integers(1, 10**12))
+@given(st.integers(1, 1000), st.integers(1, 10**12))
 def test_the_threshold_is_met_exactly_where_it_stands(tenths: int, thousand: int) -> None:
     """33.3 % of 1,000 is 333, though 33.3 has no exact float."""
     config = BudgetConfig(total_budget=1000 * thousand, warning_threshold=tenths / 10)
@@ -155,9 +161,9 @@ def test_the_threshold_is_met_exactly_where_it_stands(tenths: int, thousand: int
     assert not warning_due(config, at - 1) or tenths == 0
 
 
-@pytest.mark.parametrize(("threshold", "due"), [(0, True), (100, False)])
-def test_thresholds_at_the_ends(threshold: float, due: bool) -> None:
-    assert warning_due(BudgetConfig(total_budget=10, warning_threshold=threshold), 0) is due
+@pytest.mark.parametrize("threshold", [0, 100])
+def test_thresholds_at_the_ends(threshold: float) -> None:
+    assert not warning_due(BudgetConfig(total_budget=10, warning_threshold=threshold), 0)
     assert warning_due(BudgetConfig(total_budget=10, warning_threshold=threshold), 10)
     assert not warning_due(BudgetConfig(total_budget=0, warning_threshold=threshold), 10)
 

@@ -391,6 +391,21 @@ def test_a_ready_made_record_is_admitted_as_it_counts(make: Make) -> None:
     assert tracker.get_total_used() == 0
 
 
+def test_a_reset_of_an_earlier_cycle_is_not_undone(make: Make, clock: Clock) -> None:
+    tracker = make(BudgetConfig(total_budget=100, cycle=Cycle(period="daily")))
+    tracker.report_usage("a", "m", 10, 0)
+    reset = tracker.reset()
+    clock.now += 86_400
+    with pytest.raises(ResetError, match="earlier cycle"):
+        tracker.undo_reset()
+    status = tracker.get_status()
+    assert status.cycle_start is not None
+    assert status.cycle_end == status.cycle_start + 86_400
+    assert status.runs_since_cycle
+    later = tracker.reset()
+    assert tracker.undo_reset() == later != reset
+
+
 def test_a_reset_is_accepted_by_every_reader_however_much_was_used(ledger: Path) -> None:
     ledger.write_bytes(line("a", 2**53 - 1, 0) * 3)
     tracker = TokenBudgetTracker(ledger=ledger)

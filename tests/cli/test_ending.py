@@ -22,7 +22,7 @@ with Ending(0.1) as ending:
     os.write(1, b"\\x1b[?1049h\\x1b[?25lstuck")
     threading.Event().wait()
 """
-NUMBERS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+NUMBERS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -249,6 +249,7 @@ def test_a_byte_order_mark_is_accepted(file: Path) -> None:
     ("text", "message"),
     [
         ("totl_budget = 1", "unknown key token_budget.totl_budget is ignored; did you mean total_budget?"),
+        ("total_budget_usd = 5", "unknown key token_budget.total_budget_usd is ignored; known are "),
         ("per_agent_limit = {a = 1}", "token_budget.per_agent_limit is ignored; did you mean per_agent_limits?"),
         ('price_factors = {"sped.fast" = 2}', 'price_factors."sped.fast" is ignored; did you mean speed.fast?'),
         ("price_factors = {web_serch = 2}", "did you mean web_search?"),

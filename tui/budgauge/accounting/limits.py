@@ -134,7 +134,7 @@ def severity(used: int, limit: int | None, threshold: float) -> Severity:
         return "ok"
     if used >= limit:
         return "exceeded"
-    return "warning" if _reached(used, limit, threshold) else "ok"
+    return "warning" if used and _reached(used, limit, threshold) else "ok"
 
 
 def _reached(used: int, limit: int, threshold: float) -> bool:
@@ -149,7 +149,10 @@ def warning_due(config: BudgetConfig, used: int) -> bool:
 
 def warning_at(config: BudgetConfig) -> float:
     """The least number of used tokens that reaches the warning threshold of the total; infinite without a total."""
-    return reaches_at(config.total_budget, config.warning_threshold) if config.total_budget else float("inf")
+    if not config.total_budget:
+        return float("inf")
+    # A threshold of 0 is reached by the first token, not by none.
+    return max(1, reaches_at(config.total_budget, config.warning_threshold))
 
 
 def reaches_at(limit: int, threshold: float) -> int:

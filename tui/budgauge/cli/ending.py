@@ -1,4 +1,4 @@
-"""An end that always comes: what SIGTERM, SIGHUP and SIGINT do while the monitor is open, however stuck it is."""
+"""An end that always comes: what a signal that ends programs does while the monitor is open, however stuck it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 
 GRACE_SECONDS = 2.0
 """From a signal until the program is ended from outside its main thread."""
-_SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
+_SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT")
 _RESTORE = (
     b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # mouse
     b"\x1b[?1004l\x1b[?2004l\x1b[?2048l\x1b[?2026l\x1b[?7h\x1b[<u"  # focus, paste, sizes, updates, wrapping, keys

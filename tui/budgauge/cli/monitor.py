@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ def run_monitor(
     # The monitor shows warnings itself; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
 
+    _forget_fixed_size()
     following = None if remark else Following(observer)
     app = MonitorApp(
         observer,
@@ -95,6 +97,15 @@ def run_monitor(
         following.stop(STOP_SECONDS)
     if ending.code or app.return_code:
         sys.exit(ending.code or app.return_code)
+
+
+def _forget_fixed_size() -> None:
+    """Remove exported COLUMNS and LINES where the terminal knows its size: with them it would never change."""
+    with suppress(AttributeError, OSError, ValueError):
+        size = os.get_terminal_size(sys.__stdout__.fileno())  # type: ignore[union-attr]  # None is among the above
+        if size.columns and size.lines:
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("LINES", None)
 
 
 def _found_logs() -> Sequence[FoundLog]:

@@ -90,7 +90,10 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
     if snapshot.since is not None:
         from budgauge.monitor.drawing.when import stamp
 
-        lines.append(f"Since   {stamp(snapshot.since)}")
+        begun = " (the cycle began)" if snapshot.runs_since_cycle else ""
+        lines.append(f"Since   {stamp(snapshot.since)}{begun}")
+        if snapshot.cycle_end is not None:
+            lines.append(f"Cycle   ends {stamp(snapshot.cycle_end)}")
     lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]
 

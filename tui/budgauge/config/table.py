@@ -228,7 +228,8 @@ def _check_price_is_whole(value: dict[str, Value], keys: Keys, site: _Site) -> N
 def _unknown(site: _Site, keys: Keys, known: dict[str, Any]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(keys[-1], known, 1, 0.5)
+    # A dollar key must not be taken for one in tokens.
+    near = [] if keys[-1].endswith("_usd") else get_close_matches(keys[-1], known, 1, 0.5)
     advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
     return f"{site.where(keys)}: unknown key {dotted((TABLE, *keys))} is ignored; {advice}"
 

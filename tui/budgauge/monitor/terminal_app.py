@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -20,17 +21,23 @@ from budgauge.monitor.drawing.changed_cells import Shown
 from budgauge.monitor.drawing.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.language import tr
 from budgauge.monitor.preferences import Preferences
+from budgauge.monitor.textual_internals import replace_bad_input
 from budgauge.monitor.theme import THEMES, next_theme
 
 if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.notifications import SeverityLevel
 
+SGR_MOUSE = "\x1b[?1006h"
+"""Asks the terminal for mouse reports in SGR format, which are ASCII."""
+
 
 class TerminalApp(App[None]):
     """Knows nothing of what is shown. What it has to say goes to `say`."""
 
     INLINE_PADDING = 0
+    _panicked = False
+    _mouse = True
 
     def __init__(self, preferences: Preferences, *, in_line: bool) -> None:
         """`in_line` is for a run in a few lines of the scrollback."""
@@ -93,12 +100,30 @@ class TerminalApp(App[None]):
             super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
+        self._mouse = mouse
         driver = super()._build_driver(headless, inline, mouse, size)
+        replace_bad_input(driver, partial(self.call_later, self._ask_for_mouse_mode, driver))
         if driver.is_inline:
             write = driver.write
             # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
             driver.write = lambda data: write(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
         return driver
+
+    def _ask_for_mouse_mode(self, driver: Driver) -> None:
+        """A byte that is not UTF-8 is often a mouse report in the oldest format: ask for SGR (1006) again."""
+        if self._mouse:
+            driver.write(SGR_MOUSE)
+            driver.flush()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End with exit code 1 and show what failed; also where a thread of Textual's failed."""
+        self._panicked = True
+        super().panic(*renderables)
+
+    @property
+    def return_code(self) -> int | None:
+        """The exit code; 1 after a panic, None while the app runs."""
+        return (super().return_code or 1) if self._panicked else super().return_code
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         # Textual offers no other place between an update and the terminal.

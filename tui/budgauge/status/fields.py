@@ -44,6 +44,8 @@ def status_fields(snapshot: Snapshot) -> dict[str, Any]:
             "unpriced_tokens": cost.unpriced_tokens,
         },
         "since": snapshot.since,
+        "cycle_start": snapshot.cycle_start,
+        "cycle_end": snapshot.cycle_end,
         "reset_id": snapshot.reset_id,
         "ledger": snapshot.ledger,
         "problems": _pick(snapshot.problems, ("kind", "count", "message")),

@@ -170,6 +170,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost
     since: float | None
     """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
+    cycle_start: float | None
+    """Unix seconds when the present cycle began; None without a cycle."""
     cycle_end: float | None
     """Unix seconds when the counters start afresh by themselves; None if they never do."""
     reset_id: str | None
@@ -184,6 +186,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Agents, and families by key, over or at their own limit, though used."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
+
+    @property
+    def runs_since_cycle(self) -> bool:
+        """Is the cycle's beginning, and no later reset, what the counters run since?"""
+        return self.cycle_start is not None and self.since == self.cycle_start
 
     @property
     def agent_totals(self) -> dict[str, int]:
@@ -225,6 +232,7 @@ def take_snapshot(
         models=models,
         cost=_cost(models, config, used),
         since=since(totals, now),
+        cycle_start=totals.cycle(now)[0] if config.cycle else None,
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
         reset_id=totals.reset_id,
         ledger=ledger,

@@ -55,3 +55,11 @@ def reset_between() -> ResetError:
 def no_reset() -> ResetError:
     """An undo without a reset."""
     return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
+
+
+def reset_in_earlier_cycle() -> ResetError:
+    """The last reset belongs to a cycle that is over."""
+    return ResetError(
+        "The last reset was made in an earlier cycle, so there is nothing to undo.",
+        hint="Counters began afresh with the present cycle. Only a reset made in it can be undone.",
+    )

@@ -46,6 +46,7 @@ from budgauge.tracker.refused import (
     no_reservation,
     no_reset,
     reset_between,
+    reset_in_earlier_cycle,
 )
 
 if TYPE_CHECKING:
@@ -433,7 +434,10 @@ class TokenBudgetTracker:
         return self._decided(decide)
 
     def undo_reset(self) -> str:
-        """Take the latest reset back, keeping what was used since; its id. ResetError if there is none."""
+        """Take the latest reset back, keeping what was used since; its id.
+
+        Raises ResetError if there is none, or if it was made in an earlier cycle.
+        """
         with self._mutex:
             self._store.refresh()
             if not self._store.exists:
@@ -444,7 +448,10 @@ class TokenBudgetTracker:
             reset_id = self._store.totals.reset_id
             if reset_id is None:
                 raise no_reset()
-            ledger.append(UndoReset(int(self._now()), reset_id))
+            now = self._now()
+            if self._config.cycle and self._store.totals.resets[-1].timestamp < self._store.totals.cycle(now)[0]:
+                raise reset_in_earlier_cycle()
+            ledger.append(UndoReset(int(now), reset_id))
             return reset_id
 
         return self._decided(decide)

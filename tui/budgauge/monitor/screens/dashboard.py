@@ -11,7 +11,7 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
 
-from budgauge.monitor.drawing.when import clock
+from budgauge.monitor.drawing.when import clock, day
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.board import Board, Surroundings
@@ -208,10 +208,14 @@ class Dashboard(Board):
 def is_new(view: View) -> bool:
     """Has nothing ever been recorded, as far as can be told?"""
     snapshot = view.snapshot
-    return not view.ledger_trouble and not snapshot.reset_id and not any(row.calls for row in snapshot.agents)
+    used = bool(snapshot.minutes) or any(row.calls for row in snapshot.agents)
+    return not view.ledger_trouble and not snapshot.reset_id and not used
 
 
 def _vacancy(snapshot: Snapshot) -> str:
+    if snapshot.runs_since_cycle and snapshot.cycle_start is not None and snapshot.cycle_end is not None:
+        begun, ends = day(snapshot.cycle_start), day(snapshot.cycle_end)
+        return tr("A cycle began {begin}. Nothing was used yet. It ends {end}.", begin=begun, end=ends)
     if snapshot.since is None:
         return tr("Nothing was used since the last reset; u undoes it.")
     return tr("Nothing was used since the reset at {time}; u undoes it.", time=clock(snapshot.since))
