@@ -41,7 +41,7 @@ from budgauge.totals import counted_parts
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.snapshot import Snapshot
+    from budgauge.snapshot import Problem, Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -320,6 +320,11 @@ class TokenBudgetTracker:
 
             self._store.refresh()
             return since(self._store.totals, self._now())
+
+    def get_set_aside(self) -> tuple[Problem, ...]:
+        """What of the ledger was set aside, and is not counted, as of the last look: nothing is read."""
+        with self._mutex:
+            return self._store.set_aside
 
     def get_last_reset(self) -> float | None:
         """Unix seconds of the last reset of everyone; None if there was none."""

@@ -61,9 +61,12 @@ def _answer(call: HookCall, options: Options, env: Mapping[str, str], troubles: 
     budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
     troubles += map(_reason, asked.troubles)
     refused, told = None, Answer()
+    remarks = asked.remarks
     for loaded in budgets:
         try:
-            reply = Gate(call, loaded).answer(tells=not (troubles or refused or told.output))
+            reply = Gate(call, loaded, remarks if loaded is budgets[0] else {}).answer(
+                tells=not (troubles or refused or told.output)
+            )
         except Exception as error:  # whatever it is, the other budget must be asked
             asked.troubles.append(error)
             troubles.append(_reason(error))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from budgauge.config.both import load_budgets
-from budgauge.config.find import config_files, stranger
+from budgauge.config.find import config_files, missing_home, stranger
 from budgauge.config.load import Loaded, Options, read_variables
 from budgauge.config.table import Keys
 from budgauge.errors import BudgaugeError, ConfigError
@@ -34,6 +34,12 @@ class Asked:
             self.troubles.append(error)
         self.budgets = [_lowered(loaded, values) for loaded in found.all]
         """Each must allow; the user's is the first."""
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What a person should know of the surroundings, by name."""
+        missing = None if self._options.config else missing_home(self._env)
+        return {"CODEX_HOME": missing} if missing else {}
 
     @property
     def denies_on_error(self) -> bool:
