@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgauge.cache import cache_folder
+from budgauge.accounting.billing_cycle import midnight
+from budgauge.accounting.records import Usage
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.load import Loaded, Options
-from budgauge.cycle import midnight
 from budgauge.errors import ConfigError
+from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Booking, Count, uncounted
-from budgauge.records import Usage
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.found import formats, found_logs
+from budgauge.sources.importer import Booking, Count, uncounted
 from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report, SourceTotal
@@ -120,7 +120,7 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
     if since == "now" or (since is None and follow):
         return time.time()
     if since is None or since == "cycle":
-        from budgauge.tracker import TokenBudgetTracker
+        from budgauge.tracker.tracker import TokenBudgetTracker
 
         last = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
         if last is not None:

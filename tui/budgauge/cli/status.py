@@ -7,16 +7,16 @@ from datetime import datetime
 
 import click
 
+from budgauge.accounting.billing_cycle import zone
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
 from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
-from budgauge.cycle import zone
-from budgauge.fields import to_json
-from budgauge.observer import Observer
-from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
+from budgauge.status.fields import to_json
+from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.text import count, money, percent, safe, width
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views.live import Observer
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
 
@@ -88,7 +88,7 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
         first += f"  {count(snapshot.reserved)} reserved"
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
-        from budgauge.monitor.when import stamp
+        from budgauge.monitor.drawing.when import stamp
 
         lines.append(f"Since   {stamp(snapshot.since)}")
     lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import msgspec
 
+from budgauge.accounting.records import Usage
 from budgauge.errors import BudgaugeError
-from budgauge.ledger.booking import Outcome
-from budgauge.records import Usage
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.importer import Outcome
 from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
@@ -87,7 +87,7 @@ class Collector:
         says so, and it is tried again at the next tick.
         """
         # Loaded here: most collections are made once.
-        from budgauge.watch import watch
+        from budgauge.files.watch import watch
 
         with self._alone():
             shown: Report | None = None
