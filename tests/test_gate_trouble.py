@@ -413,3 +413,11 @@ def test_a_reset_dated_in_the_future_hides_no_call(stage: Stage) -> None:
     stage.ledger.write_bytes(booked + reset_line(253_370_764_800))
     stage.spend(100, 0)
     assert stage.ask().code == 2
+
+
+def test_lines_set_aside_are_told_once_a_session(own_place: Path, ledger: Path) -> None:
+    stage = Stage("claude-code", own_place, ledger)
+    stage.config("total_budget = 1000")
+    ledger.write_bytes(ledger.read_bytes() + b"no record\n")
+    assert "1 line set aside" in stage.ask().output
+    assert stage.ask().output == ""

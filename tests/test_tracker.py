@@ -24,7 +24,7 @@ from budgauge import (
     TokenBudgetTracker,
 )
 from budgauge.accounting.records import Reset, UndoReset, Usage, decode
-from budgauge.config import PriceOverride
+from budgauge.config import Cycle, PriceOverride
 from clock import Clock
 from usage import Make, line, plain_total, usage
 

@@ -321,3 +321,14 @@ def test_check_does_not_say_yes_where_nothing_can_be_recorded(run: Run, ledger: 
     result = run("check", "--agent", "a")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "holds no ledger line" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "record"])
+def test_lines_set_aside_are_told_in_one_line(run: Run, ledger: Path, command: str) -> None:
+    record(run, "a", 1)
+    ledger.write_bytes(ledger.read_bytes() + b"no record\n" * 3)
+    result = run("check", "--agent", "a") if command == "check" else record(run, "a", 2)
+    assert result.exit_code == 0
+    (said,) = result.stderr.splitlines()
+    assert said.startswith("budgauge: 3 lines set aside, no record; the first at byte")
+    assert said.endswith("budgauge doctor")

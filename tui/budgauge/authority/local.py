@@ -27,6 +27,7 @@ class Memory:
     path: Path | None = None
     exists = True
     problems: tuple[Problem, ...] = ()
+    set_aside: tuple[Problem, ...] = ()
 
     def __init__(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
         self._pricing_of = pricing_of
@@ -125,6 +126,15 @@ class Shared:
         from budgauge.status.snapshot import ledger_problems
 
         return ledger_problems(self.known)
+
+    @property
+    def set_aside(self) -> tuple[Problem, ...]:
+        """Every line that is not counted: no records, and records that contradict earlier ones."""
+        if not self.known.fault_count and not self.totals.set_aside:
+            return ()
+        from budgauge.status.snapshot import fold_problems
+
+        return *self.problems, *fold_problems(self.totals.set_aside)
 
     def refresh(self) -> None:
         """Fold in what others added."""

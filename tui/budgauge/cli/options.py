@@ -83,6 +83,12 @@ def note(text: str) -> None:
     click.echo(f"budgauge: {safe(text)}", err=True)
 
 
+def note_set_aside(tracker: TokenBudgetTracker) -> None:
+    """Say, in one line, that lines of the ledger are not counted, if there are any."""
+    if problems := tracker.get_set_aside():
+        note("; ".join(problem.message for problem in problems) + ". Each line: budgauge doctor")
+
+
 def load_config(options: Options) -> Loaded:
     """The config that the options lead to; its warnings are told."""
     loaded = load(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from budgauge.cli.options import common, note, open_tracker
+from budgauge.cli.options import common, note, note_set_aside, open_tracker
 from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
 from budgauge.text import safe
@@ -58,6 +58,7 @@ def record_command(
         id=record_id,
         spent=spent,
     )
+    note_set_aside(tracker)
     if not added:
         click.echo("known already; nothing was added")
         return
@@ -76,10 +77,12 @@ def check_command(options: Options, agent: str, tokens: int) -> None:
     Exit code 0 if it would, 3 if not.
     """
     budgets = load_budgets(options)
+    for warning in dict.fromkeys(warning for loaded in budgets.all for warning in loaded.warnings):
+        note(warning)
     for loaded in budgets.all:
-        for warning in loaded.warnings:
-            note(warning)
-        error = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).check(agent, tokens)
+        tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
+        error = tracker.check(agent, tokens)
+        note_set_aside(tracker)
         if error is not None:
             click.echo(safe(str(error)))
             click.get_current_context().exit(3)

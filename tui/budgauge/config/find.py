@@ -1,6 +1,7 @@
 """Where the config files and the ledger are."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.config.table import TABLE, Table, check_table, read_document
+from budgauge.config.table import TABLE, Table, check_table, misplaced, read_document
 from budgauge.errors import ConfigError
 
 LEDGER_NAME = "token_usage.jsonl"
@@ -27,18 +28,39 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def codex_home(env: Mapping[str, str]) -> Path:
-    """$CODEX_HOME, default ~/.codex."""
+    """$CODEX_HOME, default ~/.codex. A leading `~/` is the user's home."""
     named = env.get("CODEX_HOME")
-    return Path(named).absolute() if named else home_folder(env) / ".codex"
+    return expanded(named, env).absolute() if named else home_folder(env) / ".codex"
 
 
-def read_folder(folder: Path) -> Table | None:
-    """The budget in a `.codex` folder, if it holds one. Raises ConfigError."""
+def missing_home(env: Mapping[str, str]) -> str | None:
+    """What is wrong with the folder that $CODEX_HOME names; None if it is there, or nothing is named.
+
+    None as well where the folder cannot be looked at: whoever reads it says why.
+    """
+    if not env.get("CODEX_HOME"):
+        return None
+    folder = codex_home(env)
+    try:
+        found = stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return f"$CODEX_HOME names {folder}, which does not exist: no config is read there"
+    except OSError:
+        return None
+    return None if found else f"$CODEX_HOME names {folder}, which is not a folder: no config is read there"
+
+
+def read_folder(folder: Path, warnings: list[str]) -> Table | None:
+    """The budget in a `.codex` folder, if it holds one. Raises ConfigError.
+
+    Adds a warning for each name outside the table that seems to belong to it.
+    """
     for name in _NAMES:
         found = read_document(folder / name)
         if found is None:
             continue
         document, text = found
+        warnings += misplaced(folder / name, document, text)
         if TABLE in document:
             return check_table(folder / name, document, text)
         if name == _NAMES[0] and document:
@@ -107,14 +129,15 @@ class Place(msgspec.Struct, frozen=True):
 def find_ledger(
     option: str | None, project: Table | None, user: Table | None, env: Mapping[str, str], start: Path
 ) -> Place:
-    """The ledger's path. Raises ConfigError if a project's config names one outside its project."""
-    if option:
-        return Place(start / option, "--ledger")
-    if env.get("CODEX_TOKEN_LEDGER"):
-        return Place(start / env["CODEX_TOKEN_LEDGER"], "$CODEX_TOKEN_LEDGER")
+    """The ledger's path. Raises ConfigError for a server's address, and for a project's ledger outside its project."""
+    for named, origin in ((option, "--ledger"), (env.get("CODEX_TOKEN_LEDGER"), "$CODEX_TOKEN_LEDGER")):
+        if named:
+            return Place(start / _ledger_path(named, origin, env), origin)
     for table in (project, user):
         if table is not None and ("ledger",) in table.values:
-            path = table.path.parent / _expanded(table.values["ledger",], env)
+            line = table.lines.get(("ledger",))
+            where = f"{table.path}, line {line}" if line else str(table.path)
+            path = table.path.parent / _ledger_path(table.values["ledger",], f"{where}: {TABLE}.ledger", env)
             if table is project:
                 return _inside_project(path, table)
             return Place(path, str(table.path))
@@ -142,9 +165,24 @@ def _data_ledger() -> Path:
     return user_data_path("budgauge", appauthor=False) / LEDGER_NAME
 
 
-def _expanded(path: str, env: Mapping[str, str]) -> Path:
-    """With a leading `~/` as the user's home."""
-    return home_folder(env) / path[2:] if path.startswith("~/") else Path(path)
+def expanded(path: str, env: Mapping[str, str]) -> Path:
+    """A path with a leading `~/` as the user's home. Raises ConfigError if no home is known."""
+    if path == "~" or path.startswith("~/"):
+        return home_folder(env) / path[2:].lstrip("/")
+    return Path(path)
+
+
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|service=)")
+
+
+def _ledger_path(named: str, origin: str, env: Mapping[str, str]) -> Path:
+    """The file that a ledger's name means. Raises ConfigError for an address, of which only the scheme is shown."""
+    if address := _ADDRESS.match(named):
+        raise ConfigError(
+            f"{origin} names an address ({address[0]}...): a ledger is a file",
+            hint="Name a file by its path, such as ~/.codex/token_usage.jsonl",
+        )
+    return expanded(named, env)
 
 
 def _inside_project(path: Path, table: Table) -> Place:

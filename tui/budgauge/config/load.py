@@ -9,9 +9,19 @@ from typing import Any
 
 import msgspec
 
-from budgauge.config.find import Place, codex_home, config_files, find_ledger, project_folders, read_folder, stranger
+from budgauge.config.find import (
+    Place,
+    codex_home,
+    config_files,
+    expanded,
+    find_ledger,
+    missing_home,
+    project_folders,
+    read_folder,
+    stranger,
+)
 from budgauge.config.model import BudgetConfig, Cycle, Notify, PriceOverride, check_percent, check_tokens
-from budgauge.config.table import TABLE, Keys, Table, check_table, read_document
+from budgauge.config.table import TABLE, Keys, Table, check_table, fraction, misplaced, read_document
 from budgauge.errors import ConfigError
 
 
@@ -67,22 +77,26 @@ def load(
     start = working_folder() if start is None else start
     project: Table | None = None
     user: Table | None
-    passed_over: tuple[str, ...] = ()
+    warnings: list[str] = []
     if options.config is not None:
-        files: tuple[Path, ...] = (start / options.config,)
-        user = _read_named(files[0])
+        files: tuple[Path, ...] = (start / expanded(options.config, env),)
+        user = _read_named(files[0], warnings)
     else:
         files = config_files(start, env)
         if with_project:
-            project, passed_over = _read_project(start, env)
-        user = read_folder(codex_home(env))
+            project = _read_project(start, env, warnings)
+        if missing := missing_home(env):
+            warnings.append(missing)
+        user = read_folder(codex_home(env), warnings)
     tables = [table for table in (user, project) if table is not None]
     values, origins = _join(tables, env)
+    warnings += [warning for table in tables for warning in table.warnings]
+    warnings += [doubt for _, key, *_ in _VARIABLES if (doubt := _doubt(values, origins, key))]
     return Loaded(
         config=_build(values, origins),
         ledger=find_ledger(options.ledger, project, user, env, start),
         origins=origins,
-        warnings=(*passed_over, *(warning for table in tables for warning in table.warnings)),
+        warnings=tuple(warnings),
         files=files,
         found=tuple(table.path for table in tables),
         project=project.path if project else None,
@@ -100,24 +114,32 @@ def working_folder() -> Path:
         ) from error
 
 
-def _read_named(path: Path) -> Table:
+def _read_named(path: Path, warnings: list[str]) -> Table:
     found = read_document(path)
     if found is None:
         raise ConfigError(f"{path}: no such file", hint="Name a TOML file with a [token_budget] table.")
+    hints = misplaced(path, *found)
     if TABLE not in found[0]:
-        raise ConfigError(f"{path}: holds no [{TABLE}] table", hint=f"Add the line [{TABLE}] and its keys below it.")
+        advice = hints[0] if hints else f"Add the line [{TABLE}] and its keys below it."
+        raise ConfigError(f"{path}: holds no [{TABLE}] table", hint=advice)
+    warnings += hints
     return check_table(path, *found)
 
 
-def _read_project(start: Path, env: Mapping[str, str]) -> tuple[Table | None, tuple[str, ...]]:
-    """The nearest project's budget, and what was passed over on the way to it."""
-    passed_over: list[str] = []
+def _read_project(start: Path, env: Mapping[str, str], warnings: list[str]) -> Table | None:
+    """The nearest project's budget; what is passed over on the way to it becomes a warning."""
     for folder in project_folders(start, env):
         if reason := stranger(folder):
-            passed_over.append(reason)
-        elif table := read_folder(folder):
-            return table, tuple(passed_over)
-    return None, tuple(passed_over)
+            warnings.append(reason)
+        elif table := read_folder(folder, warnings):
+            return table
+    return None
+
+
+def _doubt(values: dict[Keys, Any], origins: dict[Keys, str], key: str) -> str | None:
+    """A warning where a variable sets a percentage that looks like a fraction."""
+    origin = origins.get((key,), "")
+    return fraction(origin, key, values[key,]) if origin.startswith("$") else None
 
 
 def read_variables(env: Mapping[str, str]) -> dict[Keys, Any]:

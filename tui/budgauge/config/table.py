@@ -90,8 +90,44 @@ def check_table(path: Path, document: dict[str, Value], text: str) -> Table:
     values: dict[Keys, Value] = {}
     lines: dict[Keys, int] = {}
     warnings: list[str] = []
-    _check(table, _SCHEMA, (), _Site(path, line_map(text), values, lines, warnings))
+    site = _Site(path, line_map(text), values, lines, warnings)
+    _check(table, _SCHEMA, (), site)
+    for keys, value in values.items():
+        if keys[0] in _PERCENTAGES and (doubt := fraction(site.where(keys), dotted((TABLE, *keys)), value)):
+            warnings.append(doubt)
     return Table(path, values, lines, tuple(warnings))
+
+
+_PERCENTAGES = ("warning_threshold", "untracked_buffer")
+
+
+def fraction(where: str, key: str, value: Value) -> str | None:
+    """A warning where a percentage is above 0 and below 1, which most often means a fraction."""
+    if not isinstance(value, (int, float, Decimal)) or not 0 < value < 1:
+        return None
+    return f"{where}: {key} = {value} is less than one percent; did you mean {float(value) * 100:g}?"
+
+
+def misplaced(path: Path, document: dict[str, Value], text: str) -> list[str]:
+    """Warnings of tables and keys beside `[token_budget]` whose names say that they were meant for it."""
+    lines = line_map(text)
+    warnings = []
+    for name, value in document.items():
+        if name == TABLE:
+            continue
+        if isinstance(value, dict) and re.sub("[^a-z]", "", name.lower()).removesuffix("s") == TABLE.replace("_", ""):
+            what = f"table [{dotted((name,))}] is ignored; did you mean [{TABLE}]?"
+        elif name in _OUR_OWN:
+            what = f"{name} is ignored, for it stands outside the table; put it below the line [{TABLE}]"
+        else:
+            continue
+        line = lines.get((name,))
+        warnings.append(f"{path}, line {line}: {what}" if line else f"{path}: {what}")
+    return warnings
+
+
+_OUR_OWN = ("total_budget", "total_budget_usd", "warning_threshold", "per_agent_limits", "per_agent_limits_usd")
+"""Keys of the table that no other program's config has at its top."""
 
 
 class _Site(msgspec.Struct):

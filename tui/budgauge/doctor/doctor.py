@@ -88,7 +88,7 @@ def _config(loaded: Loaded) -> Finding:
             name="config",
             state="warning",
             message=f"read: {where}",
-            mend="Correct or remove these keys.",
+            mend="Correct or remove what is named below.",
             details=loaded.warnings,
         )
     budget = "the total budget is the default" if loaded.budget_is_default else "the total budget is set"
@@ -139,7 +139,7 @@ def _lines(loaded: Loaded) -> Finding:
         details = tuple(scan.lines(fd))
     finally:
         os.close(fd)
-    odd = [problem.message for problem in fold_problems(scan.totals) if problem.kind in scan.totals.flagged]
+    odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from budgauge.config.both import load_budgets
-from budgauge.config.find import config_files, stranger
+from budgauge.config.find import config_files, missing_home, stranger
 from budgauge.config.load import Loaded, Options, read_variables
 from budgauge.config.table import MAX_BYTES, Keys
 from budgauge.errors import BudgaugeError, ConfigError
@@ -24,6 +24,7 @@ class Asked:
     """The user's budget and the project's, as the gate asks them."""
 
     def __init__(self, options: Options, env: Mapping[str, str], start: Path | None) -> None:
+        self._options, self._env = options, env
         self.start = start
         """Where the session was begun, or where the agent is; None if neither is known."""
         found = load_budgets(options, env={key: env[key] for key in env if key not in _LOOSE}, start=start)
@@ -41,6 +42,12 @@ class Asked:
     def denies(self) -> bool:
         """Does the `on_hook_error` of a budget that can be asked refuse?"""
         return any(loaded.config.on_hook_error == "deny" for loaded in self.budgets)
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What a person should know of the surroundings, by name."""
+        missing = None if self._options.config else missing_home(self._env)
+        return {"CODEX_HOME": missing} if missing else {}
 
 
 def possible_files(options: Options, env: Mapping[str, str], start: Path | None) -> Iterator[Path]:

@@ -53,7 +53,7 @@ class Inquiry:
         asked = self._asked = Asked(self._options, self._env, call.folder(self._env))
         # A prompt, or what a tool is told, may be anything: it must not open the gate.
         budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
-        gates = [Gate(call, loaded) for loaded in budgets]
+        gates = [Gate(call, loaded, asked.remarks if loaded is budgets[0] else {}) for loaded in budgets]
         for gate in gates:
             # What hinders it comes up again, and is told, where the ledger is brought up to date.
             with suppress(Exception):

@@ -20,6 +20,8 @@ class Notes(msgspec.Struct):
 
     warned: bool = False
     """Was the agent told that the warning threshold is reached?"""
+    remarked: list[str] = []
+    """Names of the remarks that were shown in this session."""
     members: list[str] = []
     """Paths of a Codex session's own and its sub-agents' rollouts."""
     strangers: list[str] = []

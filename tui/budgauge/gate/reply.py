@@ -1,5 +1,6 @@
 """The answer to a hook call, as the agent expects it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from budgauge.gate.call import DECIDING
@@ -15,10 +16,12 @@ class Answer(NamedTuple):
     error: str = ""
 
 
-def told(event: str, text: str) -> Answer:
-    """An answer that allows, and tells the agent something."""
-    specific = {"hookEventName": event, "additionalContext": text}
-    return Answer(output=_json({"systemMessage": text, "hookSpecificOutput": specific}))
+def told(event: str, text: str, remarks: Sequence[str] = ()) -> Answer:
+    """An answer that allows: the person sees the text and the remarks, the model the text alone."""
+    message: dict[str, object] = {"systemMessage": "\n".join([*([text] if text else []), *map(safe, remarks)])}
+    if text:
+        message["hookSpecificOutput"] = {"hookEventName": event, "additionalContext": text}
+    return Answer(output=_json(message))
 
 
 def failed(event: str, trouble: str, *, denies: bool) -> Answer:

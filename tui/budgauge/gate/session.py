@@ -1,6 +1,8 @@
 """One hook call being answered: the session's logs are read, then the budget is asked."""
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -35,8 +37,9 @@ STEP_BYTES = 8 << 20
 class Gate:
     """One hook call being answered."""
 
-    def __init__(self, call: HookCall, loaded: Loaded) -> None:
-        self._call, self._loaded = call, loaded
+    def __init__(self, call: HookCall, loaded: Loaded, remarks: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`remarks` are what a person should know of the surroundings, by name: each is shown once a session."""
+        self._call, self._loaded, self._remarks = call, loaded, remarks
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
         self._config = loaded.config
         self._tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
@@ -76,9 +79,8 @@ class Gate:
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
         if trouble is not None and not reply.code:
             raise trouble
-        if tells and not reply.code and not notes.warned and call.hook_event_name in TELLING:
-            reply = self._warning()
-            notes.warned = bool(reply.output)
+        if tells and not reply.code and call.hook_event_name in TELLING:
+            reply = self._told(notes)
         if self._notes_file.is_first or msgspec.json.encode(notes) != before:
             self._notes_file.write(notes)
         return reply
@@ -139,8 +141,14 @@ class Gate:
         refused = self._tracker.refusal(self._call.agent(self._names), unbooked=self._unbooked)
         return Answer(2, error=f"{safe(str(refused))}\n") if refused else None
 
-    def _warning(self) -> Answer:
-        used = self._tracker.get_total_used()
-        if not warning_due(self._config, used):
+    def _told(self, notes: Notes) -> Answer:
+        """The warning if it is due, and the remarks: each once a session."""
+        used, text = self._tracker.get_total_used(), ""
+        if not notes.warned and warning_due(self._config, used):
+            notes.warned, text = True, warning_message(self._config, used)
+        remarks = {**self._remarks, **{problem.kind: problem.message for problem in self._tracker.get_set_aside()}}
+        fresh = [name for name in remarks if name not in notes.remarked]
+        notes.remarked += fresh
+        if not text and not fresh:
             return Answer()
-        return told(self._call.hook_event_name, warning_message(self._config, used))
+        return told(self._call.hook_event_name, text, [f"budgauge: {remarks[name]}" for name in fresh])

@@ -236,7 +236,7 @@ def take_snapshot(
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
         reset_id=totals.reset_id,
         ledger=ledger,
-        problems=(*problems, *fold_problems(totals)),
+        problems=(*problems, *fold_problems({**totals.flagged, **totals.set_aside})),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
@@ -489,9 +489,8 @@ _ODDITIES: Mapping[str, str] = {
 }
 
 
-def fold_problems(totals: Totals) -> tuple[Problem, ...]:
-    """What was odd in the records themselves."""
-    odd = {**totals.flagged, **totals.set_aside}
+def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
+    """What was odd in the records themselves, from how many there were of each kind."""
     return tuple(
         Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
         for kind, number in sorted(odd.items())

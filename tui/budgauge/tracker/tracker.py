@@ -51,7 +51,7 @@ from budgauge.tracker.refused import (
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.status.snapshot import Snapshot
+    from budgauge.status.snapshot import Problem, Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -361,6 +361,11 @@ class TokenBudgetTracker:
 
             self._store.refresh()
             return since(self._store.totals, self._now())
+
+    def get_set_aside(self) -> tuple[Problem, ...]:
+        """What of the ledger was set aside, and is not counted, as of the last look: nothing is read."""
+        with self._mutex:
+            return self._store.set_aside
 
     def get_last_reset(self) -> float | None:
         """Unix seconds of the last reset of everyone; None if there was none."""
