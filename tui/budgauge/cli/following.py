@@ -64,17 +64,25 @@ class Following:
         """What it met in each agent's logs since it was started, in lines; empty when it is off."""
         if self._report is None:
             return ()
-        return tuple(line for source in self._report.sources for line in _lines(source)) + self._report.notes
+        lines = [line for source in self._report.sources for line in _lines(source)]
+        if self._report.user is not None:
+            lines += ["In your own ledger:", ""]
+            lines += [line for source in self._report.user.sources for line in _lines(source)]
+        return (*lines, *self._report.notes)
 
     @property
     def trouble(self) -> str | None:
         """Why it stopped by itself, or cannot record just now."""
-        return self._failure or (self._report.trouble if self._report else None)
+        if self._failure or self._report is None:
+            return self._failure
+        user = self._report.user
+        users = f"your own ledger: {user.trouble}" if user is not None and user.trouble else None
+        return self._report.trouble or users
 
     def start(self) -> None:
         """Begin, from now on. Another collector on the same ledger shows as trouble, and this one ends."""
         # Loaded here, because most monitors start without it.
-        from budgauge.cli.collect import make_collector
+        from budgauge.cli.collect import Target, make_collector, user_with_a_ledger
 
         if self._is_alive():
             return
@@ -82,7 +90,8 @@ class Following:
         loaded = self._observer.loaded
         if self._begun is None or self._begun.place != _place(loaded):
             self._begun = Begun(_place(loaded), time.time())
-        collector = make_collector(loaded, self._begun.since)
+        user, since = user_with_a_ledger(loaded), self._begun.since
+        collector = make_collector(Target(loaded, since), None if user is None else Target(user, since))
 
         def run() -> None:
             try:
