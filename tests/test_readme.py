@@ -21,8 +21,7 @@ from budgauge import recording
 from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
 from budgauge.monitor.app import MonitorApp
-from budgauge.rpc.events import TOPICS
-from budgauge.rpc.methods import (
+from budgauge.rpc.codes import (
     NO_LEDGER,
     NO_RESERVATION,
     NOT_ALLOWED,
@@ -30,8 +29,9 @@ from budgauge.rpc.methods import (
     OVER_BUDGET,
     OVER_LIMIT,
     RESET_BETWEEN,
-    TokenMethods,
 )
+from budgauge.rpc.events import TOPICS
+from budgauge.rpc.methods import TokenMethods
 from rpc.conftest import Served
 
 README = Path(__file__).parents[1] / "README.md"

@@ -8,8 +8,8 @@ import re
 from collections import deque
 from typing import Protocol, cast
 
+from budgauge.rpc.codes import NOT_ALLOWED
 from budgauge.rpc.events import TOKENS_UPDATED, resync_event
-from budgauge.rpc.methods import NOT_ALLOWED
 from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, CallError, Dispatcher, failure
 
 STALL_SECONDS = 30.0

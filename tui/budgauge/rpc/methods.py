@@ -22,14 +22,11 @@ from budgauge.errors import (
     ResetError,
 )
 from budgauge.observer import View
+from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
 from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, ascii_json, bind
 from budgauge.snapshot import Snapshot
 from budgauge.tracker import TokenBudgetTracker
 
-OVER_LIMIT, OVER_BUDGET, RESET_BETWEEN, NO_RESERVATION, OTHER_CONTENT, NO_LEDGER, NOT_ALLOWED = range(1001, 1008)
-"""Codes of our own: refused by an agent's or a family's limit, by the total; someone reset in between; there is no
-such reservation, or it has ended; the id is known with other content; the ledger cannot be read or written; no
-token, or a wrong one."""
 DEFAULT_TTL = 600.0
 _PLACES = ("model", "prompt_tokens", "completion_tokens")
 """What of a call may be given by place, after whose it is."""

@@ -19,9 +19,10 @@ from budgauge.config import BudgetConfig
 from budgauge.config.load import Options, load
 from budgauge.errors import LockTimeoutError, ServerError
 from budgauge.observer import Observer
+from budgauge.rpc.codes import NOT_ALLOWED
 from budgauge.rpc.connection import Connection
 from budgauge.rpc.events import Events
-from budgauge.rpc.methods import NOT_ALLOWED, TokenMethods, error_of
+from budgauge.rpc.methods import TokenMethods, error_of
 from budgauge.rpc.place import Place, peer_uid
 from budgauge.rpc.protocol import CallError, Dispatcher, bind
 from budgauge.tracker import TokenBudgetTracker

@@ -24,7 +24,7 @@ from budgauge.errors import (
 )
 from budgauge.records import Reserve
 from budgauge.rpc import protocol
-from budgauge.rpc.methods import (
+from budgauge.rpc.codes import (
     NO_LEDGER,
     NO_RESERVATION,
     OTHER_CONTENT,
