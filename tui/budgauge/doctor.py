@@ -16,6 +16,7 @@ from pathlib import Path
 from budgauge.cache import cache_folder
 from budgauge.config.load import Loaded, Options, load
 from budgauge.doctor_agents import agents_logs, gate
+from budgauge.doctor_budgets import budgets
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
 from budgauge.finding import Finding, State
 from budgauge.ledger.checkpoint import CheckpointStore
@@ -57,6 +58,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ("lock", _lock),
         ("checkpoint", _checkpoint),
         ("prices", _prices),
+        ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
     )
@@ -357,5 +359,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-_READING = (_lines, _lock, _checkpoint, _prices, agents_logs)
+_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs)
 """Looks that would only say again what is wrong with the ledger itself."""

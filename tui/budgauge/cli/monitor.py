@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from budgauge.both_observer import BothObserver
 from budgauge.cli.ending import Ending
 from budgauge.cli.following import Following
 from budgauge.cli.options import loaded, on_terminal
@@ -37,7 +38,7 @@ def need_terminal(*, in_line: bool) -> None:
 
 def open_monitor(options: Options, *, collect: bool, in_line: bool) -> None:
     """Open the monitor; `collect` switches collecting on from the start; `in_line` has it in five lines."""
-    observer = Observer(options)
+    observer = BothObserver(options)
     need_terminal(in_line=in_line)
     named = options.ledger or options.config
     with Ending() as ending:
