@@ -17,13 +17,13 @@ from pathlib import Path
 
 import msgspec
 
+from budgauge.accounting.records import encode, make_usage
 from budgauge.config.load import Options
+from budgauge.demo.simulation import CONFIG
 from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
-from budgauge.observer import Observer
-from budgauge.records import encode, make_usage
-from budgauge.simulation import CONFIG
+from budgauge.views.live import Observer
 
 NOW = 1_795_514_425.0
 """The clock of all pictures: 2026-11-24 10:00:25 UTC."""

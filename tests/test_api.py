@@ -33,7 +33,7 @@ def test_tracking_in_memory_loads_nothing_heavy() -> None:
 
 
 def test_the_shared_tracker_and_what_programs_look_through_load_no_screen() -> None:
-    code = "from budgauge import *; import budgauge.observer; TokenBudgetTracker.open().get_total_used()"
+    code = "from budgauge import *; import budgauge.views.live; TokenBudgetTracker.open().get_total_used()"
     assert not loaded_after(code) & {"textual", "rich", "genai_prices", "click"}
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.both_observer import BothObserver
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
-from budgauge.observer import SETTLE_SECONDS, View
+from budgauge.views.both import BothObserver
+from budgauge.views.live import SETTLE_SECONDS, View
 from clock import Clock
 from usage import line
 

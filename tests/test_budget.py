@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.budget import (
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.limits import (
     Spending,
     families_of,
     own_limit,
@@ -19,10 +20,9 @@ from budgauge.budget import (
     warning_due,
     warning_message,
 )
+from budgauge.accounting.records import Record
 from budgauge.config import BudgetConfig
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
-from budgauge.records import Record
-from budgauge.totals import Totals
 from usage import usage
 
 

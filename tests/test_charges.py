@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Usage, make_usage
+from budgauge.accounting.sdk_response import usage_of
 from budgauge.config import BudgetConfig, PriceOverride
+from budgauge.config.model_name import ModelName, model_name
 from budgauge.errors import ConfigError, RecordError
 from budgauge.ledger.pages import more_than
-from budgauge.modelname import ModelName, model_name
-from budgauge.pricing import PriceBook, lookup
-from budgauge.records import Usage, make_usage
-from budgauge.response import usage_of
-from budgauge.snapshot import Snapshot, price_advice, take_snapshot
-from budgauge.sources import claude_session
-from budgauge.sources.codex_rollout import Rollout
-from budgauge.totals import Totals
+from budgauge.pricing.price_book import PriceBook, lookup
+from budgauge.sources.claude_code import transcript as claude_session
+from budgauge.sources.codex.rollout import Rollout
+from budgauge.status.snapshot import Snapshot, price_advice, take_snapshot
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
 
@@ -209,13 +209,13 @@ def test_answers_of_model_libraries_name_their_tier() -> None:
 
 
 def test_prices_of_an_unknown_table_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("budgauge.pricing.table_version", lambda: "unknown")
+    monkeypatch.setattr("budgauge.pricing.price_book.table_version", lambda: "unknown")
     PriceBook({}, folder=tmp_path).learn(lookup(["gpt-4"]))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_without_charges_is_written_as_before() -> None:
-    from budgauge.records import encode
+    from budgauge.accounting.records import encode
 
     assert set(json.loads(encode(make_usage("a", "m", 1, 1, timestamp=0)))) == {
         *("agent_id", "model", "prompt_tokens", "completion_tokens", "total_tokens", "timestamp"),

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.budget import Severity, warning_message
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.limits import Severity, warning_message
 from budgauge.config import BudgetConfig
-from budgauge.crossing import Crossing, Crossings
-from budgauge.pricing import PriceBook
-from budgauge.snapshot import Snapshot, take_snapshot
-from budgauge.totals import Totals
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.alerts import Crossing, Crossings
+from budgauge.status.snapshot import Snapshot, take_snapshot
 from usage import usage
 
 CONFIG = BudgetConfig(total_budget=1000, per_agent_limits={"a": 100, "t/*": 200, "none": 0})

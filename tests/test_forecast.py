@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.forecast import Rates, last_minutes, rate_now, rates, reached, runaway, spent_within
-from budgauge.minutes import Pairs
+from budgauge.accounting.forecast import Rates, last_minutes, rate_now, rates, reached, runaway, spent_within
+from budgauge.accounting.usage_by_minute import Pairs
 
 START = 29_000_000
 """A unix minute."""

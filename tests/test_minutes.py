@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge import totals as totals_module
+from budgauge.accounting import fold as totals_module
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Reset, Usage
+from budgauge.accounting.usage_by_minute import Minutes, merged
 from budgauge.ledger.reader import LedgerReader
-from budgauge.minutes import Minutes, merged
-from budgauge.records import Reset, Usage
-from budgauge.totals import Totals
 from usage import line, usage
 
 calls = st.lists(

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from budgauge import observer as observer_module
 from budgauge.config import load as config_load
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError, PriceError, ResetError
-from budgauge.observer import NOTICE_SECONDS, SETTLE_SECONDS, Observer, View
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views import live as observer_module
+from budgauge.views.live import NOTICE_SECONDS, SETTLE_SECONDS, Observer, View
 from clock import Clock
 from usage import line
 

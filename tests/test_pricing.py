@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.cache import cache_folder
+from budgauge.accounting.counters import Sums
+from budgauge.accounting.fold import Totals
 from budgauge.config import PriceOverride
-from budgauge.counters import Sums
 from budgauge.errors import PriceError
-from budgauge.modelprice import ModelPrice, Period, Rates, Tier, overridden
-from budgauge.pricing import NAMING, PriceBook, lookup, lookup_in_child, table_version
-from budgauge.totals import Totals
+from budgauge.files.cache import cache_folder
+from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier, overridden
+from budgauge.pricing.price_book import NAMING, PriceBook, lookup, lookup_in_child, table_version
 from usage import usage
 
 

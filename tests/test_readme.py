@@ -17,7 +17,6 @@ import pytest
 from anthropic.types import Message
 from textual.binding import Binding
 
-from budgauge import recording
 from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
 from budgauge.monitor.app import MonitorApp
@@ -30,8 +29,9 @@ from budgauge.rpc.codes import (
     OVER_LIMIT,
     RESET_BETWEEN,
 )
-from budgauge.rpc.events import TOPICS
-from budgauge.rpc.methods import TokenMethods
+from budgauge.server.events import TOPICS
+from budgauge.server.methods import TokenMethods
+from budgauge.tracker import sdk as recording
 from rpc.conftest import Served
 
 README = Path(__file__).parents[1] / "README.md"

@@ -15,8 +15,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseCompletedEvent
 
 import budgauge
-from budgauge import BudgetConfig, BudgetExceededError, RecordError, TokenBudgetTracker, recording
-from budgauge.response import usage_of
+from budgauge import BudgetConfig, BudgetExceededError, RecordError, TokenBudgetTracker
+from budgauge.accounting.sdk_response import usage_of
+from budgauge.tracker import sdk as recording
 
 CHAT: dict[str, Any] = {
     "id": "chatcmpl-1",

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from budgauge.errors import RecordError
-from budgauge.records import (
+from budgauge.accounting.records import (
     MAX_COUNT,
     Batch,
     Record,
@@ -28,6 +27,7 @@ from budgauge.records import (
     join,
     make_usage,
 )
+from budgauge.errors import RecordError
 from usage import line, usage
 
 FIELDS: dict[str, Any] = {

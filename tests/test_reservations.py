@@ -17,7 +17,7 @@ from budgauge import (
     ReservationError,
     TokenBudgetTracker,
 )
-from budgauge.records import Release, Reserve, Settle, decode, encode
+from budgauge.accounting.records import Release, Reserve, Settle, decode, encode
 from clock import Clock
 from usage import Make
 

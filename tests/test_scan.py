@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, encode
 from budgauge.config import BudgetConfig, PriceOverride
-from budgauge.modelprice import ModelPrice, Period, Rates, Tier
-from budgauge.pricing import PriceBook
-from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, encode
-from budgauge.scan import LATEST_CALLS, AgentReport, AgentScan, Span, TimeScan
-from budgauge.snapshot import take_snapshot
-from budgauge.totals import Totals
+from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.snapshot import take_snapshot
+from budgauge.views.scan import LATEST_CALLS, AgentReport, AgentScan, Span, TimeScan
 from usage import usage
 
 PRICE = PriceOverride(prompt_per_1k=Decimal(1), completion_per_1k=Decimal(2))

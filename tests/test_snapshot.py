@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from budgauge.cell import FOREVER
+from budgauge.accounting.accumulator import FOREVER
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Record, Reserve, Reset, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
-from budgauge.pricing import PriceBook
-from budgauge.records import Record, Reserve, Reset, UndoReset
-from budgauge.snapshot import Problem, Snapshot, take_snapshot
-from budgauge.totals import Totals
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.snapshot import Problem, Snapshot, take_snapshot
 from usage import usage
 
 PRICE = PriceOverride(prompt_per_1k=Decimal(1), completion_per_1k=Decimal(2), cached_per_1k=Decimal("0.1"))

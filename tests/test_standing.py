@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from budgauge.standing import nearer, nearest_end, total_words
+from budgauge.status.standing import nearer, nearest_end, total_words
 from monitor.stage import view
 
 

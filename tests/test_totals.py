@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge import totals as totals_module
-from budgauge.cell import FOREVER, Extent
-from budgauge.counters import Sums
-from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
-from budgauge.snapshot import since
-from budgauge.totals import Totals
+from budgauge.accounting import fold as totals_module
+from budgauge.accounting.accumulator import FOREVER, Extent
+from budgauge.accounting.counters import Sums
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
+from budgauge.status.snapshot import since
 from steps import growth
 from usage import usage
 

@@ -23,8 +23,8 @@ from budgauge import (
     ResetError,
     TokenBudgetTracker,
 )
+from budgauge.accounting.records import Reset, UndoReset, Usage, decode
 from budgauge.config import Cycle, PriceOverride
-from budgauge.records import Reset, UndoReset, Usage, decode
 from clock import Clock
 from usage import Make, line, plain_total, usage
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from budgauge import watch as watch_module
-from budgauge.watch import watch
+from budgauge.files import watch as watch_module
+from budgauge.files.watch import watch
 
 WAIT_SECONDS = 10
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from budgauge.accounting.records import Usage, encode
 from budgauge.config import BudgetConfig
 from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 from budgauge.ledger.reader import LedgerReader
-from budgauge.records import Usage, encode
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 
 
 def usage(agent_id: str = "a", prompt: int = 10, completion: int = 5, **fields: Any) -> Usage:

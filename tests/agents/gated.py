@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from agents.program import RUN_SECONDS, Program
-from budgauge.records import Usage, decode
+from budgauge.accounting.records import Usage, decode
 from usage import line
 
 

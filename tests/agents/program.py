@@ -20,7 +20,7 @@ from typing import ClassVar
 import pytest
 
 from agents.mock_models import Truth
-from budgauge.records import Usage
+from budgauge.accounting.records import Usage
 from budgauge.sources.source import Source
 from sources import sinks
 

@@ -225,8 +225,8 @@ def _long(folder: Path) -> None:
 
 _IDS = """
 import sys, resource
-from budgauge.records import Usage
-from budgauge.totals import Totals
+from budgauge.accounting.records import Usage
+from budgauge.accounting.fold import Totals
 totals = Totals(recall=lambda place: None)
 def add(first, last):
     for number in range(first, last):

@@ -25,7 +25,7 @@ from budgauge.config.load import Options
 from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.feed import ViewTaken
 from budgauge.monitor.preferences import Preferences
-from budgauge.observer import Observer
+from budgauge.views.live import Observer
 
 folder, updates, warm = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 ledger, now = folder / "soak.jsonl", time.time()

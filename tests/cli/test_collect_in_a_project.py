@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.cache import cache_folder
 from budgauge.cli import cli
 from budgauge.cli.collect import Target, make_collector
 from budgauge.config.load import Loaded, load
 from budgauge.errors import LedgerError
+from budgauge.files.cache import cache_folder
 from budgauge.ledger.append import LedgerWriter
 from budgauge.sources.lock import lock_name, only_collector
 from budgauge.sources.report import Report

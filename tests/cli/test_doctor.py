@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge import doctor as doctor_module
+from budgauge.accounting.records import Release, UndoReset, encode
 from budgauge.cli import cli
-from budgauge.hooks import installed, write
+from budgauge.doctor import doctor as doctor_module
 from budgauge.ledger import network
 from budgauge.ledger import reader as reader_module
 from budgauge.ledger.reader import LedgerReader
-from budgauge.records import Release, UndoReset, encode
+from budgauge.sources.hook_settings import installed
+from budgauge.sources.settings.change import write
 from usage import line
 
 Doctor = Callable[..., Result]

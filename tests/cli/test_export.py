@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from budgauge.accounting.records import Reserve, Reset, Settle, encode
 from budgauge.cli import cli
 from budgauge.cli.export import COLUMNS, Calls
-from budgauge.records import Reserve, Reset, Settle, encode
 from usage import line
 
 Export = Callable[..., Result]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.cache import cache_folder
 from budgauge.cli.following import Following
 from budgauge.config.load import Options
-from budgauge.observer import SETTLE_SECONDS, Observer
+from budgauge.files.cache import cache_folder
 from budgauge.sources.lock import lock_name, only_collector
+from budgauge.views.live import SETTLE_SECONDS, Observer
 from clock import Clock
 from sources.rollouts import Log
 

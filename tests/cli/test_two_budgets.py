@@ -91,3 +91,12 @@ def test_the_doctor_says_whose_budget_is_shown_and_how_the_users_own_stands(code
     (codex / "token_usage.jsonl").unlink()
     (codex / "token_usage.jsonl").mkdir()
     assert (finding()["state"], "is a folder" in finding()["message"]) == ("error", True)
+
+
+def test_a_users_ledger_that_cannot_be_read_is_unknown_and_never_zero(codex: Path, own_place: Path) -> None:
+    config(own_place / "work" / ".codex", "total_budget = 50")
+    (codex / "token_usage.jsonl").mkdir()
+    result = run("status")
+    assert (result.exit_code, "Yours   unknown: " in result.stdout, "is a folder" in result.stdout) == (0, True, True)
+    result = run("status", "--json")
+    assert (result.exit_code, "is a folder" in result.stderr) == (1, True)

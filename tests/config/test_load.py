@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.records import check_count
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.config.load import Loaded, Options, load
 from budgauge.config.table import line_map, read_document
 from budgauge.errors import ConfigError
-from budgauge.records import check_count
 
 Load = Callable[..., Loaded]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from budgauge import known, totals
+from budgauge.accounting import fold as totals
+from budgauge.accounting import id_index as known
 from budgauge.ledger import checkpoint, reader
 
 SMALL_IDS = 200

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from budgauge.accounting.records import Usage, decode
 from budgauge.config import BudgetConfig
 from budgauge.ledger.reader import LedgerReader
-from budgauge.records import Usage, decode
 
 WAIT_SECONDS = 120.0
 STEP_SECONDS = 0.002

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from budgauge.accounting.counters import Groups
+from budgauge.accounting.fold import Totals
 from budgauge.config import BudgetConfig
-from budgauge.counters import Groups
 from budgauge.ledger.reader import LedgerReader
-from budgauge.totals import Totals
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 
 
 class Fold(msgspec.Struct, frozen=True):

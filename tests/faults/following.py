@@ -11,7 +11,7 @@ from textual.message import Message
 
 from budgauge.config.load import Options
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
-from budgauge.observer import Observer, View
+from budgauge.views.live import Observer, View
 
 SHOWN_SECONDS = 2.0
 """What is true must be shown so soon."""

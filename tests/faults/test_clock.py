@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Record, Reset, UndoReset, encode
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import BudgetExceededError
-from budgauge.records import Record, Reset, UndoReset, encode
-from budgauge.totals import Totals
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock
 from faults.folded import fresh_reader
 from usage import usage

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from asking import reset_line
-from budgauge.records import decode
+from budgauge.accounting.records import decode
 from faults.crew import fold, wait_until
 from sources.collecting import Home, tokens_by_call
 from sources.rollouts import CHILD, PARENT, START, Log
@@ -24,9 +24,9 @@ _LIVES = """
 import os, sys, traceback
 from pathlib import Path
 from budgauge.ledger import booked
-from budgauge.ledger.booking import Booking
-from budgauge.sources.claude_code import ClaudeCodeFormat
-from budgauge.sources.codex import CodexFormat
+from budgauge.sources.importer import Booking
+from budgauge.sources.claude_code.files import ClaudeCodeFormat
+from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.source import Source

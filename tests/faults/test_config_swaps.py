@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from budgauge import watch
-from budgauge.observer import View
+from budgauge.files import watch
+from budgauge.views.live import View
 from faults.following import SHOWN_SECONDS, Screen
 
 BUDGET = "[token_budget]\ntotal_budget = {}\nper_agent_limits = {{a = 50}}\n"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.billing_cycle import Calendar
+from budgauge.accounting.records import encode
 from budgauge.config import BudgetConfig, Cycle
-from budgauge.cycle import Calendar
-from budgauge.records import encode
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock
 from faults.folded import assert_as_fresh, fresh_reader
 from usage import usage

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.accounting.records import Release, Reserve, Reset, Settle, UndoReset, Usage, decode, encode, make_usage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.ledger.reader import LedgerReader
-from budgauge.records import Release, Reserve, Reset, Settle, UndoReset, Usage, decode, encode, make_usage
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from faults.folded import Fold, fresh_fold, fresh_reader
 from usage import line
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from budgauge.accounting.records import decode
 from budgauge.config import BudgetConfig
 from budgauge.errors import LedgerError, LedgerWriteError
-from budgauge.records import decode
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from faults.folded import Fold, assert_as_fresh, fresh_fold, tracker_fold
 from usage import line
 

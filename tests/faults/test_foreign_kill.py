@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from budgauge.config import BudgetConfig
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from faults.crew import Outcome, fold, wait_until
 
 _APPENDING = """

@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from budgauge.accounting.records import encode
 from budgauge.errors import LedgerError
-from budgauge.observer import View
-from budgauge.records import encode
+from budgauge.views.live import View
 from faults.folded import fresh_reader
 from faults.following import SHOWN_SECONDS, Screen
 from usage import line, usage
@@ -163,8 +163,8 @@ _AS_NOBODY = """
 import json, os, random, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
-import tempfile, watchfiles._rust_notify, budgauge.cache, budgauge.watch, budgauge.monitor.feed
-budgauge.cache.cache_folder()  # loads what an ordinary user may not be able to read here
+import tempfile, watchfiles._rust_notify, budgauge.files.cache, budgauge.files.watch, budgauge.monitor.feed
+budgauge.files.cache.cache_folder()  # loads what an ordinary user may not be able to read here
 from faults.following import Screen
 from faults.test_rotation import append, is_true
 os.environ["HOME"] = sys.argv[2]

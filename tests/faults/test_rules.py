@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from budgauge.cache import cache_folder
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, encode, make_usage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import DuplicateIdError, RefusedError, ReservationError, ResetError
+from budgauge.files.cache import cache_folder
 from budgauge.ledger import reader
-from budgauge.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, encode, make_usage
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock
 from faults.folded import Fold, fresh_reader
 from faults.plain import Line, Plain

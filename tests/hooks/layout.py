@@ -11,7 +11,8 @@ import pytest
 import tomli
 from hypothesis import strategies as st
 
-from budgauge.hooks import EVENTS, Agent, installed, uninstalled
+from budgauge.sources.hook_settings import installed, uninstalled
+from budgauge.sources.settings.entry import EVENTS, Agent
 
 OURS = "/opt/venv/bin/budgauge hook"
 OLDER = "/old/bin/budgauge hook"

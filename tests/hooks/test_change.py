@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from budgauge.errors import ConfigError
-from budgauge.hooks import Change, installed, uninstalled, write
+from budgauge.sources.hook_settings import installed, uninstalled
+from budgauge.sources.settings.change import Change, write
 from hooks.layout import OURS, TOML, TOMLS, put
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from budgauge.hooks import installed
+from budgauge.sources.hook_settings import installed
 from hooks.layout import HOOKS, OURS, REST, after_install, after_uninstall, check_round_trip, decode
 
 

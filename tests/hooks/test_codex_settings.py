@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge.errors import ConfigError
-from budgauge.hooks import EVENTS, installed
+from budgauge.sources.hook_settings import installed
+from budgauge.sources.settings.entry import EVENTS
 from hooks.layout import HOOKS, OLDER, OURS, REST, TOML, TOMLS, after_install, after_uninstall, check_round_trip, put
 
 
@@ -101,7 +102,7 @@ def test_a_config_that_tomlkit_cannot_take_is_refused(path: Path, monkeypatch: p
 
 
 def test_tomlkit_is_loaded_only_when_a_config_is_edited() -> None:
-    code = "import sys, budgauge.hooks; sys.exit('tomlkit' in sys.modules)"
+    code = "import sys, budgauge.sources.settings; sys.exit('tomlkit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

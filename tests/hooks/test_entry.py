@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from budgauge.errors import ConfigError
-from budgauge.hooks import Agent, installed
+from budgauge.sources.hook_settings import installed
+from budgauge.sources.settings.entry import Agent
 from hooks.layout import BOTH, OURS, after_install, after_uninstall, commands
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from budgauge.errors import ConfigError
-from budgauge.hooks import EVENTS, Agent, change, codex_settings, installed, settings_file, uninstalled
+from budgauge.sources.codex import hooks as codex_settings
+from budgauge.sources.hook_settings import installed, settings_file, uninstalled
+from budgauge.sources.settings import change
+from budgauge.sources.settings.entry import EVENTS, Agent
 from hooks.layout import (
     OLDER,
     OURS,

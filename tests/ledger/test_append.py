@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from budgauge.accounting.records import decode
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
 from budgauge.ledger import network, sync
 from budgauge.ledger.reader import LedgerReader
-from budgauge.records import decode
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from usage import line, locked, plain_total, usage
 
 

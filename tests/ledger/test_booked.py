@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from budgauge.cache import read_cache, write_cache
+from budgauge.accounting.records import Batch, Usage, encode
+from budgauge.files.cache import read_cache, write_cache
 from budgauge.ledger import booked as booked_module
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.pages import parts_of
-from budgauge.records import Batch, Usage, encode
 from usage import line, usage
 
 IDS = [f"x{number}" for number in range(60)]

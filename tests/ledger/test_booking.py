@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.fold import KNOWN_IDS
+from budgauge.accounting.records import MAX_COUNT, Usage, decode, encode
 from budgauge.errors import LedgerWriteError
 from budgauge.ledger import booked as booked_module
-from budgauge.ledger.booking import Booking
-from budgauge.records import MAX_COUNT, Usage, decode, encode
-from budgauge.totals import KNOWN_IDS
+from budgauge.sources.importer import Booking
 from faults.crew import Outcome, fold
 from usage import usage
 
@@ -178,8 +178,8 @@ def test_what_could_not_be_booked_is_booked_when_it_is_tried_again(tmp_path: Pat
 _BOOKING = """
 import random, sys
 from pathlib import Path
-from budgauge.ledger.booking import Booking
-from budgauge.records import make_usage
+from budgauge.sources.importer import Booking
+from budgauge.accounting.records import make_usage
 ledger, cache, seed, calls, steps = sys.argv[1:]
 chance = random.Random(int(seed))
 booking = Booking(Path(ledger), cache=Path(cache))

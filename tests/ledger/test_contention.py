@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from budgauge.accounting.records import Usage, decode, encode, make_usage
 from budgauge.config import BudgetConfig
-from budgauge.records import Usage, decode, encode, make_usage
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from usage import locked, plain_total
 
 REPORTING = """

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.accounting.records import Reset, encode
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError
-from budgauge.records import Reset, encode
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 from usage import line, locked, usage
 
 

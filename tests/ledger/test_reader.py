@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.cell import FOREVER, Extent
+from budgauge.accounting.accumulator import FOREVER, Extent
+from budgauge.accounting.records import Batch, Reset, decode, encode
 from budgauge.errors import LedgerReadError
 from budgauge.ledger import tail as tail_module
 from budgauge.ledger.reader import KEPT_FAULTS, LedgerReader
 from budgauge.ledger.tail import MAX_LINE_BYTES
-from budgauge.records import Batch, Reset, decode, encode
 from usage import line
 
 

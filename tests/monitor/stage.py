@@ -13,6 +13,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Reset, Usage
 from budgauge.config import BudgetConfig
 from budgauge.config.model import PriceOverride
 from budgauge.errors import BudgaugeError
@@ -20,12 +22,10 @@ from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.feed import ViewTaken
 from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
-from budgauge.observer import View
-from budgauge.pricing import PriceBook
-from budgauge.records import Reset, Usage
-from budgauge.scan import AgentScan, Span, TimeScan
-from budgauge.snapshot import take_snapshot
-from budgauge.totals import Totals
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.snapshot import take_snapshot
+from budgauge.views.live import View
+from budgauge.views.scan import AgentScan, Span, TimeScan
 from clock import Clock
 
 NOW = 1_767_225_600.0

@@ -10,8 +10,8 @@ import pytest
 
 from budgauge.config import BudgetConfig
 from budgauge.config.model import Notify
-from budgauge.monitor.alarm import Alarm, title_of
-from budgauge.observer import View
+from budgauge.monitor.notify.alarm import Alarm, title_of
+from budgauge.views.live import View
 from monitor.fake_desktop import FakeDesktop
 from monitor.stage import Stage, view
 from monitor.test_hostile import HOSTILE, check

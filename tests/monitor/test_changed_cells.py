@@ -15,7 +15,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Region
 from textual.strip import Strip
 
-from budgauge.monitor.changed_cells import Shown
+from budgauge.monitor.drawing.changed_cells import Shown
 from monitor.stage import CALLS, Stage, view
 
 COLUMNS, LINES = 40, 6

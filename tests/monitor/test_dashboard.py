@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.monitor.port import FoundLog
-from budgauge.observer import View
-from budgauge.pricing import PriceBook
-from budgauge.records import Usage
-from budgauge.snapshot import take_snapshot
-from budgauge.totals import Totals
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.snapshot import take_snapshot
+from budgauge.views.live import View
 from monitor.stage import CALLS, NOW, Stage, golden, view
 
 SIZES = [(60, 15), (80, 24), (140, 45), (200, 60)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from budgauge.monitor.desktop import MISSING, Desktop
+from budgauge.monitor.notify.desktop import MISSING, Desktop
 from monitor.fake_desktop import FakeDesktop
 
 

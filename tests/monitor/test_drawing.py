@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.forecast import rate_now
-from budgauge.monitor.bar import limit_bar, share_bar
-from budgauge.monitor.big import big, big_cells
-from budgauge.monitor.chart import columns
+from budgauge.accounting.forecast import rate_now
 from budgauge.monitor.columns import GAP, Extent, fit_columns
+from budgauge.monitor.drawing.bar import limit_bar, share_bar
+from budgauge.monitor.drawing.big import big, big_cells
+from budgauge.monitor.drawing.chart import columns
+from budgauge.monitor.drawing.when import ago, clock, day, span
+from budgauge.monitor.drawing.wrap import shell_lines, wrap
 from budgauge.monitor.theme import next_theme
-from budgauge.monitor.when import ago, clock, day, span
 from budgauge.monitor.widgets.key_line import Key, fit_keys
 from budgauge.monitor.widgets.row_painter import _percent
-from budgauge.monitor.wrap import shell_lines, wrap
 from budgauge.text import width
 
 

@@ -10,7 +10,7 @@ import pytest
 from textual.message import Message
 
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
-from budgauge.observer import View
+from budgauge.views.live import View
 from monitor.stage import FakeObserver, Stage, view
 
 

@@ -15,8 +15,8 @@ from budgauge.monitor.screens.details import Details
 from budgauge.monitor.screens.reset_question import ResetQuestion
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.dossier import Dossier
-from budgauge.observer import View
-from budgauge.snapshot import Problem
+from budgauge.status.snapshot import Problem
+from budgauge.views.live import View
 from monitor.stage import NOW, Stage, view
 from usage import usage
 

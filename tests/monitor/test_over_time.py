@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from budgauge.monitor.chart import _EIGHTHS, round_top, stacked, trend
+from budgauge.accounting.records import Reset, encode
+from budgauge.monitor.drawing.chart import _EIGHTHS, round_top, stacked, trend
+from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number, shown_steps
 from budgauge.monitor.screens.over_time import OverTime
-from budgauge.monitor.spans import ZOOMS, chart_span, counter_span, shown_number, shown_steps
 from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.time_chart import NAMED, TimeChart
-from budgauge.records import Reset, encode
 from monitor.stage import NOW, Stage, golden, view
 from monitor.test_hostile import HOSTILE, check
 from usage import line, usage

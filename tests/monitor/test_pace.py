@@ -9,7 +9,7 @@ import msgspec
 from textual.message import Message
 
 from budgauge.monitor.feed import LONGEST_SECONDS, RUN_SECONDS, SHORTEST_SECONDS, Pace, ViewTaken, run_feed
-from budgauge.observer import View
+from budgauge.views.live import View
 from clock import Clock
 from monitor.stage import FakeObserver, view
 

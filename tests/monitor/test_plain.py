@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textual.color import Color
 from textual.theme import Theme
 
-from budgauge.monitor.plain import ascii_of, is_poor
+from budgauge.monitor.drawing.plain import ascii_of, is_poor
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.theme import SAFE, THEMES
 from budgauge.text import width

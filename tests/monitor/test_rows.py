@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.budget import families_of
+from budgauge.accounting.limits import families_of
 from budgauge.monitor.order import ORDERS, Order, order_key
 from budgauge.monitor.rows import Row, row_text, table_rows, tree_of
 from monitor.stage import NOW, Call, view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from budgauge.monitor.title import TerminalTitle
+from budgauge.monitor.notify.title import TerminalTitle
 
 KEEP, GIVE_BACK = "\x1b[22;2t", "\x1b]2;\x07\x1b[23;2t"
 

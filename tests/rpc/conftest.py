@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from budgauge.config.load import Options
-from budgauge.rpc.server import Server
+from budgauge.server.server import Server
 
 PATIENCE_SECONDS = 10.0
 

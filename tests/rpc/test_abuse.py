@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.rpc import connection, server
 from budgauge.rpc.protocol import MAX_FRAME_BYTES
+from budgauge.server import connection, server
 from rpc.conftest import Bare, Served
 from rpc.test_methods import Client, report
 
@@ -283,7 +283,7 @@ def test_another_user_is_refused_whatever_the_folder_lets_through(
 def test_the_peers_user_is_known(serve: Serve) -> None:
     here, there = socket.socketpair(socket.AF_UNIX)
     with here, there:
-        from budgauge.rpc.place import peer_uid
+        from budgauge.rpc.endpoint import peer_uid
 
         assert peer_uid(here) == os.geteuid()
 

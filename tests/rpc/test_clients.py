@@ -24,7 +24,7 @@ from budgauge import (
     ServerError,
     TokenBudgetTracker,
 )
-from budgauge.rpc import wire
+from budgauge.rpc import calls as wire
 from budgauge.rpc.client import Client
 from rpc.conftest import Served
 from rpc.test_methods import Configured, lines

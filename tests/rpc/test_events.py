@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from budgauge import TokenBudgetTracker
-from budgauge.rpc import events
+from budgauge.server import events
 from rpc.conftest import Bare
 from rpc.test_methods import Client, Configured, report
 from usage import line, locked
@@ -188,7 +188,7 @@ def test_one_that_does_not_read_keeps_nobody_waiting_and_then_has_the_latest(
 def test_one_that_misses_too_much_is_told_to_look_again(
     client: Client, configured: Configured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from budgauge.rpc import connection
+    from budgauge.server import connection
 
     monkeypatch.setattr(connection, "MAX_MISSED", 2)
     monkeypatch.setattr(events, "SHORTEST_SECONDS", 0.001)

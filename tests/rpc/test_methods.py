@@ -120,7 +120,7 @@ def test_the_budget_is_that_of_status(client: Client, ledger: Path) -> None:
     caller = client()
     caller.result("tokens.reportUsage", report())
     budget = caller.result("tokens.getBudget")
-    from budgauge.fields import status_fields
+    from budgauge.status.fields import status_fields
 
     status = json.loads(json.dumps(status_fields(TokenBudgetTracker(ledger=ledger).get_status())))
     assert budget == {**status, "used": 2300, "remaining": 997_700}

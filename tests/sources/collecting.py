@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from budgauge.ledger.booking import Booking
-from budgauge.records import Usage, decode
+from budgauge.accounting.records import Usage, decode
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.importer import Booking
 from budgauge.sources.report import Report
 from sources.rollouts import Log
 from sources.sessions import Session, tokens

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from budgauge.accounting.records import Usage
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Outcome
-from budgauge.records import Usage
-from budgauge.sources.claude_code import ClaudeCodeFormat
-from budgauge.sources.codex import CodexFormat
+from budgauge.sources.claude_code.files import ClaudeCodeFormat
+from budgauge.sources.codex.files import CodexFormat
+from budgauge.sources.importer import Outcome
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from budgauge.sources.claude_code import ClaudeCodeFormat
-from budgauge.sources.claude_folder import session_folder
+from budgauge.sources.claude_code.files import ClaudeCodeFormat
+from budgauge.sources.claude_code.folder import session_folder
 from budgauge.sources.log import Log
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.records import MAX_COUNT, Usage, check_name
-from budgauge.sources.claude_session import Session as Reader
+from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
 from budgauge.sources.report import Report
 from sources.rollouts import START

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from budgauge.accounting.records import Usage
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Booking
-from budgauge.records import Usage
-from budgauge.sources.claude_session import Session as Reader
+from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
+from budgauge.sources.importer import Booking
 from sources.sessions import OTHER, SESSION, Session, tokens
 from sources.sinks import Sink, claude
 

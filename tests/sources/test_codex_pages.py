@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from budgauge.ledger.booking import Booking
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Usage, decode, encode
 from budgauge.ledger.pages import continued, more_than
-from budgauge.records import Usage, decode, encode
 from budgauge.sources.collector import Collector
-from budgauge.totals import Totals
+from budgauge.sources.importer import Booking
 from sources.rollouts import PARENT, Log
 from sources.sinks import Sink, codex
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.records import MAX_COUNT, Usage, check_name
-from budgauge.sources.codex_rollout import Rollout
+from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.sources.codex.rollout import Rollout
 from sources.rollouts import PARENT, START, Log, usage
 
 

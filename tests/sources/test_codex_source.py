@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from zstandard import compress
 
-from budgauge.ledger.booking import Booking
-from budgauge.sources.codex import CodexFormat
+from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
+from budgauge.sources.importer import Booking
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink, codex
 from usage import plain_total

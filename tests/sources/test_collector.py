@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerWriteError, SourceError
-from budgauge.ledger.booking import Outcome
-from budgauge.records import Usage
-from budgauge.sources.codex import CodexFormat
+from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
+from budgauge.sources.importer import Outcome
 from budgauge.sources.lock import lock_name
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Found, Source

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.cache import read_cache, write_cache
-from budgauge.ledger.booking import Booking, Outcome
-from budgauge.records import Usage
+from budgauge.accounting.records import Usage
+from budgauge.files.cache import read_cache, write_cache
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.importer import Booking, Outcome
 from budgauge.sources.trial import Trial
 from sources.collecting import Home
 from sources.rollouts import CHILD, START, Log

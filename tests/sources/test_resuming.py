@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.records import Usage
+from budgauge.accounting.records import Usage
 from sources.collecting import Home, tokens_by_call
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sessions import Session, tokens

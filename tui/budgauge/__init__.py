@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from budgauge.accounting.reservation import Hold as Hold
     from budgauge.config import BudgetConfig as BudgetConfig
     from budgauge.config import Cycle as Cycle
     from budgauge.errors import AgentLimitExceededError as AgentLimitExceededError
@@ -22,26 +23,25 @@ if TYPE_CHECKING:
     from budgauge.errors import ReservationError as ReservationError
     from budgauge.errors import ResetError as ResetError
     from budgauge.errors import ServerError as ServerError
-    from budgauge.hold import Hold as Hold
-    from budgauge.recording import record_response as record_response
-    from budgauge.recording import reserve as reserve
-    from budgauge.rpc.connecting import connect as connect
-    from budgauge.rpc.connecting import connect_async as connect_async
-    from budgauge.snapshot import Snapshot as Snapshot
-    from budgauge.tracker import TokenBudgetTracker as TokenBudgetTracker
+    from budgauge.rpc.connect import connect as connect
+    from budgauge.rpc.connect import connect_async as connect_async
+    from budgauge.status.snapshot import Snapshot as Snapshot
+    from budgauge.tracker.sdk import record_response as record_response
+    from budgauge.tracker.sdk import reserve as reserve
+    from budgauge.tracker.tracker import TokenBudgetTracker as TokenBudgetTracker
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "TokenBudgetTracker": "budgauge.tracker",
-    "Hold": "budgauge.hold",
+    "TokenBudgetTracker": "budgauge.tracker.tracker",
+    "Hold": "budgauge.accounting.reservation",
     "BudgetConfig": "budgauge.config",
     "Cycle": "budgauge.config",
-    "Snapshot": "budgauge.snapshot",
-    "record_response": "budgauge.recording",
-    "reserve": "budgauge.recording",
-    "connect": "budgauge.rpc.connecting",
-    "connect_async": "budgauge.rpc.connecting",
+    "Snapshot": "budgauge.status.snapshot",
+    "record_response": "budgauge.tracker.sdk",
+    "reserve": "budgauge.tracker.sdk",
+    "connect": "budgauge.rpc.connect",
+    "connect_async": "budgauge.rpc.connect",
     **dict.fromkeys(
         (
             "AgentLimitExceededError",

@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 import click
 
-from budgauge.cache import cache_folder
+from budgauge.accounting.billing_cycle import midnight
 from budgauge.cli.news import News
 from budgauge.cli.options import common, load_config
 from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
-from budgauge.cycle import midnight
 from budgauge.errors import ConfigError
+from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Booking, Count, uncounted
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.found import formats, found_logs
+from budgauge.sources.importer import Booking, Count, uncounted
 from budgauge.sources.joint import Joint
 from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
@@ -111,7 +111,7 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
 
 def _begun(loaded: Loaded) -> float | None:
     """Unix seconds of the last reset or cycle boundary of a budget's ledger; None if there was none."""
-    from budgauge.tracker import TokenBudgetTracker
+    from budgauge.tracker.tracker import TokenBudgetTracker
 
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
 

@@ -16,8 +16,8 @@ import click
 from budgauge.cli.ending import Ending
 from budgauge.cli.monitor import need_terminal, run_monitor
 from budgauge.config.load import Options
-from budgauge.observer import Observer
-from budgauge.simulation import CONFIG, Simulation
+from budgauge.demo.simulation import CONFIG, Simulation
+from budgauge.views.live import Observer
 
 
 @click.command()

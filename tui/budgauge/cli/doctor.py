@@ -10,8 +10,8 @@ import msgspec
 
 from budgauge.cli.options import common
 from budgauge.config.load import Options
-from budgauge.doctor import examine
-from budgauge.finding import Finding, State
+from budgauge.doctor.doctor import examine
+from budgauge.doctor.finding import Finding, State
 from budgauge.text import count, safe
 
 SHOWN = 20

@@ -14,6 +14,8 @@ from typing import IO
 
 import click
 
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Usage, encode
 from budgauge.cli.collect import parse_date
 from budgauge.cli.options import common, load_config, note
 from budgauge.config.load import Options
@@ -21,9 +23,7 @@ from budgauge.errors import ConfigError
 from budgauge.ledger.file import open_ledger
 from budgauge.ledger.reader import LedgerReader
 from budgauge.ledger.tail import Tail
-from budgauge.records import Usage, encode
 from budgauge.text import plural, safe
-from budgauge.totals import Totals
 
 _Writer = Callable[[Usage], None]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from budgauge.config.both import same_ledger
 from budgauge.config.load import Loaded
 from budgauge.errors import BudgaugeError
-from budgauge.observer import Observer
 from budgauge.text import count, plural
+from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
     from budgauge.sources.report import Report, SourceTotal

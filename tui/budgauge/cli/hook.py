@@ -13,7 +13,9 @@ from budgauge.cli.options import common, note, on_terminal
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, working_folder
 from budgauge.gate import main
-from budgauge.hooks import Agent, installed, settings_file, uninstalled, write
+from budgauge.sources.hook_settings import installed, settings_file, uninstalled
+from budgauge.sources.settings.change import write
+from budgauge.sources.settings.entry import Agent
 from budgauge.text import safe
 
 

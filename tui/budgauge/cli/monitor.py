@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgauge.both_observer import BothObserver
 from budgauge.cli.ending import Ending
 from budgauge.cli.following import Following
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
-from budgauge.observer import Observer
+from budgauge.views.both import BothObserver
+from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
     from budgauge.monitor.port import FoundLog
@@ -63,8 +63,8 @@ def run_monitor(
     has it in five lines of the scrollback.
     """
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.drawing.plain import draws_ascii
     from budgauge.monitor.language import use_language, wanted_language
-    from budgauge.monitor.plain import draws_ascii
     from budgauge.monitor.preferences import Preferences
 
     kept = Preferences(preferences)

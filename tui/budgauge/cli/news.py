@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from budgauge.accounting.records import Usage
 from budgauge.cli.options import note
 from budgauge.config.load import Loaded
-from budgauge.records import Usage
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.text import count, plural, safe
 

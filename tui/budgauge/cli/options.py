@@ -14,7 +14,7 @@ from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedErro
 from budgauge.text import safe
 
 if TYPE_CHECKING:
-    from budgauge.tracker import TokenBudgetTracker
+    from budgauge.tracker.tracker import TokenBudgetTracker
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +93,7 @@ def load_config(options: Options) -> Loaded:
 
 def open_tracker(options: Options) -> TokenBudgetTracker:
     """The tracker of the ledger and config that the options lead to; config warnings are told."""
-    from budgauge.tracker import TokenBudgetTracker
+    from budgauge.tracker.tracker import TokenBudgetTracker
 
     loaded = load_config(options)
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)

@@ -8,7 +8,7 @@ from budgauge.cli.options import common, note, open_tracker
 from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
 from budgauge.text import safe
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 
 _TOKENS = click.IntRange(min=0, max=2**53 - 1)
 

@@ -26,7 +26,7 @@ def serve_command(options: Options, tcp_port: int | None) -> None:
     Prints the socket's path; with --tcp also the address, and the file that holds the token.
     Ends with Ctrl+C or SIGTERM.
     """
-    from budgauge.rpc.server import Server
+    from budgauge.server.server import Server
 
     server = Server(options, tcp_port=tcp_port)
 

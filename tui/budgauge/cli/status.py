@@ -7,16 +7,16 @@ from datetime import datetime
 
 import click
 
-from budgauge.both_observer import BothObserver
+from budgauge.accounting.billing_cycle import zone
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
 from budgauge.config.load import Options
-from budgauge.cycle import zone
-from budgauge.fields import to_json
-from budgauge.observer import View
-from budgauge.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
-from budgauge.standing import nearer, total_words
+from budgauge.status.fields import to_json
+from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
+from budgauge.status.standing import nearer, total_words
 from budgauge.text import count, money, percent, safe, width
+from budgauge.views.both import BothObserver
+from budgauge.views.live import View
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
 
@@ -33,7 +33,9 @@ def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles
     observer = BothObserver(options, lookup=False)
     observer.resolve_prices()
     view = observer.look()
-    trouble = view.ledger_trouble or (view.user.ledger_trouble if view.user else None)
+    trouble = view.ledger_trouble
+    if as_json and view.user is not None:
+        trouble = trouble or view.user.ledger_trouble
     if trouble:
         raise Failure(trouble, _LEDGER_HINT, 1)
     for notice in dict.fromkeys((*view.notices, *(view.user.notices if view.user else ()))):
@@ -80,7 +82,7 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
         first += f"  {count(snapshot.reserved)} reserved"
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
-        from budgauge.monitor.when import stamp
+        from budgauge.monitor.drawing.when import stamp
 
         lines.append(f"Since   {stamp(snapshot.since)}")
     lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]
@@ -91,12 +93,15 @@ def _budget_lines(view: View) -> list[str]:
     """Whose budget this is, in a project, and how the user's own stands."""
     if view.user is None:
         return []
+    whose = "Budget  the project's; your own must allow a call as well"
+    if view.user.ledger_trouble:
+        return [whose, f"Yours   unknown: {safe(view.user.ledger_trouble)}"]
     user = view.user.snapshot
     yours, standing = total_words(user), nearer(user, view.snapshot)
     if standing is not None:
         # The total has no name; a limit does.
         yours += f"; nearer its end: {standing.words}" if standing.name else ", which is nearer its end"
-    return ["Budget  the project's; your own must allow a call as well", f"Yours   {yours}"]
+    return [whose, f"Yours   {yours}"]
 
 
 def _cost_lines(snapshot: Snapshot) -> list[str]:

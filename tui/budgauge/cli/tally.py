@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from budgauge.cache import cache_folder
+from budgauge.accounting.counters import sum_of
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.records import Usage
 from budgauge.config.load import Loaded
-from budgauge.counters import sum_of
-from budgauge.fields import status_fields
-from budgauge.pricing import PriceBook
-from budgauge.records import Usage
-from budgauge.snapshot import Snapshot, take_snapshot
+from budgauge.files.cache import cache_folder
+from budgauge.pricing.price_book import PriceBook
 from budgauge.sources.report import Report
+from budgauge.status.fields import status_fields
+from budgauge.status.snapshot import Snapshot, take_snapshot
 from budgauge.text import count, money, safe
-from budgauge.totals import Totals
 
 
 class Tally:

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import tomli
 
+from budgauge.config.factors import near_key
 from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
 from budgauge.errors import ConfigError
-from budgauge.factors import near_key
 
 MAX_BYTES = 1 << 20
 """A longer config file is refused."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.records import repaired
+from budgauge.accounting.records import repaired
 from budgauge.sources.name import AgentNames
 
 DECIDING = ("UserPromptSubmit", "PreToolUse")
@@ -51,10 +51,10 @@ class HookCall(msgspec.Struct, frozen=True):
         if not self.transcripts:
             return None
         if not self.is_codex:
-            from budgauge.sources.claude_folder import session_folder
+            from budgauge.sources.claude_code.folder import session_folder
 
             return session_folder(self.transcripts[0])
-        from budgauge.sources.codex_session import first_line
+        from budgauge.sources.codex.session import first_line
 
         meta = first_line(self.transcripts[0])
         return meta.cwd if meta else None
@@ -72,7 +72,7 @@ class HookCall(msgspec.Struct, frozen=True):
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_codex:
             return names.of("claude-code", role, (self.own_folder or self.cwd) if names.by_project else None)
-        from budgauge.sources.codex_session import first_line
+        from budgauge.sources.codex.session import first_line
 
         meta = first_line(Path(self.transcript_path)) if self.transcript_path else None
         return names.of("codex", (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.cache import cache_folder, read_cache, short_name, write_cache
 from budgauge.config.load import Loaded
+from budgauge.files.cache import cache_folder, read_cache, short_name, write_cache
 
 FORGET_SECONDS = 30 * 86_400
 """How long what is kept of a session stays after it last changed."""

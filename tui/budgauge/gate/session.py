@@ -4,23 +4,23 @@ import time
 
 import msgspec
 
-from budgauge.budget import warning_due, warning_message
-from budgauge.cache import cache_folder
+from budgauge.accounting.billing_cycle import midnight
+from budgauge.accounting.limits import warning_due, warning_message
 from budgauge.config.load import Loaded
-from budgauge.cycle import midnight
 from budgauge.errors import SourceError
+from budgauge.files.cache import cache_folder
 from budgauge.gate.call import DECIDING, TELLING, HookCall
 from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, told
 from budgauge.gate.waiting import await_tool_use, check_log, no_log
-from budgauge.ledger.booking import Booking
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.importer import Booking
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
 from budgauge.text import safe
-from budgauge.tracker import TokenBudgetTracker
+from budgauge.tracker.tracker import TokenBudgetTracker
 
 LOCK_SECONDS = 2.0
 """How long the ledger's lock is waited for: an agent waits for the answer."""
@@ -84,10 +84,10 @@ class Gate:
         """The session's logs. Each agent's reader is loaded alone: every call of this command starts anew."""
         call = self._call
         if call.is_codex:
-            from budgauge.sources.codex_session import codex_session
+            from budgauge.sources.codex.session import codex_session
 
             return codex_session(call.session_id, call.transcripts, notes.members, notes.strangers, self._names)
-        from budgauge.sources.claude_code import claude_session
+        from budgauge.sources.claude_code.files import claude_session
 
         return claude_session(call.transcripts, self._names)
 

@@ -22,7 +22,7 @@ def await_tool_use(call: HookCall) -> None:
     Claude Code asks this hook while it still writes that message: without it the decision would
     be one call behind.
     """
-    from budgauge.sources.claude_code import agents_log
+    from budgauge.sources.claude_code.files import agents_log
 
     log = agents_log(call.transcripts[0], call.agent_id) if call.agent_id else call.transcripts[0]
     mark = f'"{call.tool_use_id}"'.encode(errors="replace")

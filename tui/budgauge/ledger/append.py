@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from budgauge.accounting.records import Record, encode
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
 from budgauge.ledger.file import LedgerFile, kind_of, open_ledger
 from budgauge.ledger.foreign import check_is_ledger
@@ -17,7 +18,6 @@ from budgauge.ledger.lock import release_lock, take_lock
 from budgauge.ledger.network import check_is_local
 from budgauge.ledger.sync import Disk, sync_folder
 from budgauge.ledger.tail import MAX_LINE_BYTES
-from budgauge.records import Record, encode
 
 LOCK_TIMEOUT_SECONDS = 10.0
 

@@ -10,11 +10,11 @@ from zlib import crc32
 
 import msgspec
 
-from budgauge.cache import read_cache, short_name, write_cache
-from budgauge.known import EveryId
+from budgauge.accounting.id_index import EveryId
+from budgauge.accounting.records import Batch, Record, Usage
+from budgauge.files.cache import read_cache, short_name, write_cache
 from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
 from budgauge.ledger.tail import Mark, Tail
-from budgauge.records import Batch, Record, Usage
 
 VERSION = 2
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.cache import read_cache, short_name, verified, write_cache
-from budgauge.counters import Bucket, Counters, Groups, Sums
-from budgauge.known import dump_bytes
+from budgauge.accounting.counters import Bucket, Counters, Groups, Sums
+from budgauge.accounting.fold import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
+from budgauge.accounting.id_index import dump_bytes
+from budgauge.accounting.records import Fault, Reserve
+from budgauge.accounting.usage_by_minute import Minutes
+from budgauge.files.cache import read_cache, short_name, verified, write_cache
 from budgauge.ledger.tail import Mark
-from budgauge.minutes import Minutes
-from budgauge.records import Fault, Reserve
-from budgauge.totals import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
 
 VERSION = 4
 """Of what a checkpoint means. Others are not used."""

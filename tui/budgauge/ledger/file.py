@@ -7,9 +7,9 @@ import stat
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from budgauge.accounting.records import Batch, Record, decode
 from budgauge.errors import LedgerReadError
 from budgauge.ledger.tail import MAX_LINE_BYTES, Tail
-from budgauge.records import Batch, Record, decode
 
 _USUAL_LINE_BYTES = 1024
 DUE_BYTES = 1 << 20

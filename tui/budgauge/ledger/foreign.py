@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from budgauge.accounting.records import decode
 from budgauge.errors import LedgerRefusedError
 from budgauge.ledger.tail import MAX_LINE_BYTES
-from budgauge.records import decode
 
 
 def check_is_ledger(path: Path, fd: int) -> None:

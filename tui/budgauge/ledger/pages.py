@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from budgauge.accounting.records import PART, Usage
 from budgauge.ledger.relays import under_own_id
-from budgauge.records import PART, Usage
 
 CLAIM = "="
 """Ends the alias of a line without tokens: the record of that id, by an older version, belongs to this call."""

@@ -11,14 +11,14 @@ from typing import TypeVar
 
 import msgspec
 
-from budgauge.cell import PricingOf, unpriced
+from budgauge.accounting.accumulator import PricingOf, unpriced
+from budgauge.accounting.billing_cycle import Calendar
+from budgauge.accounting.fold import Totals, uncut
+from budgauge.accounting.records import Batch, Fault, Record, Release, Reserve, Settle, Usage
 from budgauge.config import Cycle
-from budgauge.cycle import Calendar
 from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
 from budgauge.ledger.file import DUE_BYTES, LedgerFile
 from budgauge.ledger.tail import Tail
-from budgauge.records import Batch, Fault, Record, Release, Reserve, Settle, Usage
-from budgauge.totals import Totals, uncut
 
 KEPT_FAULTS = 100
 """How many of the first lines set aside are kept in memory; all are counted."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from budgauge.records import VARIANT, Usage
+from budgauge.accounting.records import VARIANT, Usage
 
 _SOURCE = "claude-code"
 """The source whose ids come from whoever serves the model; others' are made of their own threads' ids."""

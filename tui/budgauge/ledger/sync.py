@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.runtime import name_of, private_folder
+from budgauge.files.runtime import name_of, private_folder
 
 _BEFORE_BYTES = 64
 _NOTE_BYTES = 256

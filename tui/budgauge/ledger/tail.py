@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from budgauge.records import Batch, Fault, decode, join
+from budgauge.accounting.records import Batch, Fault, decode, join
 
 BLOCK_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 16

@@ -19,12 +19,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
-from budgauge.monitor.alarm import Alarm
 from budgauge.monitor.chore import Chore, ChoreEnded
 from budgauge.monitor.collecting import Collecting
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
 from budgauge.monitor.language import mark, tr, trn
+from budgauge.monitor.notify.alarm import Alarm
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
@@ -36,9 +36,9 @@ from budgauge.monitor.terminal_app import TerminalApp
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.guide import GuideFace
-from budgauge.observer import View
-from budgauge.snapshot import Snapshot, used_by
+from budgauge.status.snapshot import Snapshot, used_by
 from budgauge.text import count, safe
+from budgauge.views.live import View
 
 if TYPE_CHECKING:
     from budgauge.monitor.screens.reset_question import ResetQuestion

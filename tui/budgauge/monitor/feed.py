@@ -9,7 +9,7 @@ from collections.abc import Callable
 from textual.message import Message
 
 from budgauge.monitor.port import ObserverPort
-from budgauge.observer import View
+from budgauge.views.live import View
 
 TICK_SECONDS = 0.9
 """Between two looks where no event tells: a config file is read at the second look after it changed, within 2 s."""
@@ -80,7 +80,7 @@ def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Messa
     view = observer.look()
     post(ViewTaken(view))
     # Here and not above: the first view need not wait for the watcher to be loaded.
-    from budgauge.watch import watch
+    from budgauge.files.watch import watch
 
     pace = Pace()
     glance = observer.glance

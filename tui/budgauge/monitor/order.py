@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from budgauge.forecast import rate_now, reached
+from budgauge.accounting.forecast import rate_now, reached
 from budgauge.monitor.language import mark, tr
-from budgauge.snapshot import AgentRow, FamilyRow
+from budgauge.status.snapshot import AgentRow, FamilyRow
 
 Source = AgentRow | FamilyRow
 Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]

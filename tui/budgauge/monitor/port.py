@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from budgauge.observer import View
-from budgauge.scan import AgentScan, Span, TimeScan
+from budgauge.views.live import View
+from budgauge.views.scan import AgentScan, Span, TimeScan
 
 
 class ObserverPort(Protocol):

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import msgspec
 
-from budgauge.budget import families_of
+from budgauge.accounting.limits import families_of
+from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Key, Source, name_of, part_of
-from budgauge.monitor.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
-from budgauge.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
+from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
 from budgauge.text import count, percent, safe, short, width
 
 RowKey = tuple[str, bool]

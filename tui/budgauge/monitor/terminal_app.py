@@ -16,9 +16,9 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
-from budgauge.monitor.changed_cells import Shown
+from budgauge.monitor.drawing.changed_cells import Shown
+from budgauge.monitor.drawing.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.language import tr
-from budgauge.monitor.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.theme import THEMES, next_theme
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from budgauge.hold import Hold
-from budgauge.rpc import protocol, wire
-from budgauge.rpc.wire import Charge, Target
+from budgauge.accounting.reservation import Hold
+from budgauge.rpc import calls as wire
+from budgauge.rpc import protocol
+from budgauge.rpc.calls import Charge, Target
 
 _CHUNK_BYTES = 1 << 16
 

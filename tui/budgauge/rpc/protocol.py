@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
-from budgauge.records import MAX_DEPTH, is_deep
+from budgauge.accounting.records import MAX_DEPTH, is_deep
 
 MAX_FRAME_BYTES = 1 << 20
 MAX_BATCH = 100

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import msgspec
 
+from budgauge.accounting.records import Usage
 from budgauge.errors import BudgaugeError
-from budgauge.ledger.booking import Outcome
-from budgauge.records import Usage
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.importer import Outcome
 from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
@@ -65,7 +65,7 @@ class Steps(Protocol):
 def follow(steps: Steps, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
     """Make a step at each change, until `stop`, and report each that brought something."""
     # Loaded here: most collections are made once.
-    from budgauge.watch import watch
+    from budgauge.files.watch import watch
 
     with steps.alone():
         shown: Report | None = None

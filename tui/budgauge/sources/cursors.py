@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.cache import read_cache, short_name, write_cache
 from budgauge.errors import LedgerReadError
+from budgauge.files.cache import read_cache, short_name, write_cache
 from budgauge.ledger.booked import Booked, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from budgauge.config.find import codex_home, home_folder
-from budgauge.sources.claude_code import ClaudeCodeFormat
-from budgauge.sources.codex import CodexFormat
+from budgauge.sources.claude_code.files import ClaudeCodeFormat
+from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.name import AgentNames
 
 

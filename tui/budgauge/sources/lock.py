@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from budgauge.cache import short_name
 from budgauge.errors import SourceError
+from budgauge.files.cache import short_name
 
 
 class BusyError(SourceError):

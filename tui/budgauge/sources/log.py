@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from budgauge.records import Usage
+from budgauge.accounting.records import Usage
 from budgauge.sources.tail import Position, ReplacedError, Tail
 
 

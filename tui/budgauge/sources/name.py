@@ -7,7 +7,7 @@ import unicodedata
 
 import msgspec
 
-from budgauge.records import MAX_NAME_BYTES
+from budgauge.accounting.records import MAX_NAME_BYTES
 
 CODEX, CLAUDE_CODE = "codex", "claude-code"
 """The agents, as their sub-agents' ids begin and as records name their source."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from budgauge.records import Usage
+from budgauge.accounting.records import Usage
 from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal

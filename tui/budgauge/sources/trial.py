@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 
+from budgauge.accounting.records import Usage
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.booking import Count, Outcome, outcome_of
 from budgauge.ledger.pages import entry
-from budgauge.records import Usage
+from budgauge.sources.importer import Count, Outcome, outcome_of
 
 _PACKED = Struct("=8Q")
 """Context, timestamp and counts of a call. As records, all calls of all logs would take twice the room."""

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key
-from budgauge.observer import View
+from budgauge.views.live import View
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,11 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
 
+from budgauge.monitor.drawing.when import clock
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.screens.too_small import TooSmall
-from budgauge.monitor.when import clock
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Banner, banner_items
 from budgauge.monitor.widgets.cost import CostPanel, cost_face
@@ -26,9 +26,9 @@ from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.rate import RatePanel, rate_face
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import TopFace, TopLine, budget_words, short_path
-from budgauge.observer import View
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count
+from budgauge.views.live import View
 
 if TYPE_CHECKING:
     from textual.widgets import Input

@@ -14,8 +14,8 @@ from budgauge.monitor.rows import Row
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.widgets.dossier import Dossier, dossier_face
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.observer import View
-from budgauge.scan import AgentReport, AgentScan
+from budgauge.views.live import View
+from budgauge.views.scan import AgentReport, AgentScan
 
 
 class Details(Page[AgentReport]):

@@ -18,8 +18,8 @@ from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import budget_words
-from budgauge.observer import View
 from budgauge.text import width
+from budgauge.views.live import View
 
 
 class InlineBoard(Board):

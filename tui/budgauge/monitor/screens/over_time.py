@@ -10,15 +10,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
+from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number
+from budgauge.monitor.drawing.when import day, span, utc_offset
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.screens.page import Page
-from budgauge.monitor.spans import ZOOMS, chart_span, counter_span, shown_number
-from budgauge.monitor.when import day, span, utc_offset
 from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.time_chart import TimeChart, time_face
-from budgauge.observer import View
-from budgauge.scan import Span, TimeReport, TimeScan
+from budgauge.views.live import View
+from budgauge.views.scan import Span, TimeReport, TimeScan
 
 _MARGIN_CELLS = 12
 """Borders, padding, a scrollbar and the axis."""

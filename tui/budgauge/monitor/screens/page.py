@@ -15,7 +15,7 @@ from budgauge.errors import BudgaugeError
 from budgauge.monitor.chore import Chore
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.rows import Row
-from budgauge.observer import View
+from budgauge.views.live import View
 
 _Report = TypeVar("_Report")
 

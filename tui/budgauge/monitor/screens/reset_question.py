@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from budgauge.monitor.drawing.when import day
 from budgauge.monitor.language import dollars, mark, tr
-from budgauge.monitor.when import day
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, safe, width
 
 _NOTE = mark("The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent.")

@@ -20,7 +20,7 @@ from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import MOVING, ORDERS, Key, Order, Source, name_of, order_key
 from budgauge.monitor.rows import Row, RowKey, Tree, table_rows, tree_of
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, placed
-from budgauge.snapshot import FamilyRow, Snapshot
+from budgauge.status.snapshot import FamilyRow, Snapshot
 from budgauge.text import fit
 
 HEAD_LINES = 1

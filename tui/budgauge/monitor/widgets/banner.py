@@ -9,14 +9,14 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.budget import Severity
+from budgauge.accounting.limits import Severity
+from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
-from budgauge.monitor.wrap import wrap
-from budgauge.observer import View
-from budgauge.snapshot import Snapshot
-from budgauge.standing import nearer
+from budgauge.status.snapshot import Snapshot
+from budgauge.status.standing import nearer
 from budgauge.text import count, safe, width
+from budgauge.views.live import View
 
 Level = Literal["answer", "error", "warning", "info"]
 """An answer is what came of a key that was pressed."""

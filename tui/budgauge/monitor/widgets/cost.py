@@ -11,7 +11,7 @@ from textual.reactive import reactive
 
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.widgets.drawing import Drawing, spread
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short, width
 
 

@@ -12,25 +12,25 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
 
-from budgauge.budget import Severity, families_of, reaches_at
-from budgauge.forecast import Runaway, last_minutes, rates, reached, runaway
-from budgauge.minutes import Pairs
-from budgauge.monitor.bar import limit_bar
-from budgauge.monitor.chart import columns
+from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, runaway
+from budgauge.accounting.limits import Severity, families_of, reaches_at
+from budgauge.accounting.records import Usage
+from budgauge.accounting.usage_by_minute import Pairs
+from budgauge.monitor.drawing.bar import limit_bar
+from budgauge.monitor.drawing.chart import columns
+from budgauge.monitor.drawing.outlook import between
+from budgauge.monitor.drawing.sign import GLYPHS, state_word
+from budgauge.monitor.drawing.when import ago, span, stamp
+from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, mark, tr, trn
 from budgauge.monitor.order import Source, name_of
-from budgauge.monitor.outlook import between
 from budgauge.monitor.rows import shown_name, tree_of
-from budgauge.monitor.sign import GLYPHS, state_word
-from budgauge.monitor.when import ago, span, stamp
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.monitor.wrap import wrap
-from budgauge.observer import View
-from budgauge.records import Usage
-from budgauge.scan import AgentReport, PriceRow
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, percent, safe, short, width
+from budgauge.views.live import View
+from budgauge.views.scan import AgentReport, PriceRow
 
 _CHART_MINUTES = 60
 _CHART_LINES = 4

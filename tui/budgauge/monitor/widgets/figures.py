@@ -8,13 +8,13 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.forecast import rates, runaway
-from budgauge.monitor.big import big, big_cells
+from budgauge.accounting.forecast import rates, runaway
+from budgauge.monitor.drawing.big import big, big_cells
+from budgauge.monitor.drawing.outlook import total_outlook
 from budgauge.monitor.language import tr
-from budgauge.monitor.outlook import total_outlook
 from budgauge.monitor.widgets.drawing import Drawing, Piece
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import fit, short, width
 
 Level = Literal["ok", "warning", "exceeded", "plain", "unknown"]

@@ -8,14 +8,14 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.budget import Severity
-from budgauge.monitor.bar import limit_bar, mark_at
+from budgauge.accounting.limits import Severity
+from budgauge.monitor.drawing.bar import limit_bar, mark_at
+from budgauge.monitor.drawing.outlook import total_outlook
+from budgauge.monitor.drawing.sign import GLYPHS, state_word
 from budgauge.monitor.language import tr
-from budgauge.monitor.outlook import total_outlook
-from budgauge.monitor.sign import GLYPHS, state_word
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order, spread
-from budgauge.observer import View
 from budgauge.text import count, percent, short, width
+from budgauge.views.live import View
 
 
 class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,11 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.monitor.drawing.wrap import shell_lines, wrap
 from budgauge.monitor.language import tr
 from budgauge.monitor.port import FoundLog
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.widgets.top_line import short_path
-from budgauge.monitor.wrap import shell_lines, wrap
 from budgauge.text import fit_left, safe, width
 
 _RECORD = ("--agent me", "--model gpt-4", "--prompt 1500", "--completion 800")

@@ -8,11 +8,11 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.forecast import Rates, last_minutes, rate_now, rates
-from budgauge.monitor.chart import columns
+from budgauge.accounting.forecast import Rates, last_minutes, rate_now, rates
+from budgauge.monitor.drawing.chart import columns
 from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing, spread
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short
 
 SPAN_MINUTES = 180

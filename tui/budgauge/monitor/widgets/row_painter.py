@@ -9,13 +9,13 @@ from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
-from budgauge.forecast import last_minutes, rate_now, reached, runaway
-from budgauge.monitor.bar import limit_bar, share_bar
-from budgauge.monitor.chart import trend
+from budgauge.accounting.forecast import last_minutes, rate_now, reached, runaway
 from budgauge.monitor.columns import SIGN_CELLS, Column
+from budgauge.monitor.drawing.bar import limit_bar, share_bar
+from budgauge.monitor.drawing.chart import trend
+from budgauge.monitor.drawing.when import ago, span
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
-from budgauge.monitor.when import ago, span
 from budgauge.text import count, fit, percent, short, width
 
 _RUNAWAY = "↑"

@@ -8,11 +8,11 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.budget import Severity
+from budgauge.accounting.limits import Severity
+from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.language import tr
-from budgauge.monitor.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.widgets.drawing import Drawing
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, width
 
 _MOST = 12

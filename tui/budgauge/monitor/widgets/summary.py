@@ -11,7 +11,7 @@ from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.cost import cost_line
 from budgauge.monitor.widgets.drawing import Drawing, in_order
 from budgauge.monitor.widgets.rate import rate_words
-from budgauge.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import short
 
 

@@ -13,17 +13,17 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
 
-from budgauge.monitor.chart import Cell, round_top, stacked, trend
+from budgauge.monitor.drawing.chart import Cell, round_top, stacked, trend
+from budgauge.monitor.drawing.spans import shown_steps
+from budgauge.monitor.drawing.when import moment
+from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
-from budgauge.monitor.spans import shown_steps
-from budgauge.monitor.when import moment
 from budgauge.monitor.widgets.cost import unpriced_text
 from budgauge.monitor.widgets.drawing import Drawing, spread
-from budgauge.monitor.wrap import wrap
-from budgauge.observer import View
-from budgauge.scan import Span, TimeReport
 from budgauge.text import count, fit, percent, safe, short, width
+from budgauge.views.live import View
+from budgauge.views.scan import Span, TimeReport
 
 NAMED = 6
 """So many agents have a colour of their own."""

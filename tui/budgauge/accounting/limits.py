@@ -1,0 +1,148 @@
+"""The rules: what the budget admits, what it refuses, and how near the end is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import ROUND_CEILING, Context, Decimal
+from typing import Literal
+
+from budgauge.accounting.fold import Totals
+from budgauge.config import BudgetConfig
+from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
+from budgauge.text import percent
+
+_EXACT = Context(prec=80)
+
+Severity = Literal["ok", "warning", "exceeded"]
+
+
+class Spending:
+    """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
+
+    def __init__(self, config: BudgetConfig, totals: Totals, now: float, *, at: float | None = None) -> None:
+        """`now` is in unix seconds: it tells which reservations still hold; `at`, by default now, tells the cycle."""
+        self._config = config
+        self._counters = totals.at(now if at is None else at)
+        self.reserved: dict[str, int] = {}
+        """Tokens held, by agent."""
+        for hold in totals.holds.values() if totals.holds else ():
+            if hold.expires > now:
+                self.reserved[hold.agent_id] = self.reserved.get(hold.agent_id, 0) + hold.tokens
+
+    @property
+    def agents(self) -> Iterable[str]:
+        """Every agent that used something."""
+        return self._counters.spent
+
+    def by_all(self) -> int:
+        """Used by everyone."""
+        return self._config.counted(*self._counters.spent_by_all)
+
+    def by_agent(self, agent_id: str) -> int:
+        """Used by this agent alone."""
+        return self._config.counted(*self._counters.spent.get(agent_id, (0, 0)))
+
+    def by_family(self, family: str) -> int:
+        """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
+        return sum(self._config.counted(*self._counters.spent[agent]) for agent in _members(family, self.agents))
+
+    def taken_by_all(self) -> int:
+        """Used and reserved by everyone."""
+        return self.by_all() + (sum(self.reserved.values()) if self.reserved else 0)
+
+    def taken_by_agent(self, agent_id: str) -> int:
+        """Used and reserved by this agent alone."""
+        return self.by_agent(agent_id) + self.reserved.get(agent_id, 0)
+
+    def taken_by_family(self, family: str) -> int:
+        """Used and reserved by a family."""
+        return self.by_family(family) + sum(self.reserved[agent] for agent in _members(family, self.reserved))
+
+    def by_families(self) -> dict[str, int]:
+        """By every family that something was used in, by its key: one pass for all of them."""
+        used: dict[str, int] = {}
+        for agent_id, spent in self._counters.spent.items():
+            counted = self._config.counted(*spent)
+            for family in families_of(agent_id):
+                used[family] = used.get(family, 0) + counted
+        return used
+
+
+def _members(family: str, agents: Iterable[str]) -> Iterator[str]:
+    name, below = family[:-2], family[:-1]
+    return (agent for agent in agents if agent == name or agent.startswith(below))
+
+
+def families_of(agent_id: str) -> Iterator[str]:
+    """The family keys above an agent, nearest first: a/b/c is in a/b/c/*, a/b/* and a/*."""
+    name = agent_id
+    while name:
+        yield f"{name}/*"
+        name = name.rpartition("/")[0]
+
+
+def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
+    """The limit of this id alone; None without one. `a/*` is always a family, even if an agent has that id."""
+    return None if agent_id.endswith("/*") else config.per_agent_limits.get(agent_id)
+
+
+def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: int) -> RefusedError | None:
+    """Why `requested` counted tokens more are refused, or None if they are admitted.
+
+    In this order: the agent's own limit, each family's above it, the total. Exactly at a
+    limit is admitted.
+    """
+    limits = config.per_agent_limits
+    limit = own_limit(config, agent_id)
+    if limit is not None and (current := spending.taken_by_agent(agent_id)) + requested > limit:
+        return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
+    for family in families_of(agent_id) if limits else ():
+        limit = limits.get(family)
+        if limit is not None and (current := spending.taken_by_family(family)) + requested > limit:
+            return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
+    if config.total_budget and (current := spending.taken_by_all()) + requested > config.total_budget:
+        return BudgetExceededError(limit=config.total_budget, current=current, requested=requested)
+    return None
+
+
+def percentage(used: int, limit: int | None) -> float | None:
+    """Percent of a limit; None without a limit, 100 where nothing is allowed."""
+    if limit is None:
+        return None
+    return used * 100 / limit if limit else 100.0
+
+
+def severity(used: int, limit: int | None, threshold: float) -> Severity:
+    """`exceeded` when nothing is left, `warning` from the threshold (percent) on."""
+    if limit is None:
+        return "ok"
+    if used >= limit:
+        return "exceeded"
+    return "warning" if _reached(used, limit, threshold) else "ok"
+
+
+def _reached(used: int, limit: int, threshold: float) -> bool:
+    """Exact, because a float's product may lie just above the threshold that was meant."""
+    return used * 100 >= _EXACT.multiply(limit, Decimal(str(threshold)))
+
+
+def warning_due(config: BudgetConfig, used: int) -> bool:
+    """Does usage stand at or over the warning threshold of the total?"""
+    return bool(config.total_budget) and used >= warning_at(config)
+
+
+def warning_at(config: BudgetConfig) -> float:
+    """The least number of used tokens that reaches the warning threshold of the total; infinite without a total."""
+    return reaches_at(config.total_budget, config.warning_threshold) if config.total_budget else float("inf")
+
+
+def reaches_at(limit: int, threshold: float) -> int:
+    """The least number of tokens that reaches a threshold (percent) of a limit."""
+    product = _EXACT.multiply(limit, Decimal(str(threshold)))
+    return int(_EXACT.divide(product, 100).to_integral_value(ROUND_CEILING))
+
+
+def warning_message(config: BudgetConfig, used: int) -> str:
+    """The warning, to the letter."""
+    share = percent(used * 100 / config.total_budget).replace(",", "")
+    return f"Token budget warning: {share} used ({used} / {config.total_budget})"

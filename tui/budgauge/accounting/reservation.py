@@ -1,0 +1,96 @@
+"""Tokens held for a call to come, as whoever asked for them has them in hand."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from budgauge.accounting.records import Reserve
+from budgauge.errors import BudgaugeError
+
+_Settled_co = TypeVar("_Settled_co", covariant=True)
+
+
+class Ending(Protocol[_Settled_co]):
+    """What ends reservations: a tracker, or a client of a server."""
+
+    def settle(
+        self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, *, agent_id: str, **fields: Any
+    ) -> _Settled_co:
+        """Record what was spent."""
+        ...
+
+    def release(self, reserve: str) -> None:
+        """Give it back."""
+        ...
+
+
+class Held:
+    """What was reserved."""
+
+    def __init__(self, reserve: Reserve) -> None:
+        self._reserve = reserve
+        self._is_over = False
+
+    @property
+    def id(self) -> str:
+        """The reservation's id."""
+        return self._reserve.id
+
+    @property
+    def agent_id(self) -> str:
+        """Who will spend it."""
+        return self._reserve.agent_id
+
+    @property
+    def tokens(self) -> int:
+        """Counted tokens held."""
+        return self._reserve.tokens
+
+    @property
+    def expires(self) -> float:
+        """Unix seconds from which on it holds nothing any more."""
+        return self._reserve.expires
+
+
+class Hold(Held, Generic[_Settled_co]):
+    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+
+    def __init__(self, tracker: Ending[_Settled_co], reserve: Reserve) -> None:
+        super().__init__(reserve)
+        self._tracker = tracker
+
+    def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> _Settled_co:
+        """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
+        settled = self._tracker.settle(
+            self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields
+        )
+        self._is_over = True
+        return settled
+
+    def settle_response(self, response: object, **fields: Any) -> _Settled_co:
+        """Settle with what an answer of the OpenAI or Anthropic SDK says it took.
+
+        Raises RecordError if it says nothing, and as `settle`.
+        """
+        from budgauge.accounting.sdk_response import recorded, usage_of
+
+        return recorded(usage_of(response), partial(self.settle, **fields))
+
+    def release(self) -> None:
+        """Give the tokens back; as `TokenBudgetTracker.release`."""
+        self._tracker.release(self.id)
+        self._is_over = True
+
+    def __enter__(self) -> Hold[_Settled_co]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._is_over:
+            return
+        try:
+            self.release()
+        except BudgaugeError:
+            # What went wrong first is what matters; the hold ends by itself.
+            if kind is None:
+                raise

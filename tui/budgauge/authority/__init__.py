@@ -1,0 +1,1 @@
+"""Who decides whether tokens may be spent."""

@@ -1,0 +1,84 @@
+"""What the doctor looks at around agents: their logs, and whether they ask the gate."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from budgauge.config.both import SET_ONE, load_budgets
+from budgauge.config.load import Loaded, working_folder
+from budgauge.doctor.finding import Finding
+from budgauge.files.cache import cache_folder
+from budgauge.ledger.booked import Booked
+from budgauge.sources.cursors import CursorFile
+from budgauge.sources.hook_settings import commands_at, settings_file
+from budgauge.sources.log import Counts
+from budgauge.sources.settings.entry import EVENTS, Agent
+from budgauge.text import count, plural
+
+_AGENTS: tuple[Agent, ...] = ("codex", "claude-code")
+
+
+def agents_logs(loaded: Loaded) -> Finding:
+    """What was met in agents' own logs, as far as they are collected into this ledger."""
+    booked = Booked(loaded.ledger.path, cache_folder())
+    file = CursorFile(cache_folder(), booked, loaded.ledger.project, writes=False)
+    kept = file.read()
+    by_source = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
+    if not by_source:
+        booked.refresh()
+        gated = "calls were booked by the gate, or it is no longer known from where"
+        message = "none are collected into this ledger so far" if booked.earliest is None else gated
+        return Finding(name="agents' logs", state="ok", message=message)
+    counts = {source: sum((one.counts for one in cursors), Counts()) for source, cursors in by_source.items()}
+    details = tuple(
+        f"{source}: {plural(len(by_source[source]), 'log')} read; {count(of.duplicates)} copies of calls, "
+        f"{count(of.replayed)} repeated from other sessions, {count(of.set_aside)} set aside, "
+        f"{count(of.lower_bounds)} without a final output count, {count(of.disagreements)} that do not add up"
+        for source, of in counts.items()
+    )
+    total = sum(counts.values(), Counts())
+    message = f"collected: {', '.join(by_source)}"
+    if total.set_aside or total.disagreements:
+        logs = tuple(
+            f"{key}: {count(one.counts.set_aside)} set aside, {count(one.counts.disagreements)} that do not add up"
+            for cursors in kept.values()
+            for key, one in cursors.items()
+            if one.counts.set_aside or one.counts.disagreements
+        )
+        mend = "Look at these logs: what was set aside in them is not counted."
+        message = f"{message}; not everything could be read"
+        return Finding(name="agents' logs", state="warning", message=message, mend=mend, details=details + logs)
+    return Finding(name="agents' logs", state="ok", message=message, details=details)
+
+
+def gate(loaded: Loaded) -> Finding:
+    """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
+    details, gone = [], []
+    for agent in _AGENTS:
+        places = (settings_file(agent, os.environ, project) for project in (None, working_folder()))
+        for path in dict.fromkeys(places):
+            calls = commands_at(agent, path)
+            missing = [event for event in EVENTS[agent] if event not in calls]
+            if calls:
+                but = f", but not at {', '.join(missing)}" if missing else ""
+                details.append(f"{path}: {agent} asks at {plural(len(calls), 'event')}{but}")
+            gone += [f"{path}: {command}" for command in sorted(set(calls.values())) if not _can_run(command)]
+    if gone:
+        message, mend = "an agent calls a program that is not there, and is let through", "budgauge hook install"
+        return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(gone))
+    if not details:
+        message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"
+        return Finding(name="gate", state="ok", message=message)
+    if not any(budget.sets_something for budget in load_budgets(loaded.options).all):
+        message = "agents ask it, but no budget and no limit is set: it refuses nothing"
+        return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(details))
+    message = "agents ask it (Codex does once you trust the hooks there: /hooks)"
+    return Finding(name="gate", state="ok", message=message, details=tuple(details))
+
+
+def _can_run(command: str) -> bool:
+    program = shlex.split(command)[0]
+    return shutil.which(program) is not None or os.access(Path(program), os.X_OK)

@@ -1,0 +1,1 @@
+"""Files beside the ledger: caches, private folders, and hints of what changed."""

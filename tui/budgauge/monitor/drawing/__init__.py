@@ -1,0 +1,1 @@
+"""Bars, charts and words as cells of the terminal."""

@@ -1,0 +1,107 @@
+"""How warnings reach a person who does not look at the screen, and those that no banner shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from budgauge.config.model import Notify
+from budgauge.monitor.drawing.sign import state_word
+from budgauge.monitor.language import tr, trn
+from budgauge.monitor.notify.title import TerminalTitle
+from budgauge.monitor.widgets.banner import NAMED, exceeded_words
+from budgauge.status.alerts import Crossing, Crossings
+from budgauge.status.snapshot import Snapshot
+from budgauge.text import count, percent, safe
+from budgauge.views.live import View
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.notifications import SeverityLevel
+
+    from budgauge.monitor.notify.desktop import Desktop
+
+TOAST_SECONDS = 10.0
+MOST_TOLD = 4
+"""So many of the crossings of one moment are told in words; of the others, how many there are."""
+_CELLS = 200
+
+
+class Alarm:
+    """Tells each crossing once, in the ways that the config wants; and nothing of what stood at the start."""
+
+    def __init__(self, app: App[None], trouble: Callable[[str], None]) -> None:
+        """`trouble` is told why a wanted way does not work, and an empty text once it does; from any thread."""
+        self._app = app
+        self._trouble = trouble
+        self._crossings = Crossings()
+        self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
+        self._desktop: Desktop | None = None
+
+    def take(self, view: View, *, covered: bool) -> None:
+        """Tell what was crossed since the view before; `covered`: the banner cannot be seen."""
+        notify, snapshot = view.config.notify, view.snapshot
+        self.title.set(title_of(snapshot) if notify.title else "")
+        self._want_desktop(notify)
+        # A ledger that cannot be read is not one that nothing stands in.
+        crossed = () if view.ledger_trouble else self._crossings.of(snapshot)
+        if not crossed:
+            return
+        if notify.bell:
+            self._app.bell()
+        if self._desktop is not None:
+            self._desktop.send("\n".join(_words(crossed)))
+        self._toast([each for each in crossed if covered or not _on_banner(each, snapshot)])
+
+    def end(self) -> None:
+        """Give back what was taken; wait for nothing."""
+        self.title.set("")
+        if self._desktop is not None:
+            self._desktop.end()
+
+    def _want_desktop(self, notify: Notify) -> None:
+        if notify.desktop and self._desktop is None:
+            from budgauge.monitor.notify.desktop import Desktop
+
+            self._desktop = Desktop(self._trouble)
+        elif self._desktop is not None and not notify.desktop:
+            self._desktop.end()
+            self._desktop = None
+            self._trouble("")
+
+    def _toast(self, crossed: Sequence[Crossing]) -> None:
+        states = [crossing.state for crossing in crossed[:MOST_TOLD]]
+        for state, text in zip([*states, "exceeded"], _words(crossed), strict=False):
+            severity: SeverityLevel = "warning" if state == "warning" else "error"
+            self._app.notify(text, severity=severity, timeout=TOAST_SECONDS, markup=False)
+
+    def _write(self, sequence: str) -> None:
+        driver = self._app._driver
+        if driver is not None and not self._app.is_headless:
+            driver.write(sequence)
+            driver.flush()
+
+
+def _words(crossed: Sequence[Crossing]) -> list[str]:
+    """A line for each, and one for those that are too many."""
+    lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
+    more = len(crossed) - len(lines)
+    return [*lines, trn("and {n} limit more", "and {n} limits more", more)] if more else lines
+
+
+def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
+    """Does the banner say it? It has lines for the total, and one that names the first limits that are exceeded."""
+    return crossing.scope == "total" or crossing.name in snapshot.exceeded[:NAMED]
+
+
+def title_of(snapshot: Snapshot) -> str:
+    """The terminal's title: the total, and the first limit that is exceeded."""
+    if snapshot.usage_percentage is None:
+        total = "budgauge: " + tr("{n} tokens used", n=count(snapshot.total_used))
+    else:
+        used = tr("{percent} used", percent=percent(snapshot.usage_percentage))
+        total = f"budgauge: {used}, {state_word(snapshot.state)}"
+    if not snapshot.exceeded:
+        return total
+    return f"{total}; {exceeded_words(snapshot.exceeded, 1)}"

@@ -1,0 +1,1 @@
+"""What a call costs: models, prices, and the factors beside them."""

@@ -1,0 +1,149 @@
+"""Which price a model has: what the config sets, else what the price table says, resolved once and kept.
+
+Prices come from genai-prices, overridden by `[token_budget.prices]`. Importing that table costs
+more than everything `budgauge status` does, so what it says of a model is kept in the cache folder
+with the table's version. An unknown price stays unknown: it is never 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, localcontext
+from pathlib import Path
+
+import msgspec
+
+from budgauge.accounting.counters import GroupKey, Sums
+from budgauge.config import PriceOverride
+from budgauge.config.factors import Factors
+from budgauge.errors import PriceError
+from budgauge.files.cache import read_cache, write_cache
+from budgauge.pricing.model_price import EXACT, ModelPrice, overridden
+
+
+class PriceBook:
+    """Prices by model: the config's, then those resolved before and kept in `folder`.
+
+    Looking up never imports the price table; `resolve` does, once for what is `missing`.
+    """
+
+    def __init__(
+        self,
+        overrides: Mapping[str, PriceOverride],
+        *,
+        folder: Path | None = None,
+        factors: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        version = table_version()
+        self._factors = Factors(factors)
+        self._overrides = {model: overridden(price) for model, price in overrides.items()}
+        # What an unknown version said cannot be told from what the next one says: it is not kept.
+        self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
+        self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
+
+    def price(self, model: str) -> ModelPrice | None:
+        """A model's price; None if it is unknown or not resolved yet."""
+        return self._overrides.get(model) or self._resolved.get(model)
+
+    def cost(self, key: GroupKey, sums: Sums) -> Decimal | None:
+        """US dollars for one group of calls, unrounded; None where a price or a factor is not known."""
+        _, model, bucket, surcharges = key
+        price = self.price(model)
+        if price is None:
+            return None
+        cost = price.cost(bucket, sums)
+        if not surcharges and not sums.web_searches and "anthropic." not in model:
+            return cost
+        listed = model not in self._overrides
+        with localcontext(EXACT):
+            return self._factors.apply(cost, model, surcharges, sums.web_searches, profile=listed)
+
+    def unknown_factors(self, key: GroupKey, sums: Sums) -> tuple[str, ...]:
+        """The keys of `[token_budget.price_factors]` that a group's price needs, and that are not known."""
+        _, model, _, surcharges = key
+        return self._factors.unknown(model, surcharges, sums.web_searches, profile=model not in self._overrides)
+
+    def origin(self, model: str) -> str:
+        """Where a model's price comes from, in words; empty where it has none."""
+        if model in self._overrides:
+            return "[token_budget.prices]"
+        return f"genai-prices {table_version()}" if self._resolved.get(model) else ""
+
+    def pricing_of(self, model: str) -> ModelPrice | None:
+        """How this model's calls are told apart by price; None if all cost the same, as far as is known."""
+        price = self.price(model)
+        return None if price is None or price.plain else price
+
+    def missing(self, models: Iterable[str]) -> set[str]:
+        """Those whose price has not been looked up yet."""
+        return {model for model in models if model not in self._overrides and model not in self._resolved}
+
+    def resolve(self, models: Iterable[str]) -> bool:
+        """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""
+        return self.learn(lookup(self.missing(models)))
+
+    def learn(self, found: Mapping[str, ModelPrice | None], *, keep: bool = True) -> bool:
+        """Take over what was looked up; True if a fold with the old buckets is no longer right.
+
+        With `keep`, the cache folder keeps it.
+        """
+        self._resolved.update(found)
+        if keep and found and self._path is not None:
+            write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
+        return any(price is not None and not price.plain for price in found.values())
+
+
+NAMING = 2
+"""Of how models' names are read; what was looked up under another reading is not used."""
+UNKNOWN_VERSION = "unknown"
+
+
+def table_version() -> str:
+    """The installed price table's version, without importing it."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith("genai_prices-") and name.endswith(".dist-info"):
+                return name[len("genai_prices-") : -len(".dist-info")]
+    return UNKNOWN_VERSION
+
+
+_cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])
+
+
+def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
+    """What was resolved before; nothing if there is no such file or it is damaged: it is only a cache."""
+    content = read_cache(path) if path else None
+    try:
+        return _cache_decoder.decode(content) if content else {}
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}
+
+
+def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+    """What the price table says of these models; None where it knows no price. Imports the table."""
+    wanted = list(models)
+    if not wanted:
+        return {}
+    from budgauge.pricing.price_table import model_price
+
+    return {model: model_price(model) for model in wanted}
+
+
+def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+    """`lookup` in a short-lived process, so that the table's memory is given back. Raises PriceError."""
+    import subprocess
+
+    # -m puts the working directory first on the path: it must not be one that a stranger filled.
+    command, folder = [sys.executable, "-m", "budgauge.pricing.price_table"], Path(__file__).parents[1]
+    asked = msgspec.json.encode(sorted(models))
+    try:
+        answer = subprocess.run(command, input=asked, cwd=folder, capture_output=True, timeout=60, check=True)
+        return _cache_decoder.decode(answer.stdout)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
+        raise PriceError(f"the price table could not be read: {error}") from error

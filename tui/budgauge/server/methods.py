@@ -1,0 +1,297 @@
+"""What callers may ask: the methods, their params and results, and how errors of ours are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from budgauge.accounting.limits import percentage
+from budgauge.errors import (
+    BudgaugeError,
+    BudgetExceededError,
+    DuplicateIdError,
+    LedgerError,
+    LedgerReadError,
+    RecordError,
+    RefusedError,
+    ReservationError,
+    ResetError,
+)
+from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
+from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, ascii_json, bind
+from budgauge.status.snapshot import Snapshot
+from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views.live import View
+
+DEFAULT_TTL = 600.0
+_PLACES = ("model", "prompt_tokens", "completion_tokens")
+"""What of a call may be given by place, after whose it is."""
+_log = logging.getLogger("budgauge")
+_Outcome = TypeVar("_Outcome")
+
+
+class LedgerWork(Protocol):
+    """What runs work that may have to wait for the ledger's lock or its disk."""
+
+    def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
+        """The outcome, at once if nothing was to be waited for."""
+        ...
+
+
+class Subscriber(Protocol):
+    """A caller that may be told of events."""
+
+    def subscribe(self, topics: list[str]) -> list[str]:
+        """Tell it of these, too; everything that it is told of then."""
+        ...
+
+    def unsubscribe(self, topics: list[str]) -> list[str]:
+        """Tell it no more of these."""
+        ...
+
+
+class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    id: str | None = None
+    alias: str | None = None
+    session: str | None = None
+    project: str | None = None
+    source: str | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    web_search_requests: int = 0
+    timestamp: float | None = None
+    total_tokens: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """All of them, for a tracker. Raises RecordError."""
+        fields = msgspec.structs.asdict(self)
+        total, together = fields.pop("total_tokens"), self.prompt_tokens + self.completion_tokens
+        # A ledger's line has a total; a caller may copy one, and must not mean another.
+        if total is not None and total != together:
+            raise RecordError(f"total_tokens is {total}, but prompt_tokens + completion_tokens is {together}")
+        return fields
+
+
+class _Report(_Usage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    agent_id: str
+    spent: bool = False
+
+
+class _Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    agent_id: str
+    tokens: int = 1
+
+
+class _Reserve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    agent_id: str
+    tokens: int
+    ttl: float = DEFAULT_TTL
+    id: str | None = None
+
+
+class _Settle(_Usage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reserve: str
+    agent_id: str | None = None
+
+
+class _Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reserve: str
+    id: str | None = None
+
+
+class _Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    agent_id: str | None = None
+    id: str | None = None
+
+
+class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    topics: list[str]
+
+
+class TokenMethods:
+    """The methods over one ledger's tracker."""
+
+    def __init__(
+        self,
+        tracker: TokenBudgetTracker,
+        work: LedgerWork,
+        look: Callable[[], View | asyncio.Future[View]],
+        status: Callable[[Snapshot], bytes],
+        charged: Callable[[], None],
+    ) -> None:
+        """`look` gives the present view, `status` its fields as JSON; `charged` is called after a change."""
+        self._tracker = tracker
+        self._work = work
+        self._look = look
+        self._status = status
+        self._charged = charged
+
+    def table(self) -> Mapping[str, Method[Any]]:
+        """Method name → method."""
+        return {
+            "tokens.reportUsage": self._report,
+            "tokens.getBudget": self._get_budget,
+            "tokens.check": self._check,
+            "tokens.reserve": self._reserve,
+            "tokens.settle": self._settle,
+            "tokens.release": self._release,
+            "tokens.reset": self._reset,
+            "subscribe": _subscribe,
+            "unsubscribe": _unsubscribe,
+        }
+
+    def _report(self, params: object, _: object) -> object:
+        fields = bind(params, _Report, "agent_id", *_PLACES).fields()
+
+        def work() -> dict[str, object]:
+            return {"success": True, "added": self._tracker.report_usage(**fields), **self._standing()}
+
+        return self._change(work)
+
+    def _get_budget(self, params: object, _: object) -> object:
+        bind(params, _Nothing)
+        view = self._look()
+        return (
+            asyncio.ensure_future(self._later_budget(view)) if isinstance(view, asyncio.Future) else self._budget(view)
+        )
+
+    async def _later_budget(self, view: asyncio.Future[View]) -> msgspec.Raw:
+        return self._budget(await view)
+
+    def _budget(self, view: View) -> msgspec.Raw:
+        if view.ledger_trouble:
+            raise LedgerReadError(view.ledger_trouble)
+        snapshot = view.snapshot
+        more = ascii_json({"used": snapshot.total_used, "remaining": snapshot.remaining_budget})
+        return msgspec.Raw(self._status(snapshot)[:-1] + b"," + more[1:])
+
+    def _check(self, params: object, _: object) -> object:
+        asked = bind(params, _Check)
+
+        def work() -> dict[str, object]:
+            error = self._tracker.check(asked.agent_id, asked.tokens)
+            return {"allowed": error is None, "message": None if error is None else str(error)}
+
+        return self._work.run(work)
+
+    def _reserve(self, params: object, _: object) -> object:
+        asked = bind(params, _Reserve)
+
+        def work() -> dict[str, object]:
+            hold = self._tracker.reserve(asked.agent_id, asked.tokens, asked.ttl, id=asked.id)
+            return {
+                "reserve": hold.id,
+                "expires": hold.expires,
+                "remaining_budget": self._standing()["remaining_budget"],
+            }
+
+        return self._change(work)
+
+    def _settle(self, params: object, _: object) -> object:
+        fields = bind(params, _Settle, "reserve", *_PLACES).fields()
+
+        def work() -> dict[str, object]:
+            return {"success": True, "added": self._tracker.settle(**fields), **self._standing()}
+
+        return self._change(work)
+
+    def _release(self, params: object, _: object) -> object:
+        asked = bind(params, _Release)
+
+        def work() -> dict[str, object]:
+            # Whoever names an id may be asking again, and is told the same again.
+            self._tracker.release(asked.reserve, again=asked.id is not None)
+            return {"success": True}
+
+        return self._change(work)
+
+    def _reset(self, params: object, _: object) -> object:
+        asked = bind(params, _Reset)
+
+        def work() -> dict[str, object]:
+            reset_id = self._tracker.reset(
+                asked.agent_id, by="rpc", id=asked.id, expected_reset_id=asked.expected_reset_id
+            )
+            return {"reset_id": reset_id}
+
+        return self._change(work)
+
+    def _change(self, work: Callable[[], object]) -> object:
+        outcome = self._work.run(work)
+        if isinstance(outcome, asyncio.Future):
+            outcome.add_done_callback(lambda _: self._charged())
+        else:
+            self._charged()
+        return outcome
+
+    def _standing(self) -> dict[str, object]:
+        used = self._tracker.used_now()
+        budget = self._tracker.config.total_budget
+        return {
+            "remaining_budget": max(0, budget - used) if budget else None,
+            "total_used": used,
+            "usage_percentage": percentage(used, budget or None),
+        }
+
+
+def _subscribe(params: object, caller: Subscriber) -> object:
+    return {"subscribed": caller.subscribe(_topics(params))}
+
+
+def _unsubscribe(params: object, caller: Subscriber) -> object:
+    return {"subscribed": caller.unsubscribe(_topics(params))}
+
+
+def _topics(params: object) -> list[str]:
+    """The topics of `["tokens.updated"]` or `{"topics": [...]}`. Raises CallError."""
+    if isinstance(params, list):
+        params = {"topics": params}
+    return bind(params, _Topics).topics
+
+
+def error_of(error: Exception) -> CallError:
+    """How a caller is told of an error of ours; of any other it is told that there was one, and the log why."""
+    if isinstance(error, RefusedError):
+        code = OVER_BUDGET if isinstance(error, BudgetExceededError) else OVER_LIMIT
+        data = {
+            "scope": error.scope,
+            "agent_id": getattr(error, "agent_id", None),
+            "limit": error.limit,
+            "current": error.current,
+            "requested": error.requested,
+            "hint": error.hint,
+        }
+        return CallError(code, str(error), data)
+    if isinstance(error, BudgaugeError):
+        for kind, code in _CODES:
+            if isinstance(error, kind):
+                message = f"Invalid params: {error}" if code == INVALID_PARAMS else str(error)
+                return CallError(code, message, {"hint": error.hint} if error.hint else None)
+    _log.error("A call failed for a reason that nobody foresaw.", exc_info=error)
+    return CallError(INTERNAL_ERROR)
+
+
+_CODES = (
+    (DuplicateIdError, OTHER_CONTENT),
+    (RecordError, INVALID_PARAMS),
+    (ResetError, RESET_BETWEEN),
+    (ReservationError, NO_RESERVATION),
+    (LedgerError, NO_LEDGER),
+)

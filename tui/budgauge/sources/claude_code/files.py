@@ -1,0 +1,141 @@
+"""Claude Code's session logs: its sessions, and those of the sub-agents that they started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from budgauge.sources.folders import files_below
+from budgauge.sources.log import MakeParser
+from budgauge.sources.name import CLAUDE_CODE, AgentNames, safe_path
+from budgauge.sources.session import SessionFormat
+from budgauge.sources.source import FindLog, Found
+
+if TYPE_CHECKING:
+    from budgauge.sources.claude_code.transcript import Session
+
+_SUFFIX = ".jsonl"
+_SUBAGENTS = "subagents"
+_AGENT = "agent-"
+_JOURNAL = "journal.jsonl"
+"""A workflow's own notes, which restate its agents' messages."""
+
+
+class ClaudeCodeFormat:
+    """All sessions below Claude Code's folders of projects."""
+
+    name = CLAUDE_CODE
+
+    def __init__(self, roots: Sequence[Path], names: AgentNames = AgentNames()) -> None:
+        """`roots` are the folders called `projects`; they need not exist yet."""
+        self.roots = tuple(roots)
+        self._names = names
+
+    def find(self) -> Found:
+        """All session logs that there are now: sessions before sub-agents, old before new.
+
+        A message that several logs hold is booked where it comes first, and a session that is
+        resumed begins with copies.
+        """
+        unlistable: list[str] = []
+
+        def miss(error: OSError) -> None:
+            # A folder that is not there holds nothing.
+            if not isinstance(error, FileNotFoundError):
+                unlistable.append(f"cannot read {error.filename}: {error.strerror or error}")
+
+        paths = {path for root in self.roots for path in _sessions(root, miss)}
+        ordered = sorted(paths, key=lambda path: (_is_agents(path), _written(path), path))
+        return Found({self.key_of(path): path for path in ordered}, tuple(unlistable), len(unlistable))
+
+    def key_of(self, path: Path) -> str:
+        """Its path: nothing else tells sub-agents' logs from each other."""
+        return safe_path(str(path))
+
+    def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
+        """Makes the parser of a session's log."""
+        # Loaded here: most runs find nothing new to read.
+        from budgauge.sources.claude_code.folder import session_folder
+        from budgauge.sources.claude_code.transcript import Session
+
+        is_agents = _is_agents(path)
+
+        def make(saved: bytes | None, seconds: int) -> Session:
+            return Session(
+                path.stem.removeprefix(_AGENT) if is_agents else None,
+                agent_type=_type_reader(path.with_suffix(".meta.json")),
+                seconds=seconds,
+                saved=saved,
+                names=self._names,
+                folder=session_folder(_session_of(path)),
+            )
+
+        return make
+
+
+def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:
+    """A session of Claude Code, by its transcripts: with all sub-agents' logs in the folder of the first one's name."""
+    own = transcripts[0]
+    below = ClaudeCodeFormat([own.with_suffix("")] if own.suffix == _SUFFIX else []).find()
+    unlistable = tuple(note.removeprefix("cannot read ") for note in below.notes)
+    return SessionFormat(ClaudeCodeFormat([], names), [*transcripts, *below.logs.values()], unlistable)
+
+
+def agents_log(transcript: Path, agent_id: str) -> Path:
+    """Where the log of a sub-agent that a session started is."""
+    return transcript.with_suffix("") / _SUBAGENTS / f"{_AGENT}{agent_id}{_SUFFIX}"
+
+
+def _session_of(path: Path) -> Path:
+    """The log of the session that a log belongs to: a sub-agent may begin where its session moved to."""
+    if _is_agents(path) and _SUBAGENTS in path.parts:
+        at = len(path.parts) - 1 - path.parts[::-1].index(_SUBAGENTS)
+        return Path(*path.parts[:at]).with_suffix(_SUFFIX)
+    return path
+
+
+def _is_agents(path: Path) -> bool:
+    return path.name.startswith(_AGENT)
+
+
+def _written(path: Path) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0
+
+
+def _sessions(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
+    for folder, files in files_below(root, miss):
+        for name in files:
+            if name.endswith(_SUFFIX) and name != _JOURNAL:
+                yield Path(folder, name)
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    agentType: str | None = None
+
+
+_decode_meta = msgspec.json.Decoder(_Meta).decode
+
+
+def _type_reader(path: Path) -> Callable[[], str | None]:
+    """Tells a sub-agent's kind from the file beside its log; None until that is there."""
+    known: list[str] = []
+
+    def read() -> str | None:
+        if not known:
+            try:
+                kind = _decode_meta(path.read_bytes()).agentType
+            except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+                return None
+            if not kind or not kind.strip():
+                return None
+            known.append(kind)
+        return known[0]
+
+    return read

@@ -1,0 +1,254 @@
+"""The lines of a Claude Code session that tell of usage, as typed values.
+
+Format: one object a line; `"type": "assistant"` carries a message of the Messages API with its usage.
+"""
+
+from datetime import datetime, timezone
+from typing import Union
+
+import msgspec
+
+from budgauge.accounting.records import MAX_COUNT, Count, repaired
+from budgauge.config.factors import charged
+
+ASSISTANT = "assistant"
+_ADVISOR = "advisor_message"
+SYNTHETIC = "<synthetic>"
+"""The model of messages that Claude Code itself wrote: nothing was spent for them."""
+
+Tokens = tuple[int, int, int, int, int, int]
+"""Fresh input, cache reads, cache writes, of those for five minutes, of those for an hour, output."""
+
+Charges = tuple[Union[str, None], Union[str, None], Union[str, None], Union[int, None]]
+"""Service tier, speed, region and web searches; None where they cost nothing more."""
+
+STANDARD: Charges = (None, None, None, None)
+"""Those of a standard call."""
+
+
+class _Lifetimes(msgspec.Struct, frozen=True, gc=False):
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class MessageUsage(msgspec.Struct, frozen=True, gc=False):
+    """A message's counts; any may be null. `cache_creation` splits the flat figure, it does not add to it."""
+
+    input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    output_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    cache_read_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    cache_creation_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    cache_creation: _Lifetimes | None = None
+    iterations: object = None
+    """The requests that the answer was made of; most of them restate it."""
+    service_tier: object = None
+    speed: object = None
+    inference_geo: object = None
+    server_tool_use: object = None
+
+    @property
+    def charges(self) -> Charges | None:
+        """What it costs beside its tokens; None for a standard call."""
+        tools = self.server_tool_use
+        searches = tools.get("web_search_requests") if isinstance(tools, dict) else None
+        counted = searches if type(searches) is int and 0 < searches <= MAX_COUNT else None
+        found = charged(self.service_tier), charged(self.speed), charged(self.inference_geo), counted
+        return found if any(found) else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Are both counts there that every usage has? One that goes by another name is not known to be 0."""
+        return self.input_tokens is not msgspec.UNSET and self.output_tokens is not msgspec.UNSET
+
+    @property
+    def names_all(self) -> bool:
+        """Are all counts there? Where one is missing, it may go by another name."""
+        parts = (self.cache_read_input_tokens, self.cache_creation_input_tokens)
+        return self.is_whole and msgspec.UNSET not in parts
+
+    @property
+    def advisors(self) -> list["Iteration | None"]:
+        """The calls of advisors, which the counts beside them leave out; None for one that cannot be read."""
+        if not isinstance(self.iterations, list):
+            return []
+        named = (one for one in self.iterations if isinstance(one, dict) and one.get("type") == _ADVISOR)
+        return [_iteration(one) for one in named]
+
+    @property
+    def tokens(self) -> Tokens:
+        """The counts; what is missing is 0."""
+        split = self.cache_creation
+        write = self.cache_creation_input_tokens or 0
+        write_5m = (split.ephemeral_5m_input_tokens or 0) if split else 0
+        write_1h = (split.ephemeral_1h_input_tokens or 0) if split else 0
+        if write and write_5m + write_1h > write:
+            # The split contradicts the whole: nothing is known of how long what was written lives.
+            write_5m = write_1h = 0
+        return (
+            self.input_tokens or 0,
+            self.cache_read_input_tokens or 0,
+            write,
+            write_5m,
+            write_1h,
+            self.output_tokens or 0,
+        )
+
+
+class Iteration(MessageUsage, frozen=True, gc=False):
+    """One of the requests that an answer was made of, of which only an advisor's is a call of its own."""
+
+    type: str | None = None
+    model: str | None = None
+
+
+def _iteration(fields: dict[str, object]) -> Iteration | None:
+    try:
+        one = msgspec.convert(fields, Iteration)
+    except msgspec.ValidationError:
+        return None
+    return one if one.is_whole and not holds_unknown_counts(fields) else None
+
+
+_COUNTS = frozenset(MessageUsage.__struct_fields__)
+
+
+def holds_unknown_counts(usage: dict[str, object]) -> bool:
+    """Does a usage hold counts of tokens under names that are not known?"""
+    return any(name.endswith("_tokens") and name not in _COUNTS and value for name, value in usage.items())
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """A message of the model."""
+
+    usage: MessageUsage | None = None
+    id: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    """None while the message is not complete: its output count is not final either."""
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """What matters of a line, as Claude Code writes it."""
+
+    type: str
+    message: Message | None = None
+    timestamp: datetime | None = None
+    session_id: str | None = msgspec.field(default=None, name="sessionId")
+    is_sidechain: bool | None = msgspec.field(default=None, name="isSidechain")
+    agent_id: str | None = msgspec.field(default=None, name="agentId")
+    attribution_agent: str | None = msgspec.field(default=None, name="attributionAgent")
+    cwd: str | None = None
+    uuid: str | None = None
+    parent_uuid: str | None = msgspec.field(default=None, name="parentUuid")
+    request_id: str | None = msgspec.field(default=None, name="requestId")
+
+    @property
+    def seconds(self) -> int | None:
+        """Its time in unix seconds, UTC where it names no zone; None where it has none."""
+        moment = self.timestamp
+        if moment is None:
+            return None
+        try:
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        except (OverflowError, ValueError):
+            return None
+        return int(seconds) if seconds >= 0 else None
+
+
+class _Loose(msgspec.Struct, frozen=True, gc=False):
+    """A line of which only what is counted must be as it should."""
+
+    type: object = None
+    message: msgspec.Raw = msgspec.Raw(b"null")
+    timestamp: object = None
+    sessionId: object = None
+    isSidechain: object = None
+    agentId: object = None
+    attributionAgent: object = None
+    cwd: object = None
+    uuid: object = None
+    parentUuid: object = None
+    requestId: object = None
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_line = msgspec.json.Decoder(Line).decode
+_loose = msgspec.json.Decoder(_Loose).decode
+_message = msgspec.json.Decoder(Message | None).decode
+
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    usage: dict[str, object]
+
+
+class _NamedLine(msgspec.Struct, frozen=True, gc=False):
+    message: _Named
+
+
+_named = msgspec.json.Decoder(_NamedLine).decode
+
+
+def is_understood(line: Line, text: bytes | bytearray) -> bool:
+    """Are the counts of a line's usage all known by their names? `text` is the line that was read."""
+    message = line.message
+    assert message is not None
+    assert message.usage is not None
+    if message.usage.names_all:
+        return True
+    try:
+        named = _named(repaired(text).removeprefix(_BYTE_ORDER_MARK))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return message.usage.is_whole and not holds_unknown_counts(named.message.usage)
+
+
+def read_line(text: bytes | bytearray) -> Line | None:
+    """A line; None if it is none of the model's. Raises MsgspecError, UnicodeDecodeError, RecursionError."""
+    try:
+        line = _line(text)
+    except msgspec.ValidationError:
+        line = _read_loosely(text)
+    except msgspec.DecodeError:
+        mended = repaired(text).removeprefix(_BYTE_ORDER_MARK)
+        if mended == text:
+            raise
+        return read_line(mended)
+    return line if line.type == ASSISTANT else None
+
+
+def _read_loosely(text: bytes | bytearray) -> Line:
+    loose = _loose(text)
+    if loose.type != ASSISTANT:
+        return Line("")
+    moment: datetime | None = None
+    try:
+        moment = msgspec.convert(loose.timestamp, datetime)
+    except msgspec.ValidationError:
+        moment = None
+    names = (loose.agentId, loose.attributionAgent, loose.cwd, loose.uuid, loose.parentUuid, loose.requestId)
+    return Line(
+        ASSISTANT,
+        _message(loose.message),
+        moment,
+        _text(loose.sessionId),
+        loose.isSidechain is True,
+        *map(_text, names),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def most(one: Tokens, other: Tokens) -> Tokens:
+    """The larger of each."""
+    fresh, read, write, write_5m, write_1h, output = map(max, one, other)
+    return fresh, read, write, write_5m, write_1h, output
+
+
+def merged_charges(one: Charges | None, other: Charges) -> Charges:
+    """The charges of two copies of a message: the later word, and the larger count of searches."""
+    if one is None:
+        return other
+    tier, speed, geo, searches = other
+    return tier or one[0], speed or one[1], geo or one[2], max(searches or 0, one[3] or 0) or None

@@ -1,0 +1,1 @@
+"""Codex: its rollouts and its hooks."""

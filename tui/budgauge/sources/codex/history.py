@@ -1,0 +1,66 @@
+"""What a Codex rollout's history in other files tells: of its parent, of its thread's earlier pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
+from budgauge.sources.codex.line import SessionMeta, Tokens
+from budgauge.sources.tail import Tail
+
+FindPages = Callable[[str], Sequence[Path]]
+"""thread → its pages' files, in order; empty if there are none."""
+FindForks = Callable[[str], Sequence[Path]]
+"""thread → the files of its forks, in the order in which they began."""
+
+
+class FileHistory:
+    """The history of the rollout at a path."""
+
+    def __init__(self, path: Path, pages: FindPages, forks: FindForks) -> None:
+        self._path = path
+        self._pages = pages
+        self._forks = forks
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """Count the usage lines at the start that are copies; unreadable files tell nothing."""
+        child = outline(Tail().lines(self._path))
+        parent = (meta.parent or "").lower()
+        parents = self._histories(parent, most=len(child.usage))
+        siblings = [] if parents or not meta.forked_from or meta.history_base is not None else self._siblings(parent)
+        return count_copied(child, parents, forked=bool(meta.forked_from), siblings=siblings)
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """The cumulative counts at the point of history from which the file goes on; None if no file tells."""
+        thread = (meta.forked_from or meta.id or "").lower()
+        histories = self._histories(thread)
+        if not histories:
+            return None
+        created = outline(Tail().lines(self._path), most=1).created
+        before = cut(histories[-1], meta.base_ordinal, created)
+        return next((mark.total for mark in reversed(before) if mark.total is not None), None)
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """The cumulative counts in the first usage lines of the file."""
+        usage = outline(Tail().lines(self._path), most=lines).usage[:lines]
+        return {mark.total for mark in usage if mark.total is not None}
+
+    def _histories(self, thread: str, most: int | None = None) -> list[list[UsageMark]]:
+        """A thread's histories after each page, of those before this file where it is one of them."""
+        paths = list(self._pages(thread))
+        if self._path in paths:
+            paths = paths[: paths.index(self._path)]
+        return history([found for path in paths if (found := _outline(path, most)) is not None])
+
+    def _siblings(self, parent: str) -> list[Outline]:
+        paths = list(self._forks(parent))
+        earlier = paths[: paths.index(self._path)] if self._path in paths else []
+        return [found for path in earlier if (found := _outline(path)) is not None]
+
+
+def _outline(path: Path, most: int | None = None) -> Outline | None:
+    try:
+        return outline(Tail().lines(path), most=most)
+    except OSError:
+        return None

@@ -1,0 +1,187 @@
+"""The lines of a Codex rollout that tell of usage, as typed values.
+
+Format: Codex CLI's `RolloutLine`, `{"timestamp", "ordinal"?, "type", "payload"}`.
+"""
+
+from datetime import datetime, timezone
+from typing import Union
+
+import msgspec
+
+from budgauge.accounting.records import Count
+
+Tokens = tuple[int, int, int, int, int]
+"""Input, cached input, cache write, output, reasoning output. The next two are parts of input, the last of output."""
+NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
+
+
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+    """Codex's own counts; older versions leave out parts, and any may be null.
+
+    All versions name the two wholes: without them the counts are in a format that is not known.
+    """
+
+    input_tokens: Count | None
+    output_tokens: Count | None
+    cached_input_tokens: Count | None = None
+    cache_write_input_tokens: Count | None = None
+    reasoning_output_tokens: Count | None = None
+    total_tokens: Count | None = None
+
+    @property
+    def tokens(self) -> Tokens:
+        """The counts without their sum; what is missing is 0."""
+        return (
+            self.input_tokens or 0,
+            self.cached_input_tokens or 0,
+            self.cache_write_input_tokens or 0,
+            self.output_tokens or 0,
+            self.reasoning_output_tokens or 0,
+        )
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What every line has; the payload is left for its type to decode."""
+
+    type: str
+    payload: msgspec.Raw
+    timestamp: object = None
+    ordinal: int | None = None
+
+    def seconds(self) -> int | None:
+        """The line's own time in unix seconds; None where it has none that can be read."""
+        return unix_seconds(self.timestamp)
+
+
+class SessionMeta(msgspec.Struct, frozen=True):
+    """Whose thread it is. Only the first in a file is its own: forks copy the parent's."""
+
+    id: str | None = None
+    cwd: str | None = None
+    timestamp: object = None
+    source: object = None
+    thread_source: object = None
+    agent_role: str | None = None
+    agent_nickname: str | None = None
+    forked_from_id: str | None = None
+    parent_thread_id: str | None = None
+    session_id: str | None = None
+    """The thread that a person began, for sub-agents of any depth."""
+    subagent_history_start_ordinal: int | None = None
+    history_base: object = None
+
+    @property
+    def parent(self) -> str | None:
+        """The thread whose history this one may have copied; never itself."""
+        spawned = self._spawned().get("parent_thread_id")
+        return self.forked_from or self._other(self.parent_thread_id) or self._other(spawned)
+
+    @property
+    def forked_from(self) -> str | None:
+        """The thread that this one is a fork of; never itself."""
+        return self._other(self.forked_from_id)
+
+    @property
+    def base_ordinal(self) -> int | None:
+        """The ordinal at which this file's own lines begin, where its earlier history stands in another."""
+        end = self.history_base.get("end_ordinal_exclusive") if isinstance(self.history_base, dict) else None
+        return end if type(end) is int else None
+
+    @property
+    def role(self) -> str | None:
+        """What kind of sub-agent it is: its role, else its nickname, else its kind; None for a person's own thread."""
+        spawned = self._spawned()
+        for name in (self.agent_role, self.agent_nickname, spawned.get("agent_role"), spawned.get("agent_nickname")):
+            if isinstance(name, str) and name.strip():
+                return name
+        kind = self._subagent()
+        if isinstance(kind, dict):
+            kind = kind.get("other")
+        if isinstance(kind, str) and kind.strip():
+            return kind
+        return "subagent" if self._subagent() is not None or self.thread_source == "subagent" else None
+
+    def _other(self, thread: object) -> str | None:
+        """`thread` if it names one, and not this one."""
+        own = (self.id or "").lower()
+        return thread if isinstance(thread, str) and thread.lower() not in ("", own) else None
+
+    def _subagent(self) -> object:
+        return self.source.get("subagent") if isinstance(self.source, dict) else None
+
+    def _spawned(self) -> dict[str, object]:
+        kind = self._subagent()
+        spawned = kind.get("thread_spawn") if isinstance(kind, dict) else None
+        return spawned if isinstance(spawned, dict) else {}
+
+
+class TurnContext(msgspec.Struct, frozen=True, gc=False):
+    """The model in force from here on."""
+
+    model: str | None = None
+
+
+class TokenInfo(msgspec.Struct, frozen=True, gc=False):
+    """Cumulative counts of the thread, and those of its last call."""
+
+    total_token_usage: TokenUsage
+    last_token_usage: TokenUsage | None = None
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """An `event_msg`.
+
+    `info` belongs to `token_count`, `started_at` (unix seconds) to `task_started`, `thread_settings` to
+    `thread_settings_applied`.
+    """
+
+    type: str
+    info: msgspec.Raw = msgspec.Raw(b"null")
+    started_at: object = None
+    thread_settings: object = None
+
+
+class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):
+    """One model response."""
+
+    usage: TokenUsage
+    thread_id: str | None = None
+    response_id: str | None = None
+    thread_token_usage: TokenUsage | None = None
+
+
+def unix_seconds(timestamp: object) -> int | None:
+    """Unix seconds of an RFC 3339 text; None if it is none."""
+    try:
+        return moment_seconds(msgspec.convert(timestamp, datetime))
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        return None
+
+
+def moment_seconds(moment: datetime) -> int | None:
+    """Unix seconds of a moment, which is UTC where it names no zone; None before 1970."""
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return int(seconds) if seconds >= 0 else None
+
+
+class _CountPayload(msgspec.Struct, frozen=True, gc=False):
+    info: TokenInfo | None
+    type: str
+
+
+class CountLine(msgspec.Struct, frozen=True, gc=False):
+    """A `token_count` line as Codex writes it, decoded in one go: nearly all lines that matter are of this kind."""
+
+    timestamp: datetime
+    type: str
+    payload: _CountPayload
+    ordinal: int | None = None
+
+
+count_line = msgspec.json.Decoder(CountLine).decode
+line = msgspec.json.Decoder(Line).decode
+session_meta = msgspec.json.Decoder(SessionMeta).decode
+turn_context = msgspec.json.Decoder(TurnContext).decode
+event = msgspec.json.Decoder(Event).decode
+token_info = msgspec.json.Decoder(Union[TokenInfo, None]).decode
+token_usage_record = msgspec.json.Decoder(TokenUsageRecord).decode

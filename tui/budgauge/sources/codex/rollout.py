@@ -1,0 +1,431 @@
+"""One Codex thread's rollout: lines in, calls out.
+
+Newer rollouts have one `token_usage_record` a response; older ones only `token_count`, which
+restates a cumulative total whenever anything about rate limits changes. One kind is counted
+in a file: `token_count` by its growth until the first `token_usage_record`, then those alone.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import sub
+from typing import Protocol
+
+import msgspec
+
+from budgauge.accounting.records import MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
+from budgauge.config.factors import charged
+from budgauge.errors import RecordError
+from budgauge.sources.codex import line as codex_line
+from budgauge.sources.codex.fork import Copies
+from budgauge.sources.codex.line import (
+    NO_TOKENS,
+    Event,
+    Line,
+    SessionMeta,
+    TokenInfo,
+    Tokens,
+    TokenUsageRecord,
+    unix_seconds,
+)
+from budgauge.sources.lines import other_lines
+from budgauge.sources.log import Counts
+from budgauge.sources.name import CODEX, UNKNOWN, AgentNames, fit_name, fit_text
+
+_HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
+_TELLING = rb'(?!token_|thread_settings_applied"|task_complete"|turn_complete"|turn_aborted")'
+_IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"' + _TELLING + rb'[a-z_]+")')
+"""How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
+_COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
+_ENDS = ("task_complete", "turn_complete", "turn_aborted")
+_MARKS = (
+    *(b'"token_', b'_tokens"', b'"turn_context"', b'"session_meta"', b'"thread_settings_applied"'),
+    *(f'"{end}"'.encode() for end in _ENDS),
+)
+_USAGE = re.compile(rb'_tokens"\s*:\s*["0-9.-]')
+"""A count of tokens under whatever name."""
+_Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
+
+
+class History(Protocol):
+    """What other files tell of a thread's history."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """How many usage lines at the start of the thread's file are copies."""
+        ...
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
+        ...
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """The cumulative counts in the first usage lines of the file itself."""
+        ...
+
+
+class NoHistory:
+    """The history of a thread that copied nothing."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """Return none."""
+        return Copies(0)
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """Return None: nothing is known."""
+        return None
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """Return none."""
+        return set()
+
+
+class State(msgspec.Struct, array_like=True):
+    """What is known of one thread after the lines read so far."""
+
+    thread: str
+    seconds: int
+    """The time of the last line, in unix seconds."""
+    counts: Counts = msgspec.field(default_factory=Counts)
+    meta: SessionMeta | None = None
+    copied: int = 0
+    """So many usage lines at the start are a parent's, as far as is known."""
+    own_seen: bool = False
+    model: str = UNKNOWN
+    usage_lines: int = 0
+    calls: int = 0
+    total: Tokens | None = None
+    growth: Tokens = NO_TOKENS
+    window_full: bool = False
+    records: bool = False
+    """Has a `token_usage_record` come?"""
+    last_record: TokenUsageRecord | None = None
+    page: str | None = None
+    """The id of a later page of the thread; None for the first."""
+    held: Usage | None = None
+    """A call that may be a copy of an earlier one: the next line tells."""
+    held_as_copy: bool = False
+    """Is it like the first line of another thread? Else it may repeat the last line of the history."""
+    service_tier: str | None = None
+    """None is the standard one."""
+
+
+_decode_state = msgspec.msgpack.Decoder(State).decode
+
+
+class Rollout:
+    """One thread. Give it each line once, in order."""
+
+    def __init__(
+        self,
+        thread: str,
+        *,
+        page: str | None = None,
+        history: History = NoHistory(),
+        seconds: int = 0,
+        saved: bytes | None = None,
+        names: AgentNames = AgentNames(),
+    ) -> None:
+        """`thread` is the id in the file's name, and `seconds` a time, for files that do not say.
+
+        `page` is the second id in the name of a later page. `history` tells how many usage lines at the
+        start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
+        `saved` is what `save` gave, to go on from there.
+        """
+        self._state = _decode_state(saved) if saved else State(thread, seconds, page=page)
+        self._history = history
+        self._totals: set[Tokens] | None = None if saved else set()
+        self._names = names
+        self._new: list[Usage] = []
+        self._name()
+
+    @property
+    def counts(self) -> Counts:
+        """What it met beside new calls."""
+        return self._state.counts
+
+    @property
+    def thread(self) -> str:
+        """Its id."""
+        return self._state.thread
+
+    def save(self) -> bytes:
+        """All it must know to go on."""
+        return msgspec.msgpack.encode(self._state)
+
+    def take(self) -> list[Usage]:
+        """The calls of what was fed since the last time."""
+        new, self._new = self._new, []
+        return new
+
+    def feed(self, data: bytes | bytearray, end: int) -> None:
+        """Take in whole lines, up to `end`."""
+        for text in other_lines(data, end, _IDLE):
+            try:
+                if _COUNT.match(text):
+                    self._read_count(text)
+                elif any(mark in text for mark in _MARKS):
+                    self._read(codex_line.line(repaired(text) if b"\\u" in text else text))
+            except _Unreadable:
+                self._state.counts.set_aside += 1
+
+    def _read_count(self, text: bytes | bytearray) -> None:
+        """A `token_count` that begins as Codex writes it."""
+        try:
+            line = codex_line.count_line(text)
+        except msgspec.DecodeError:
+            self._read(codex_line.line(repaired(text)))
+            return
+        self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
+        if line.payload.info is not None:
+            self._count(line.payload.info, line.ordinal)
+        else:
+            _refuse_usage(text)
+
+    def _read(self, line: Line) -> None:
+        self._mark_time(line.timestamp)
+        if line.type == "event_msg":
+            self._take_event(codex_line.event(line.payload), line)
+        elif line.type == "token_usage_record":
+            self._record(line, codex_line.token_usage_record(line.payload))
+        elif line.type == "turn_context":
+            self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
+        elif line.type == "session_meta":
+            self._meet(line)
+        elif "token" in line.type or "usage" in line.type:
+            _refuse_usage(line.payload)
+
+    def _meet(self, line: Line) -> None:
+        if self._state.meta is None:
+            meta = codex_line.session_meta(line.payload)
+            self._state.thread = meta.id or self._state.thread
+            self._state.meta = msgspec.structs.replace(meta, id=self._state.thread)
+            self._name()
+
+    def _take_event(self, event: Event, line: Line) -> None:
+        if event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
+            self._count(info, line.ordinal)
+        elif event.type.startswith("token_"):
+            _refuse_usage(line.payload)
+        elif event.type == "thread_settings_applied":
+            settings = event.thread_settings if isinstance(event.thread_settings, dict) else {}
+            model = settings.get("model")
+            # Codex calls the tier `fast` that the API calls `priority`.
+            tier = charged(settings.get("service_tier"))
+            self._state.service_tier = "priority" if tier == "fast" else tier
+            self._state.model = fit_name(model if isinstance(model, str) else None, self._state.model)
+        elif event.type in _ENDS and self._state.held is not None:
+            self._state.own_seen = True
+            self._release(own=True)
+
+    def _release(self, *, own: bool) -> None:
+        """Decide on the call that was held."""
+        held, self._state.held = self._state.held, None
+        if held is not None and own:
+            self._new.append(held)
+        elif held is not None:
+            self._state.counts.replayed += 1
+
+    def _mark_time(self, timestamp: object) -> None:
+        seconds = unix_seconds(timestamp)
+        if seconds is not None:
+            self._state.seconds = seconds
+
+    def _name(self) -> None:
+        meta = self._state.meta
+        self._session = fit_text(self._state.thread)
+        self._head = ":".join(filter(None, (CODEX, self._session, self._state.page)))
+        self._project = fit_text(meta.cwd) if meta else None
+        self._agent_id = self._names.of(CODEX, meta.role if meta else None, meta.cwd if meta else None)
+
+    def _is_copy(self, ordinal: int | None, thread: str | None = None) -> bool:
+        """Is this usage line, the latest, part of a parent's history? `thread` is whose it says to be."""
+        meta = self._state.meta
+        start = meta.subagent_history_start_ordinal if meta else None
+        if start is not None and ordinal is not None and ordinal < start:
+            return True
+        if thread is not None:
+            return thread != self._state.thread
+        return start is None and self._is_in_copied_run()
+
+    def _is_in_copied_run(self) -> bool:
+        state = self._state
+        if state.own_seen:
+            return False
+        copies = Copies(state.copied)
+        if state.usage_lines > state.copied and state.meta and state.meta.parent:
+            copies = self._history.copied(state.meta)
+            state.copied = max(state.copied, copies.number)
+        if state.held_as_copy:
+            self._release(own=not state.copied)
+        state.held_as_copy = copies.unsure and not state.copied
+        state.own_seen = state.usage_lines > state.copied and not state.held_as_copy
+        return state.usage_lines <= state.copied
+
+    def _count(self, info: TokenInfo, ordinal: int | None) -> None:
+        state = self._state
+        state.usage_lines += 1
+        copy = self._is_copy(ordinal)
+        if state.records:
+            return
+        is_first = state.total is None
+        growth = self._grow(info)
+        spent = _spent(growth)
+        # Copies are numbered too, so that a call keeps its number whatever is known of the parent.
+        state.calls += spent
+        if copy:
+            state.counts.replayed += 1
+        elif not spent:
+            state.counts.duplicates += not state.window_full
+        elif is_first and self._goes_on():
+            self._first_call(growth, info.total_token_usage.tokens)
+        else:
+            if not state.held_as_copy:
+                self._release(own=True)
+            self._call(growth, hold=state.held_as_copy)
+
+    def _goes_on(self) -> bool:
+        """Does this file go on from a history in another?"""
+        meta = self._state.meta
+        return self._state.page is not None or (meta is not None and meta.history_base is not None)
+
+    def _first_call(self, growth: Tokens, total: Tokens) -> None:
+        """The first count of a file that goes on from another may repeat the last one there."""
+        base = self._history.base(self._state.meta) if self._state.meta else None
+        if base == total:
+            self._state.counts.replayed += 1
+        else:
+            self._call(growth, hold=base is None)
+
+    def _grow(self, info: TokenInfo) -> Tokens:
+        """What the cumulative total has grown by. A total that shrank begins a new count."""
+        state = self._state
+        total = info.total_token_usage.tokens
+        if total == NO_TOKENS and info.total_token_usage.total_tokens:
+            # A full context window: the total is set to the window's size, which nobody spent.
+            state.window_full = True
+            return NO_TOKENS
+        before = self._baseline(total, info.last_token_usage.tokens if info.last_token_usage else None)
+        state.total = total
+        state.window_full = False
+        if self._totals is not None:
+            self._totals.add(total)
+        growth = _less(total, before)
+        if any(growth):
+            state.growth = growth
+        return growth
+
+    def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
+        """The total before the last call.
+
+        Two processes may write counts of their own to one file: a total less its last call that was a total
+        before belongs to that count.
+        """
+        state = self._state
+        before = state.total
+        if before is None:
+            # A file that refers to its history, and copies none, goes on from the total there.
+            inherits = self._goes_on() or (state.meta is not None and state.meta.forked_from)
+            return _less(total, last) if inherits and last is not None else NO_TOKENS
+        if state.window_full:
+            return NO_TOKENS if total == last else before
+        if total != before and last is not None and not _shrank(total, last):
+            base = _less(total, last)
+            if base != before and any(base) and base in self._earlier_totals():
+                return total if total in self._earlier_totals() else base
+        # A total that shrank begins a new count.
+        return NO_TOKENS if _shrank(total, before) else before
+
+    def _earlier_totals(self) -> set[Tokens]:
+        if self._totals is None:
+            self._totals = self._history.totals(self._state.usage_lines - 1)
+        return self._totals
+
+    def _record(self, line: Line, record: TokenUsageRecord) -> None:
+        state = self._state
+        state.usage_lines += 1
+        first, state.records = not state.records, True
+        copy = self._is_copy(line.ordinal, record.thread_id)
+        if not state.held_as_copy:
+            # Codex writes a response's record before its count: a count before all records is a repetition.
+            self._release(own=False)
+        previous, state.last_record = state.last_record, record
+        if record == previous or (first and self._restates(record)):
+            state.counts.duplicates += 1
+            return
+        spent = _spent(record.usage.tokens)
+        state.calls += spent
+        if copy:
+            state.counts.replayed += 1
+            return
+        self._check_sum(previous, record)
+        if spent:
+            again = previous is not None and previous.response_id == record.response_id
+            self._call(record.usage.tokens, _alias(None if again else record.response_id), hold=state.held_as_copy)
+
+    def _restates(self, record: TokenUsageRecord) -> bool:
+        """Was this response already counted through a `token_count` before it?"""
+        if self._state.total is None or record.usage.tokens != self._state.growth:
+            return False
+        return record.thread_token_usage is None or record.thread_token_usage.tokens == self._state.total
+
+    def _check_sum(self, previous: TokenUsageRecord | None, record: TokenUsageRecord) -> None:
+        if previous is None or previous.thread_token_usage is None or record.thread_token_usage is None:
+            return
+        grown = _less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
+        self._state.counts.disagreements += grown != record.usage.tokens
+
+    def _call(self, tokens: Tokens, alias: str | None = None, *, hold: bool = False) -> None:
+        # Names and counts are fit already; checking them again would double the time of a collection.
+        prompt, cached, written, completion, reasoning = tokens
+        if prompt + completion > MAX_COUNT:
+            raise RecordError(f"a call of {prompt + completion} tokens; at most {MAX_COUNT} are allowed")
+        cached = min(cached, prompt)
+        call = Usage(
+            self._agent_id,
+            self._state.model,
+            prompt,
+            completion,
+            prompt + completion,
+            self._state.seconds,
+            cached_tokens=cached or None,
+            cache_write_tokens=min(written, prompt - cached) or None,
+            reasoning_tokens=min(reasoning, completion) or None,
+            id=f"{self._head}:{self._state.calls}",
+            session=self._session,
+            project=self._project,
+            source=CODEX,
+            service_tier=self._state.service_tier,
+            alias=alias,
+        )
+        if hold:
+            self._state.held = call
+        else:
+            self._new.append(call)
+
+
+def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
+    """Raise RecordError if a line that is not read holds counts of tokens: its format has changed."""
+    if _USAGE.search(text):
+        raise RecordError("counts of tokens under names that are not known")
+
+
+def _alias(response_id: str | None) -> str | None:
+    """A response's id, if it can be a call's name."""
+    fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
+    return response_id if fits and response_id and PART not in response_id and response_id[-1] != "=" else None
+
+
+def _spent(tokens: Tokens) -> bool:
+    return bool(tokens[0] or tokens[3])
+
+
+def _shrank(total: Tokens, before: Tokens) -> bool:
+    return any(now < was for now, was in zip(total, before, strict=True))
+
+
+def _less(total: Tokens, before: Tokens) -> Tokens:
+    """What is left when `before` is taken away; no part below zero."""
+    fresh, cached, written, output, reasoning = map(sub, total, before)
+    if fresh < 0 or cached < 0 or written < 0 or output < 0 or reasoning < 0:
+        return max(0, fresh), max(0, cached), max(0, written), max(0, output), max(0, reasoning)
+    return fresh, cached, written, output, reasoning

@@ -1,0 +1,97 @@
+"""Which rollouts belong to one Codex session: its own, and those of the sub-agents that it started."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from budgauge.sources.block import open_log
+from budgauge.sources.codex import line as codex_line
+from budgauge.sources.codex.files import CodexFormat
+from budgauge.sources.codex.line import SessionMeta
+from budgauge.sources.name import AgentNames
+from budgauge.sources.session import SessionFormat
+
+_HEAD_BYTES = (1 << 16, 1 << 22)
+"""A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
+_MOST_DAYS = 31
+"""Of a session's life, in which its sub-agents' rollouts are looked for."""
+
+
+def codex_session(
+    session: str | None, transcripts: Iterable[Path], members: list[str], strangers: list[str], names: AgentNames
+) -> SessionFormat:
+    """A session of Codex: the transcripts that were named, and its sub-agents' rollouts begun on the same days.
+
+    `members` and `strangers` are the rollouts that were found before to belong to it, or not; what is found now
+    is added to them, so that none is looked into twice.
+    """
+    paths = [Path(path) for path in members]
+    paths += [path for path in transcripts if path not in paths]
+    format = CodexFormat(_home(paths[0]), names)
+    threads = {(session or "").lower(), *map(format.thread_of, paths)} - {""}
+    folders = {folder for own in paths for folder in _folders(own)}
+    known = {*paths, *map(Path, strangers)}
+    for path in sorted({path for folder in folders for path in _rollouts(folder)} - known):
+        meta = first_line(path)
+        if meta is None:
+            continue
+        # Rollouts are looked into by their age: who started one is met before it.
+        if _kin(meta) & threads:
+            paths.append(path)
+            threads.add(format.thread_of(path))
+        else:
+            strangers.append(str(path))
+    members[:] = [str(path) for path in paths]
+    return SessionFormat(format, paths)
+
+
+def _home(rollout: Path) -> Path:
+    """Codex's folder, which holds `sessions/year/month/day/rollout`."""
+    return rollout.parents[4] if len(rollout.parents) > 4 else rollout.parent
+
+
+def _folders(rollout: Path) -> set[Path]:
+    """The folders of a rollout's day and of each day since then: what it starts is written there."""
+    return {rollout.parent, *_days_since(rollout)}
+
+
+def _rollouts(folder: Path) -> Iterator[Path]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
+
+
+def _days_since(rollout: Path) -> Iterator[Path]:
+    if len(rollout.parents) <= 3:
+        return
+    now = time.time()
+    for days in range(_MOST_DAYS):
+        folder = rollout.parents[3] / time.strftime("%Y/%m/%d", time.localtime(now - days * 86_400))
+        yield folder
+        if folder <= rollout.parent:
+            return
+
+
+def first_line(rollout: Path) -> SessionMeta | None:
+    """Whose a rollout is, as its first line says; None if that cannot be read, or not yet."""
+    try:
+        descriptor = open_log(rollout)
+        try:
+            head = next((head for size in _HEAD_BYTES if b"\n" in (head := os.pread(descriptor, size, 0))), b"")
+        finally:
+            os.close(descriptor)
+        return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _kin(meta: SessionMeta) -> set[str]:
+    # A later page has the id of its thread.
+    return {thread.lower() for thread in (meta.id, meta.session_id, meta.parent) if thread}

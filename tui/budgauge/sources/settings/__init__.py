@@ -1,0 +1,1 @@
+"""What an agent's settings file is changed with: entries, TOML sections, the change itself."""

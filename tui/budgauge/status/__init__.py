@@ -1,0 +1,1 @@
+"""The Snapshot that every view shows, its fields and its alerts."""

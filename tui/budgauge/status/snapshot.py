@@ -1,0 +1,500 @@
+"""The one frozen view that everybody shows: monitor, status, RPC. None computes its own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from budgauge.accounting.accumulator import FOREVER
+from budgauge.accounting.counters import GroupKey, Groups, Sums, sum_of
+from budgauge.accounting.fold import KEPT_RECENT, Totals
+from budgauge.accounting.limits import (
+    Severity,
+    Spending,
+    families_of,
+    own_limit,
+    percentage,
+    severity,
+    warning_at,
+    warning_due,
+    warning_message,
+)
+from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
+from budgauge.config import BudgetConfig
+from budgauge.pricing.price_book import PriceBook
+from budgauge.text import plural
+
+if TYPE_CHECKING:
+    from budgauge.ledger.reader import LedgerReader
+
+_EXACT = Context(prec=80)
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent since the last reset. Token figures called used, reserved, remaining are counted ones."""
+
+    agent_id: str
+    used: int
+    """Its own, not its family's."""
+    reserved: int
+    limit: int | None
+    """Its own limit; None means no limit of its own."""
+    remaining: int | None
+    usage_percentage: float | None
+    """Of its limit; None without one."""
+    state: Severity
+    share: float
+    """Percent of the total used; 0 when nothing is used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    last_used: float | None
+    """Unix seconds of its latest call."""
+    cost_usd: Decimal | None
+    """None where a model's price is unknown and nothing could be priced."""
+    minutes: Pairs
+    """(unix minute, counted tokens) of its latest minutes that saw usage, resets or not."""
+
+
+class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A family: an agent and everything below it, together."""
+
+    family: str
+    """Its key, such as `claude-code/*`."""
+    used: int
+    reserved: int
+    limit: int | None
+    """None means no limit for the family as a whole; those of a snapshot have one."""
+    remaining: int | None
+    usage_percentage: float | None
+    state: Severity
+    share: float
+    """Percent of the total used; 0 when nothing is used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    last_used: float | None
+    cost_usd: Decimal | None
+    """What of it could be priced; None where something was used and nothing could."""
+    minutes: Pairs
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model since the last reset."""
+
+    model: str
+    used: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_usd: Decimal | None
+    """What of it could be priced; None where something was used and nothing could."""
+    unpriced_tokens: int = 0
+    """Counted tokens without a known price."""
+    unknown_factors: tuple[str, ...] = ()
+    """Keys of `[token_budget.price_factors]` that would give them one; empty where the model has no price."""
+
+    @property
+    def unpriced(self) -> str:
+        """What has no price: the model, or its calls with these factors; empty if all is priced."""
+        if not self.unpriced_tokens and self.cost_usd is not None:
+            return ""
+        return f"{self.model} ({', '.join(self.unknown_factors)})" if self.unknown_factors else self.model
+
+
+class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was spent in one cycle, resets or not."""
+
+    begin: float
+    """Its first unix second."""
+    end: float
+    """The first one after it."""
+    current: bool
+    used: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    calls: int
+    cost_usd: Decimal | None
+    """None where something was used and nothing can be priced."""
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What it cost, in US dollars, exactly."""
+
+    total_usd: Decimal | None
+    """What could be priced; None where nothing could, though something was used."""
+    upper_usd: Decimal | None
+    """With `untracked_buffer`, for tokens no one reports."""
+    budget_usd: Decimal | None
+    """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
+    unpriced_tokens: int
+    """Counted tokens whose price is unknown."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in the ledger that a person should know of."""
+
+    kind: str
+    count: int
+    message: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything there is to show, at one moment."""
+
+    total_budget: int
+    """0 means unlimited."""
+    budget_is_default: bool
+    """Nobody set the total budget."""
+    total_used: int
+    remaining_budget: int | None
+    reserved: int
+    usage_percentage: float | None
+    warning_threshold: float
+    """Percent."""
+    warning_at: int | None
+    """The least number of used tokens that reaches the threshold; None if the budget is unlimited."""
+    untracked_buffer: float
+    """Percent."""
+    state: Severity
+    agents: tuple[AgentRow, ...]
+    """Most used first. Agents with a limit are here even if they used nothing."""
+    families: tuple[FamilyRow, ...]
+    models: tuple[ModelRow, ...]
+    cost: Cost
+    since: float | None
+    """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
+    cycle_end: float | None
+    """Unix seconds when the counters start afresh by themselves; None if they never do."""
+    reset_id: str | None
+    ledger: str
+    """Path of the ledger; empty for one in memory."""
+    problems: tuple[Problem, ...]
+    minutes: Pairs
+    """(unix minute, counted tokens) of the latest minutes that saw usage, resets or not."""
+    warning: str | None
+    """The warning's exact message when the total stands at or over the threshold."""
+    exceeded: tuple[str, ...]
+    """Agents, and families by key, over or at their own limit, though used."""
+    stale_at: float | None
+    """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
+
+    @property
+    def agent_totals(self) -> dict[str, int]:
+        """Counted tokens of every agent used since the reset."""
+        return {row.agent_id: row.used for row in self.agents if row.calls}
+
+
+def take_snapshot(
+    totals: Totals,
+    config: BudgetConfig,
+    prices: PriceBook,
+    *,
+    now: float,
+    budget_is_default: bool = False,
+    ledger: str = "",
+    problems: Iterable[Problem] = (),
+) -> Snapshot:
+    """The view of a fold under a config, at the prices known and a moment in unix seconds."""
+    spending = Spending(config, totals, now)
+    groups = totals.at(now).groups
+    used = spending.by_all()
+    budget = config.total_budget or None
+    agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    models = model_rows(groups, config, prices)
+    families = _family_rows(agents, config, used, int(now // 60))
+    return Snapshot(
+        total_budget=config.total_budget,
+        budget_is_default=budget_is_default,
+        total_used=used,
+        remaining_budget=None if budget is None else max(0, budget - used),
+        reserved=sum(spending.reserved.values()),
+        usage_percentage=percentage(used, budget),
+        warning_threshold=config.warning_threshold,
+        warning_at=None if budget is None else int(warning_at(config)),
+        untracked_buffer=config.untracked_buffer,
+        state=severity(used, budget, config.warning_threshold),
+        agents=agents,
+        families=families,
+        models=models,
+        cost=_cost(models, config, used),
+        since=since(totals, now),
+        cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
+        reset_id=totals.reset_id,
+        ledger=ledger,
+        problems=(*problems, *fold_problems(totals)),
+        minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
+        warning=warning_message(config, used) if warning_due(config, used) else None,
+        exceeded=_exceeded(agents, families),
+        stale_at=_stale_at(totals, now),
+    )
+
+
+def cycle_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> tuple[CycleRow, ...]:
+    """Every cycle that saw usage, and the present one, the latest first."""
+    current = totals.cycle(now)[0]
+    whole = {current: {}, **totals.whole_cycles()}
+    return tuple(
+        _cycle_row(totals.cycle(begin), begin == current, whole[begin], config, prices)
+        for begin in sorted(whole, reverse=True)
+    )
+
+
+def _cycle_row(
+    cycle: tuple[float, float], current: bool, groups: Groups, config: BudgetConfig, prices: PriceBook
+) -> CycleRow:
+    sums = sum_of(groups.values())
+    return CycleRow(
+        begin=cycle[0],
+        end=cycle[1],
+        current=current,
+        used=config.counted(sums.total, sums.cached),
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        calls=sums.calls,
+        cost_usd=cost_of(groups.items(), prices),
+    )
+
+
+def since(totals: Totals, now: float) -> float | None:
+    """Unix seconds since when the counters run: the last reset of everyone or the cycle's beginning, if any."""
+    begin = totals.cycle(now)[0] or None
+    reset = totals.last_reset()
+    if reset is None or (begin is not None and reset.timestamp < begin):
+        return begin
+    return reset.timestamp
+
+
+def _stale_at(totals: Totals, now: float) -> float | None:
+    moments = [hold.expires for hold in totals.holds.values() if hold.expires > now]
+    end = totals.cycle(now)[1]
+    return min(moments if end == FOREVER else [*moments, end], default=None)
+
+
+def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> tuple[str, ...]:
+    return (
+        *(row.agent_id for row in agents if row.state == "exceeded" and row.used),
+        *(row.family for row in families if row.state == "exceeded" and row.used),
+    )
+
+
+Part = tuple[GroupKey, Sums]
+"""What was counted of an agent's calls to a model at one price."""
+
+
+def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, list[Part]]:
+    """The fold's groups by a part of their keys."""
+    groups: dict[str, list[Part]] = {}
+    for key, sums in parts.items():
+        groups.setdefault(name_of(key), []).append((key, sums))
+    return groups
+
+
+def _agent_rows(
+    groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
+) -> tuple[AgentRow, ...]:
+    parts = _grouped(groups, lambda key: key[0])
+    for agent_id in (*config.per_agent_limits, *spending.reserved):
+        if agent_id in spending.reserved or not agent_id.endswith("/*"):
+            parts.setdefault(agent_id, [])
+    rows = [
+        _agent_row(agent_id, part, recent.get(agent_id), spending, config, prices) for agent_id, part in parts.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+
+
+def _agent_row(
+    agent_id: str,
+    parts: list[Part],
+    recent: Minutes | None,
+    spending: Spending,
+    config: BudgetConfig,
+    prices: PriceBook,
+) -> AgentRow:
+    sums = sum_of(part for _, part in parts)
+    used = config.counted(sums.total, sums.cached)
+    limit = own_limit(config, agent_id)
+    return AgentRow(
+        agent_id=agent_id,
+        used=used,
+        reserved=spending.reserved.get(agent_id, 0),
+        limit=limit,
+        remaining=None if limit is None else max(0, limit - used),
+        usage_percentage=percentage(used, limit),
+        state=severity(used, limit, config.warning_threshold),
+        share=_share(used, spending.by_all()),
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        calls=sums.calls,
+        last_used=sums.last_used if sums.calls else None,
+        cost_usd=cost_of(parts, prices),
+        minutes=recent.pairs(uncached=config.count == "uncached") if recent else (),
+    )
+
+
+def _share(used: int, total_used: int) -> float:
+    return used * 100 / total_used if total_used else 0.0
+
+
+def _family_rows(
+    agents: Iterable[AgentRow], config: BudgetConfig, total_used: int, minute: int
+) -> tuple[FamilyRow, ...]:
+    members: dict[str, list[AgentRow]] = {key: [] for key in config.per_agent_limits if key.endswith("/*")}
+    for row in agents if members else ():
+        for family in families_of(row.agent_id):
+            if family in members:
+                members[family].append(row)
+    rows = (
+        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, total_used, minute)
+        for family, rows in members.items()
+    )
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
+
+
+def used_by(snapshot: Snapshot, agent_id: str | None = None) -> int | None:
+    """Tokens that a reset of an agent, or of everyone, would take away now; None if there is nothing to reset."""
+    used = [row.used for row in snapshot.agents if row.calls and agent_id in (None, row.agent_id)]
+    return sum(used) if used else None
+
+
+def fold_family(
+    family: str,
+    members: Sequence[AgentRow],
+    limit: int | None,
+    threshold: float,
+    total_used: int,
+    minute: int,
+) -> FamilyRow:
+    """A family's row from its members' at a unix minute; `threshold` in percent."""
+    used = sum(row.used for row in members)
+    costs = [row.cost_usd for row in members if row.calls]
+    known = [cost for cost in costs if cost is not None]
+    return FamilyRow(
+        family=family,
+        used=used,
+        reserved=sum(row.reserved for row in members),
+        limit=limit,
+        remaining=None if limit is None else max(0, limit - used),
+        usage_percentage=percentage(used, limit),
+        state=severity(used, limit, threshold),
+        share=_share(used, total_used),
+        prompt_tokens=sum(row.prompt_tokens for row in members),
+        completion_tokens=sum(row.completion_tokens for row in members),
+        cached_tokens=sum(row.cached_tokens for row in members),
+        calls=sum(row.calls for row in members),
+        last_used=max((row.last_used for row in members if row.last_used is not None), default=None),
+        cost_usd=None if costs and not known else _sum(known),
+        minutes=merged((row.minutes for row in members), minute - KEPT_RECENT),
+    )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    whole = Decimal(0)
+    for amount in amounts:
+        whole = _EXACT.add(whole, amount)
+    return whole
+
+
+def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
+    """Groups by model, most used first."""
+    rows = []
+    for model, parts in _grouped(groups, lambda key: key[1]).items():
+        sums = sum_of(part for _, part in parts)
+        rows.append(
+            ModelRow(
+                model=model,
+                used=config.counted(sums.total, sums.cached),
+                prompt_tokens=sums.prompt,
+                completion_tokens=sums.completion,
+                cached_tokens=sums.cached,
+                cost_usd=cost_of(parts, prices),
+                **_unpriced(parts, config, prices),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.model)))
+
+
+def price_advice(models: Iterable[ModelRow]) -> tuple[str, ...]:
+    """How to set the prices that are missing, a sentence for each kind."""
+    rows = [row for row in models if row.unpriced]
+    plain = [row.model for row in rows if not row.unknown_factors]
+    factors = sorted({factor for row in rows for factor in row.unknown_factors})
+    advice = []
+    if plain:
+        table = f'[token_budget.prices."{plain[0]}"]' if plain[0].isprintable() else '[token_budget.prices."MODEL"]'
+        advice.append(f"Set a price in config.toml: {table} with prompt_per_1k and completion_per_1k.")
+    if factors:
+        advice.append(f'Set a factor in config.toml: [token_budget.price_factors] with "{factors[0]}" = NUMBER.')
+    return tuple(advice)
+
+
+def _unpriced(parts: Sequence[Part], config: BudgetConfig, prices: PriceBook) -> dict[str, Any]:
+    unknown = [(key, sums) for key, sums in parts if prices.cost(key, sums) is None]
+    priced = [(key, sums) for key, sums in unknown if prices.price(key[1]) is not None]
+    factors = {factor for key, sums in priced for factor in prices.unknown_factors(key, sums)}
+    tokens = sum(config.counted(sums.total, sums.cached) for _, sums in unknown)
+    return {"unpriced_tokens": tokens, "unknown_factors": tuple(sorted(factors))}
+
+
+def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
+    """What can be priced of these groups; None where something was used and nothing can be."""
+    cost, unknown = None, False
+    for key, sums in parts:
+        part = prices.cost(key, sums)
+        if part is None:
+            unknown = True
+        else:
+            cost = _EXACT.add(cost or Decimal(0), part)
+    return cost if cost is not None or unknown else Decimal(0)
+
+
+def _cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
+    known = [row.cost_usd for row in models if row.cost_usd is not None]
+    total = None if models and not known else _sum(known)
+    unpriced = sum(row.unpriced_tokens for row in models)
+    buffer = Decimal(str(config.untracked_buffer))
+    whole = None
+    if total is not None and config.total_budget and used > unpriced:
+        whole = _EXACT.multiply(total, Decimal(config.total_budget)) / Decimal(used - unpriced)
+    return Cost(
+        total_usd=total,
+        upper_usd=None if total is None else _EXACT.multiply(total, 1 + buffer / 100),
+        budget_usd=whole,
+        unpriced_tokens=unpriced,
+    )
+
+
+_ODDITIES: Mapping[str, str] = {
+    "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
+    "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
+    "id_conflict": "with a known id but other content; set aside",
+    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
+    "second_end": "that settle or release a reservation which had ended; set aside",
+}
+
+
+def fold_problems(totals: Totals) -> tuple[Problem, ...]:
+    """What was odd in the records themselves."""
+    odd = {**totals.flagged, **totals.set_aside}
+    return tuple(
+        Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
+        for kind, number in sorted(odd.items())
+    )
+
+
+def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
+    """What of the file was set aside."""
+    if not reader.fault_count:
+        return ()
+    first = reader.faults[0]
+    where = "at byte" if reader.fault_count == 1 else "the first at byte"
+    message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
+    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)

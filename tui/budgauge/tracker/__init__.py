@@ -1,0 +1,1 @@
+"""The tracker that programs hold, and what it reads of SDKs' answers."""

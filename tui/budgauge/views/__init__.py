@@ -1,0 +1,1 @@
+"""What is looked at: the live view and a look back."""

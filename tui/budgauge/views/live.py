@@ -1,0 +1,362 @@
+"""What programs look through: config and ledger together, always the latest, never an exception."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from budgauge.config import BudgetConfig
+from budgauge.config.find import left_behind
+from budgauge.config.load import Loaded, Options, load, working_folder
+from budgauge.errors import BudgaugeError, ConfigError, LedgerError
+from budgauge.files.cache import cache_folder
+from budgauge.ledger.glance import Glance
+from budgauge.ledger.reader import LedgerReader
+from budgauge.pricing.model_price import ModelPrice
+from budgauge.pricing.price_book import PriceBook, lookup_in_child
+from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
+from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views.scan import AgentScan, Span, TimeScan
+
+SETTLE_SECONDS = 0.25
+"""How long a changed config file must stay as it is before it is read: editors write in steps."""
+NOTICE_SECONDS = 60.0
+"""How long it is said that the ledger was read afresh."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a screen shows at one moment."""
+
+    snapshot: Snapshot
+    config: BudgetConfig
+    config_trouble: str | None = None
+    """Why the config cannot be read just now; the last good one stays in force."""
+    ledger_trouble: str | None = None
+    """Why the ledger cannot be read just now."""
+    notices: tuple[str, ...] = ()
+    """Smaller things to know: unknown config keys, the ledger was replaced and read afresh."""
+    ledger_exists: bool = True
+    budget_of: Literal["", "user", "project"] = ""
+    """Whose budget it is; empty where one config was named, or nobody asked."""
+    user: View | None = None
+    """The user's own budget, where this is a project's."""
+
+
+class Observer:
+    """Reads what is new of config and ledger at every look. Looking is for one thread at a time.
+
+    Raises ConfigError when it is made and the config is wrong; later, the last good one stays.
+    """
+
+    def __init__(
+        self,
+        options: Options = Options(),
+        *,
+        env: Mapping[str, str] | None = None,
+        start: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        lookup: bool = True,
+        cache: Path | None = None,
+        read: Callable[..., Loaded] | None = None,
+    ) -> None:
+        """With `lookup`, prices that are missing are looked up in a process of their own while looking goes on.
+
+        What was looked up is kept in `cache`, by default the user's cache folder.
+        `read` loads the config in the place of `load`.
+        """
+        # The folder is taken once: the working directory may be removed while we run.
+        folder = working_folder() if start is None else start
+        self._watch = ConfigWatch(lambda: (read or load)(options, env=env, start=folder), monotonic)
+        self._monotonic = monotonic
+        self._clock = clock
+        self._taken_at = 0.0
+        self._cache = cache or cache_folder()
+        self._lookup = _Lookup()
+        self._looks_up = lookup
+        self._restarted_at: float | None = None
+        self._view: View | None = None
+        self._rereading = False
+        self._glance = Glance()
+        self._open()
+
+    @property
+    def user_loaded(self) -> Loaded | None:
+        """The user's own config, where a project's budget is shown and the user's is looked at as well; else None."""
+        return None
+
+    @property
+    def loaded(self) -> Loaded:
+        """The config in force, and where it came from."""
+        return self._watch.loaded
+
+    def look(self) -> View:
+        """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
+        if self._watch.poll():
+            self._reopen()
+        self._glance.at(self._reader.path)
+        restarts = self._reader.restarts
+        trouble = self._refresh()
+        if self._reader.restarts != restarts:
+            self._restarted_at = self._monotonic()
+        self._take_prices()
+        if self._looks_up:
+            self._lookup.begin(self._prices.missing(self._models()))
+        self._view = self._compose(trouble)
+        return self._view
+
+    @property
+    def looks_up_prices(self) -> bool:
+        """Are prices of models that were seen being looked up just now?"""
+        return self._lookup.is_busy
+
+    def cycles(self) -> tuple[CycleRow, ...]:
+        """Every cycle that saw usage, as of the last look, the latest first; empty where no cycle is set."""
+        config = self.loaded.config
+        return cycle_rows(self._reader.totals, config, self._prices, self._clock()) if config.cycle else ()
+
+    def ledger_size(self) -> int:
+        """Bytes of the ledger as it stands on the disk; 0 where there is none."""
+        try:
+            return os.stat(self.loaded.ledger.path).st_size
+        except OSError:
+            return 0
+
+    def agent_scan(self, key: str, *, is_family: bool) -> AgentScan:
+        """A reading of one agent or family in detail, under the config in force."""
+        loaded = self.loaded
+        return AgentScan(loaded.ledger.path, loaded.config, self._prices, key, is_family=is_family, clock=self._clock)
+
+    def time_scan(self, chart: Span, counters: Span) -> TimeScan:
+        """A reading of everything by steps of time, under the config in force."""
+        return TimeScan(self.loaded.ledger.path, self.loaded.config, self._prices, chart, counters)
+
+    def resolve_prices(self) -> None:
+        """Look up the prices that are missing, here and now."""
+        self._refresh()
+        self._rereading |= self._prices.resolve(self._models())
+        self._changed = True
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders to watch: those that hold the ledger and the config files."""
+        folders = [self.loaded.ledger.path.parent, *(path.parent for path in self.loaded.files)]
+        return tuple(dict.fromkeys(folder for folder in folders if os.path.isdir(folder)))
+
+    @property
+    def glance(self) -> Callable[[], object]:
+        """Asked, differs once the ledger has grown since the last look; asking costs next to nothing."""
+        return self._glance.size
+
+    def reset(self, agent_id: str | None = None) -> str:
+        """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""
+        return self._tracker().reset(agent_id, by="monitor")
+
+    def undo_reset(self) -> str:
+        """Take the latest reset back; its id. Raises ResetError if there is none, LedgerError. Safe from any thread."""
+        return self._tracker().undo_reset()
+
+    def _tracker(self) -> TokenBudgetTracker:
+        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path)
+
+    def _open(self) -> None:
+        """Start with the ledger that the config leads to."""
+        self._left_behind = left_behind(self.loaded.ledger)
+        self._prices = PriceBook(
+            self.loaded.config.prices, factors=self.loaded.config.price_factors, folder=self._cache
+        )
+        self._priced_by = (self.loaded.config.prices, self.loaded.config.price_factors)
+        self._reader = self._make_reader(self._prices)
+        self._changed = True
+
+    def _make_reader(self, prices: PriceBook) -> LedgerReader:
+        loaded = self.loaded
+        self._cycle = loaded.config.cycle
+        return LedgerReader(
+            loaded.ledger.path, prices.pricing_of, cycle=self._cycle, checkpoints=self._cache, clock=self._clock
+        )
+
+    def _reopen(self) -> None:
+        """Go on under another config; what was read of the same ledger stays until it could be read again."""
+        if self._reader.path != self.loaded.ledger.path:
+            self._open()
+        config = self.loaded.config
+        self._rereading |= self._priced_by != (config.prices, config.price_factors) or self._cycle != config.cycle
+        self._changed = True
+
+    def _refresh(self) -> str | None:
+        """Read what is new; or everything again, where calls must be told apart by other prices."""
+        try:
+            if self._rereading:
+                self._reread()
+            self._changed |= self._reader.refresh()
+        except LedgerError as error:
+            return str(error)
+        return None
+
+    def _reread(self) -> None:
+        config = self.loaded.config
+        overrides = (config.prices, config.price_factors)
+        same = self._priced_by == overrides
+        prices = self._prices if same else PriceBook(config.prices, factors=config.price_factors, folder=self._cache)
+        reader = self._make_reader(prices)
+        reader.refresh()
+        reader.restarts = self._reader.restarts
+        self._reader, self._prices, self._priced_by = reader, prices, overrides
+        self._rereading, self._changed = False, True
+
+    def _models(self) -> set[str]:
+        return self._reader.totals.models()
+
+    def _take_prices(self) -> None:
+        found = self._lookup.take()
+        if found:
+            self._changed = True
+            if self._prices.learn(found):
+                self._rereading = True
+                self._refresh()
+
+    def _compose(self, trouble: str | None) -> View:
+        old = self._view
+        now = self._clock()
+        if old is not None:
+            over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
+            # A clock that was put back brings the past back, too.
+            self._changed |= over or now < self._taken_at
+        snapshot = old.snapshot if old and not self._changed else self._snapshot(now)
+        self._changed = False
+        view = View(
+            snapshot=snapshot,
+            config=self.loaded.config,
+            config_trouble=self._watch.trouble,
+            ledger_trouble=trouble,
+            notices=self._notices(),
+            ledger_exists=self._reader.exists,
+        )
+        unchanged = old is not None and old.snapshot is snapshot and old == view
+        return old if old is not None and unchanged else view
+
+    def _snapshot(self, now: float) -> Snapshot:
+        self._taken_at = now
+        return take_snapshot(
+            self._reader.totals,
+            self.loaded.config,
+            self._prices,
+            now=now,
+            budget_is_default=self.loaded.budget_is_default,
+            ledger=str(self._reader.path),
+            problems=ledger_problems(self._reader),
+        )
+
+    def _notices(self) -> tuple[str, ...]:
+        notices = list(self.loaded.warnings)
+        if self._left_behind:
+            notices.append(f"another ledger, {self._left_behind}, is not counted here: the default place has moved")
+        if self._restarted_at is not None and self._monotonic() - self._restarted_at < NOTICE_SECONDS:
+            notices.append("The ledger file was replaced, cut or removed; it was read afresh from its start.")
+        if self._lookup.failed:
+            notices.append(f"Prices could not be looked up: {self._lookup.failed}")
+        return tuple(notices)
+
+
+class ConfigWatch:
+    """The config in force, read again when its files changed and then stayed still for a moment."""
+
+    def __init__(self, load: Callable[[], Loaded], monotonic: Callable[[], float]) -> None:
+        self._load = load
+        self._monotonic = monotonic
+        self.loaded = load()
+        """The last good config."""
+        self.trouble: str | None = None
+        """Why the files as they are now cannot be used; the last good config stays in force."""
+        # Not known to be what was just read: it may have changed in between.
+        self._read: tuple[object, ...] | None = None
+        self._seen, self._seen_at = self._signature(), monotonic()
+
+    def poll(self) -> bool:
+        """Look at the files; True if another config is in force now."""
+        signature = self._signature()
+        if signature != self._seen:
+            self._seen, self._seen_at = signature, self._monotonic()
+        if signature == self._read or self._monotonic() - self._seen_at < SETTLE_SECONDS:
+            return False
+        self._read = signature
+        try:
+            loaded = self._load()
+        except ConfigError as error:
+            self.trouble = str(error)
+            return False
+        changed = loaded.config != self.loaded.config
+        self.trouble = self._lost(loaded) if changed else None
+        if self.trouble or loaded == self.loaded:
+            return False
+        self.loaded = loaded
+        return True
+
+    def _lost(self, loaded: Loaded) -> str | None:
+        """A file that held the budget no longer does: more likely half written than a wish for no limits."""
+        folders = {path.parent for path in loaded.found}
+        for path in self.loaded.found:
+            emptied = path in loaded.found and not loaded.origins and self.loaded.origins
+            if emptied or path.parent not in folders:
+                why = f" ({'; '.join(loaded.warnings)})" if emptied and loaded.warnings else ""
+                return (
+                    f"{path}: no longer holds the budget{why}; its last values stay in force "
+                    "until it is back or budgauge restarts"
+                )
+        return None
+
+    def _signature(self) -> tuple[object, ...]:
+        return tuple(_stamp(path) for path in self.loaded.files)
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+
+
+class _Lookup:
+    """Prices looked up in a short-lived process of its own: the table would stay in memory for good."""
+
+    def __init__(self) -> None:
+        self.failed: str | None = None
+        """Why the last lookup failed."""
+        self._asked: set[str] = set()
+        self._found: dict[str, ModelPrice | None] | None = None
+        self._thread: threading.Thread | None = None
+
+    def begin(self, models: set[str]) -> None:
+        """Look these up, unless it was tried before or a lookup is under way."""
+        new = models - self._asked
+        if new and self._thread is None:
+            self._asked |= new
+            self._thread = threading.Thread(target=self._run, args=(new,), name="budgauge-prices", daemon=True)
+            self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Is a lookup under way, or has ended and not been taken?"""
+        return self._thread is not None
+
+    def take(self) -> dict[str, ModelPrice | None] | None:
+        """What a finished lookup found, once."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        self._thread = None
+        found, self._found = self._found, None
+        return found
+
+    def _run(self, models: set[str]) -> None:
+        try:
+            self._found = lookup_in_child(models)
+            self.failed = None
+        except BudgaugeError as error:
+            self.failed = str(error)

@@ -1,0 +1,296 @@
+"""Readings of the whole ledger, made on demand: one agent or family in detail, and everything over time.
+
+The fold that is always at hand knows sums; these know single calls and spans of time. Each reads
+the ledger from its start once, then only what is new. For one thread at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from budgauge.accounting.accumulator import FOREVER, PricingOf
+from budgauge.accounting.counters import Bucket, Groups
+from budgauge.accounting.fold import CycleOf, Recall, Totals
+from budgauge.accounting.limits import families_of
+from budgauge.accounting.records import Record, Release, Settle, Usage
+from budgauge.config import BudgetConfig
+from budgauge.ledger.reader import LedgerReader
+from budgauge.pricing.model_price import Rates
+from budgauge.pricing.price_book import PriceBook
+from budgauge.status.snapshot import ModelRow, Part, cost_of, model_rows
+
+LATEST_CALLS = 50
+
+
+class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The price that some calls have."""
+
+    model: str
+    origin: str
+    """Where it comes from; empty where no price is known."""
+    rates: Rates | None
+    above: int
+    """For prompts of more tokens than this; 0 for all."""
+    start: int | None
+    """In force from this unix second on; None for always."""
+    calls: int
+
+
+class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger says of one agent or family."""
+
+    models: tuple[ModelRow, ...]
+    """Since the last reset, most used first."""
+    calls: tuple[Usage, ...]
+    """The latest ones in the ledger, reset or not, the last line first."""
+    lines: int
+    """That were counted, reset or not."""
+    copies: int
+    """Lines dropped because their id, with the same content, was counted before."""
+    set_aside: int
+    """Lines set aside because their id is known with other content, or end what had ended."""
+    unreadable: int
+    """Lines of the whole ledger that are no record: nobody can tell whose they are."""
+    reset_tokens: int
+    """Counted tokens that resets took away."""
+    prices: tuple[PriceRow, ...]
+
+
+class AgentScan:
+    """One agent, or an agent and everything below it, read from the ledger."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: BudgetConfig,
+        prices: PriceBook,
+        key: str,
+        *,
+        is_family: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        """`key` is an agent's id, or a family's key such as `a/*`."""
+        self._config = config
+        self._prices = prices
+        self._clock = clock
+
+        def in_scope(agent_id: str) -> bool:
+            return key in families_of(agent_id) if is_family else agent_id == key
+
+        self._reader = _ScopedReader(path, prices.pricing_of, config, in_scope)
+
+    def look(self) -> AgentReport:
+        """What there is to say now. Raises LedgerError."""
+        self._reader.refresh()
+        totals = self._reader.scoped
+        groups = totals.at(self._clock()).groups
+        counted = self._config.counted
+        return AgentReport(
+            models=model_rows(groups, self._config, self._prices),
+            calls=tuple(reversed(totals.latest)),
+            lines=totals.lines,
+            copies=totals.copies,
+            set_aside=totals.conflicts,
+            unreadable=self._reader.fault_count,
+            reset_tokens=sum(
+                counted(sums.total, sums.cached)
+                for reset in totals.resets
+                for cut in reset.groups.values()
+                for sums in cut.values()
+            ),
+            prices=tuple(self._price_rows(groups)),
+        )
+
+    def _price_rows(self, groups: Groups) -> Iterable[PriceRow]:
+        calls: dict[tuple[str, Bucket], int] = {}
+        for (_, model, bucket, _), sums in groups.items():
+            calls[model, bucket] = calls.get((model, bucket), 0) + sums.calls
+        for (model, bucket), number in sorted(calls.items()):
+            price = self._prices.price(model)
+            period = price.periods[bucket[0]] if price else None
+            tier = period.tiers[bucket[1]] if period else None
+            yield PriceRow(
+                model=model,
+                origin=self._prices.origin(model),
+                rates=tier.rates if tier else None,
+                above=tier.above if tier else 0,
+                start=period.start if period else None,
+                calls=number,
+            )
+
+
+InScope = Callable[[str], bool]
+
+
+class _Scoped(Totals):
+    """Counts only some agents, but knows every id, reservation and reset as all totals do."""
+
+    def __init__(self, pricing_of: PricingOf, cycle_of: CycleOf, recall: Recall, in_scope: InScope) -> None:
+        super().__init__(pricing_of, cycle_of, recall)
+        self.in_scope = in_scope
+        self.latest: deque[Usage] = deque(maxlen=LATEST_CALLS)
+        self.lines = self.copies = self.conflicts = 0
+
+    def add_one(self, record: Record, place: int) -> None:
+        self.add([record], lambda: [place])
+
+    def count_calls(self, calls: Sequence[Usage]) -> None:
+        mine = [usage for usage in calls if self.in_scope(usage.agent_id)]
+        self._note(mine)
+        super().count_calls(mine)
+
+    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
+        if self.in_scope(usage.agent_id):
+            self._note([usage])
+            super().count_rest(usage, whole_prompt)
+
+    def _note(self, calls: Sequence[Usage]) -> None:
+        self.lines += len(calls)
+        self.latest.extend(calls)
+
+    def _remember(self, usage: Usage, place: int) -> bool:
+        return self._told(usage, lambda: super(_Scoped, self)._remember(usage, place))
+
+    def _end(self, record: Settle | Release, place: int) -> bool:
+        return self._told(record, lambda: super(_Scoped, self)._end(record, place))
+
+    def _told(self, record: Record, takes: Callable[[], bool]) -> bool:
+        before = sum(self.set_aside.values())
+        taken = takes()
+        if not taken and isinstance(record, Usage) and self.in_scope(record.agent_id):
+            if sum(self.set_aside.values()) > before:
+                self.conflicts += 1
+            else:
+                self.copies += 1
+        return taken
+
+
+class _ScopedReader(LedgerReader):
+    def __init__(self, path: Path, pricing_of: PricingOf, config: BudgetConfig, in_scope: InScope) -> None:
+        self._in_scope = in_scope
+        super().__init__(path, pricing_of, cycle=config.cycle)
+
+    @property
+    def scoped(self) -> _Scoped:
+        """What it adds up to."""
+        assert isinstance(self.totals, _Scoped)
+        return self.totals
+
+    def _make_totals(self) -> Totals:
+        return _Scoped(self._pricing_of, self._cycle_of, self.recall, self._in_scope)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Equal steps of time."""
+
+    begin: int
+    """Unix seconds."""
+    step: int
+    """Seconds."""
+    number: int
+
+    @property
+    def end(self) -> int:
+        """The first unix second after it."""
+        return self.begin + self.step * self.number
+
+    @property
+    def edges(self) -> list[int]:
+        """Where steps begin, and the end."""
+        return [self.begin + self.step * index for index in range(self.number + 1)]
+
+
+class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was spent when."""
+
+    agents: tuple[tuple[str, tuple[int, ...]], ...]
+    """(agent id, counted tokens of each step of the chart), resets or not, who spent most first."""
+    used: tuple[int, ...]
+    """Counted tokens of each step since the counters began, as they stand now,"""
+    costs: tuple[Decimal | None, ...]
+    """and what they cost; None where something was used and nothing could be priced."""
+    used_before: int
+    """The same of all time before the first of these steps."""
+    cost_before: Decimal | None
+    first: float | None
+    """Unix seconds of the ledger's first call; of a few that stand out of order, not always the earliest."""
+
+
+class TimeScan:
+    """Everything by steps of time, read from the ledger."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: BudgetConfig,
+        prices: PriceBook,
+        chart: Span,
+        counters: Span,
+    ) -> None:
+        """`chart` is what tokens are told of, `counters` the time since the counters began."""
+        self.chart, self.counters = chart, counters
+        self._config, self._prices = config, prices
+        edges = sorted({0, *chart.edges, *counters.edges})
+
+        self._first = FOREVER
+
+        def bin_of(timestamp: float) -> tuple[float, float]:
+            self._first = min(self._first, timestamp)
+            place = bisect_right(edges, timestamp)
+            return edges[place - 1], edges[place] if place < len(edges) else FOREVER
+
+        self._reader = _BinnedReader(path, prices.pricing_of, bin_of)
+
+    def look(self) -> TimeReport:
+        """What there is to say now. Raises LedgerError."""
+        self._reader.refresh()
+        totals = self._reader.totals
+        agents: dict[str, list[int]] = {}
+        for begin, groups in totals.whole_cycles().items():
+            place = _place(self.chart, begin)
+            if place is not None:
+                for (agent_id, *_), sums in groups.items():
+                    steps = agents.setdefault(agent_id, [0] * self.chart.number)
+                    steps[place] += self._config.counted(sums.total, sums.cached)
+        before: list[Part] = []
+        parts: list[list[Part]] = [[] for _ in range(self.counters.number)]
+        for begin, counters in totals.cycles.items():
+            place = _place(self.counters, begin)
+            if place is not None:
+                parts[place] += counters.groups.items()
+            elif begin < self.counters.begin:
+                before += counters.groups.items()
+        return TimeReport(
+            agents=tuple(
+                (agent_id, tuple(steps)) for agent_id, steps in sorted(agents.items(), key=lambda a: (-sum(a[1]), a[0]))
+            ),
+            used=tuple(map(self._used, parts)),
+            costs=tuple(cost_of(step, self._prices) for step in parts),
+            used_before=self._used(before),
+            cost_before=cost_of(before, self._prices),
+            first=None if self._first == FOREVER else self._first,
+        )
+
+    def _used(self, parts: Iterable[Part]) -> int:
+        return sum(self._config.counted(sums.total, sums.cached) for _, sums in parts)
+
+
+def _place(span: Span, second: float) -> int | None:
+    """The step that holds a moment; None if it lies outside."""
+    place = int((second - span.begin) // span.step)
+    return place if 0 <= place < span.number else None
+
+
+class _BinnedReader(LedgerReader):
+    def __init__(self, path: Path, pricing_of: PricingOf, bin_of: CycleOf) -> None:
+        self._bin_of = bin_of
+        super().__init__(path, pricing_of)
+
+    def _make_totals(self) -> Totals:
+        return Totals(self._pricing_of, self._bin_of, self.recall)
