@@ -20,6 +20,7 @@ from asking import Stage, reset_line
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
+from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
 from sources.rollouts import PARENT, START
 from usage import line, locked
 
@@ -183,15 +184,30 @@ def test_a_projects_own_policy_holds_wherever_the_command_runs(stage: Stage, tmp
     check(stage.ask(cwd=str(tmp_path / "p")), "deny", "UserPromptSubmit")
 
 
+def timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each who wants a ledger's lock from now on is ready to wait, in seconds."""
+    enter, waits = LedgerWriter.__enter__, list[float]()
+
+    def noted(writer: LedgerWriter) -> LedgerWriter:
+        waits.append(writer.timeout)
+        return enter(writer)
+
+    monkeypatch.setattr(LedgerWriter, "__enter__", noted)
+    return waits
+
+
 @pytest.mark.parametrize("event", [*DECIDING, *UPDATING])
 def test_a_ledger_that_another_process_holds(
     stage: Stage, policy: str, event: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert gate.session.LOCK_SECONDS < LOCK_TIMEOUT_SECONDS / 2, "an agent waits less long than other writers"
     monkeypatch.setattr(gate.session, "LOCK_SECONDS", 0.01)
     stage.config(f'total_budget = 1000\non_hook_error = "{policy}"')
     stage.spend(100, 0)
     with locked(stage.ledger):
+        waits = timeouts(monkeypatch)
         assert f"process {os.getpid()} has held the ledger's lock" in check(stage.ask(event), policy, event)
+    assert set(waits) == {0.01}
     assert stage.used == {}
     assert stage.ask() == Answer(), "it goes on once the lock is free"
     with locked(stage.ledger):

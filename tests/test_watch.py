@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from budgauge.files import watch as watch_module
 from budgauge.files.watch import watch
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 
 
 class Watching:
@@ -30,7 +29,7 @@ class Watching:
     ) -> None:
         self.stop = threading.Event()
         self.folders = frozenset(map(str, folders))
-        self.seen: list[tuple[float, frozenset[str]]] = []
+        self.seen: list[frozenset[str]] = []
         self._more = threading.Condition()
         self._hints = watch(lambda: folders, self.stop, recursive=recursive, tick_seconds=tick_seconds, glance=glance)
         self.thread = threading.Thread(target=self._run)
@@ -39,7 +38,7 @@ class Watching:
     def _run(self) -> None:
         for hint in self._hints:
             with self._more:
-                self.seen.append((time.monotonic(), hint))
+                self.seen.append(hint)
                 self._more.notify_all()
 
     def until(self, holds: Callable[[], bool]) -> None:
@@ -48,10 +47,10 @@ class Watching:
 
     def ticks(self) -> int:
         """Hints that name nothing within the folders."""
-        return sum(hint <= self.folders for _, hint in self.seen)
+        return sum(hint <= self.folders for hint in self.seen)
 
     def saw(self, path: Path) -> bool:
-        return any(str(path) in hint for _, hint in self.seen)
+        return any(str(path) in hint for hint in self.seen)
 
     def after_ticks(self, more: int) -> None:
         ticks = self.ticks()
@@ -107,7 +106,7 @@ def test_stop_ends_it_at_once(tmp_path: Path) -> None:
     watching = Watching(tmp_path, tick_seconds=60)
     watching.until(lambda: watching.ticks() == 1)
     watching.stop.set()
-    watching.thread.join(1)
+    watching.thread.join(WAIT_SECONDS)
     assert not watching.thread.is_alive()
 
 
@@ -127,7 +126,7 @@ def test_it_also_ends_at_once_while_glancing(tmp_path: Path) -> None:
     watching = Watching(tmp_path, tick_seconds=60, glance=lambda: 0)
     watching.until(lambda: watching.ticks() == 1)
     watching.stop.set()
-    watching.thread.join(1)
+    watching.thread.join(WAIT_SECONDS)
     assert not watching.thread.is_alive()
 
 

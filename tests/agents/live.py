@@ -28,7 +28,7 @@ def follow_to_the_truth(program: Program, server: ModelServer) -> None:
     follower.start()
     try:
         program.exec("delegate: say hi")
-        assert complete.wait(10)
+        assert complete.wait(60)
     finally:
         stop.set()
         follower.join()

@@ -162,7 +162,7 @@ def test_beside_a_running_collector_everything_counts_once(gated: Gated, server:
             for prompt in ("delegate: say hi", "say hi"):
                 gated.program.exec(prompt)
                 truth = server.book.truth()
-                wait_until(lambda truth=truth: len(gated.booked) >= calls_of(truth), seconds=10)
+                wait_until(lambda truth=truth: len(gated.booked) >= calls_of(truth))
                 assert sums(gated.booked) == truth
         finally:
             collector.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -55,3 +56,47 @@ def test_status_has_the_users_budget_beside_the_projects(codex: Path, own_place:
     assert (fields["total_budget"], fields["total_used"]) == (50, 0)
     user = fields["user_budget"]
     assert (user["total_budget"], user["total_used"], user["remaining_budget"]) == (10_000, 77, 9_923)
+
+
+def test_the_table_says_whose_budget_it_is_and_how_the_users_own_stands(codex: Path, own_place: Path) -> None:
+    config(codex, "total_budget = 100")
+    assert "Yours" not in run("status").stdout
+    config(own_place / "work" / ".codex", "total_budget = 50")
+    (codex / "token_usage.jsonl").write_bytes(line(prompt_tokens=70, completion_tokens=7, total_tokens=77))
+    lines = run("status").stdout.splitlines()
+    assert "Budget  the project's; your own must allow a call as well" in lines
+    assert "Yours   77.0% (77 / 100), which is nearer its end" in lines
+    config(codex, "total_budget = 0")
+    assert "Yours   77 tokens used, no total budget is set" in run("status").stdout.splitlines()
+    config(codex, "per_agent_limits = { a = 80 }")
+    lines = run("status").stdout.splitlines()
+    assert "Yours   77 tokens used, no total budget is set; nearer its end: a 96.2% (77 / 80)" in lines
+
+
+def test_the_doctor_says_whose_budget_is_shown_and_how_the_users_own_stands(codex: Path, own_place: Path) -> None:
+    def finding() -> dict[str, Any]:
+        checks = json.loads(run("doctor", "--json").stdout)["checks"]
+        (found,) = [check for check in checks if check["name"] == "budget"]
+        return dict(found)
+
+    config(codex, "total_budget = 100")
+    assert (finding()["state"], finding()["message"].partition(";")[0]) == ("ok", "your own is shown")
+    config(own_place / "work" / ".codex", "total_budget = 50")
+    assert (finding()["state"], finding()["message"].partition(";")[0]) == ("ok", "the project's is shown")
+    (codex / "token_usage.jsonl").write_bytes(line(prompt_tokens=70, completion_tokens=7, total_tokens=77))
+    assert (finding()["state"], "nearer its end: 77.0% (77 / 100)" in finding()["message"]) == ("ok", True)
+    config(codex, "total_budget = 77")
+    assert (finding()["state"], "nearer its end: 100.0% (77 / 77)" in finding()["message"]) == ("warning", True)
+    assert [str(codex) in detail for detail in finding()["details"]] == [False, True]
+    (codex / "token_usage.jsonl").unlink()
+    (codex / "token_usage.jsonl").mkdir()
+    assert (finding()["state"], "is a folder" in finding()["message"]) == ("error", True)
+
+
+def test_a_users_ledger_that_cannot_be_read_is_unknown_and_never_zero(codex: Path, own_place: Path) -> None:
+    config(own_place / "work" / ".codex", "total_budget = 50")
+    (codex / "token_usage.jsonl").mkdir()
+    result = run("status")
+    assert (result.exit_code, "Yours   unknown: " in result.stdout, "is a folder" in result.stdout) == (0, True, True)
+    result = run("status", "--json")
+    assert (result.exit_code, "is a folder" in result.stderr) == (1, True)

@@ -162,13 +162,12 @@ class Worker:
         return self._notes.stat().st_size if self._notes.exists() else 0
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = WAIT_SECONDS, what: str = "it did not come") -> float:
-    """Poll until a condition holds; the seconds that it took."""
-    began = time.monotonic()
+def wait_until(holds: Callable[[], bool], seconds: float = WAIT_SECONDS, what: str = "it did not come") -> None:
+    """Poll until a condition holds."""
+    given_up = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() - began < seconds, what
+        assert time.monotonic() < given_up, what
         time.sleep(STEP_SECONDS)
-    return time.monotonic() - began
 
 
 def run_to_end(workers: Iterable[Worker]) -> None:

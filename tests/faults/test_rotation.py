@@ -17,7 +17,7 @@ from budgauge.accounting.records import encode
 from budgauge.errors import LedgerError
 from budgauge.views.live import View
 from faults.folded import fresh_reader
-from faults.following import SHOWN_SECONDS, Screen
+from faults.following import Screen
 from usage import line, usage
 
 numbers = itertools.count(1)
@@ -125,6 +125,10 @@ CHANGES: list[Callable[[Path, random.Random], None]] = [
 ]
 
 
+MOST_LOOKS = 1
+"""The first look that begins after a change shows it; one begins at least every second."""
+
+
 def is_true(view: View, ledger: Path) -> bool:
     """Does it show what a fresh reading of the path says, or that it cannot be read?"""
     try:
@@ -136,7 +140,7 @@ def is_true(view: View, ledger: Path) -> bool:
     return shown == (None, reader.exists, spent, sum(spent.values()))
 
 
-def test_what_is_shown_is_true_within_two_seconds(
+def test_what_is_true_is_shown_at_the_first_look(
     tmp_path: Path, sized: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     rounds, chance = sized(12, 200), random.Random(1)
@@ -153,10 +157,10 @@ def test_what_is_shown_is_true_within_two_seconds(
                 append(ledger, chance)
                 screen.until(lambda view: is_true(view, ledger))
     figure(
-        f"rotation: {rounds} rounds of {len(CHANGES)} kinds, display = truth within {screen.slowest * 1000:.0f} ms "
+        f"rotation: {rounds} rounds of {len(CHANGES)} kinds, display = truth within {screen.most_looks} looks "
         f"at most, {len(screen.seen):,} views"
     )
-    assert screen.slowest < SHOWN_SECONDS
+    assert screen.most_looks <= MOST_LOOKS
 
 
 _AS_NOBODY = """
@@ -188,7 +192,7 @@ with Screen(ledger=ledger) as screen:
             place.chmod(mode)
         append(ledger, chance)
         screen.until(lambda view: view.ledger_trouble is None and is_true(view, ledger))
-print(json.dumps([hidden, screen.slowest]))
+print(json.dumps([hidden, screen.most_looks]))
 """
 
 
@@ -204,7 +208,7 @@ def test_a_ledger_that_may_not_be_read_is_said_and_comes_back(
         command = [sys.executable, "-W", "error", "-c", _AS_NOBODY, tests, folder, str(rounds)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
-    hidden, slowest = json.loads(result.stdout)
+    hidden, most_looks = json.loads(result.stdout)
     assert hidden == rounds
-    assert slowest < SHOWN_SECONDS
-    figure(f"rotation: {rounds} times a ledger or its folder with mode 000, said so within {slowest * 1000:.0f} ms")
+    assert most_looks <= MOST_LOOKS
+    figure(f"rotation: {rounds} times a ledger or its folder with mode 000, said so within {most_looks} looks")

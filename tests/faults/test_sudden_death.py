@@ -11,7 +11,6 @@ from budgauge.ledger.lock import holder
 from faults.crew import Limits, Outcome, Worker, fold, run_to_end, wait_until
 from usage import locked
 
-FREE_SECONDS = 0.1
 RETRIED = 20
 """How many of the reports answered before are made again in the next life."""
 
@@ -27,8 +26,6 @@ class Slaughter:
         self._torn = set(self._chance.sample(range(max(1, kills // 2)), torn))
         """Which kills are in the middle of a write: early ones, while the budget still lets something be written."""
         self._share = RETRIED + workers[0].reports * len(workers) // kills
-        self.slowest = 0.0
-        """Seconds until the dead held no lock any more."""
 
     def run(self) -> None:
         for worker in self._workers:
@@ -57,10 +54,8 @@ class Slaughter:
         self._live(worker)
 
     def _free(self, dead: int) -> None:
-        killed = time.monotonic()
         with self._ledger.open("rb") as file:
-            wait_until(lambda: holder(file.fileno()) != f"process {dead}", 2, "the dead still hold the lock")
-        self.slowest = max(self.slowest, time.monotonic() - killed)
+            assert holder(file.fileno()) != f"process {dead}", "the dead still hold the lock"
 
 
 def test_nothing_acknowledged_is_lost_or_doubled(
@@ -89,11 +84,10 @@ def test_nothing_acknowledged_is_lost_or_doubled(
     assert torn <= outcome.faults <= kills
     assert limits.over(outcome.used) == []
     assert fold(ledger) == outcome.used
-    assert slaughter.slowest < FREE_SECONDS
     figure(
         f"sudden death: {processes} processes x {reports:,} reports, {kills} kills, {torn} of them in a write: "
         f"0 of {len(acknowledged):,} acknowledged lost ({len(before):,} of them before the last kill), 0 doubled, "
-        f"{outcome.faults} torn lines, lock free of the dead within {slaughter.slowest * 1000:.1f} ms"
+        f"{outcome.faults} torn lines, the lock free of each of the dead at once"
     )
 
 
@@ -101,18 +95,16 @@ def test_the_lock_is_free_after_a_kill(
     ledger: Path, sized: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     """The killed one held it, in the middle of a write; nobody else wants it."""
-    rounds, slowest = sized(3, 20), 0.0
+    rounds = sized(3, 20)
     for number in range(rounds):
         worker = Worker(ledger, f"w{number}", 10, Limits.tight(4, 100).config)
         worker.start(torn_at=5, cut=number * 7)
         try:
             wait_until(lambda worker=worker: worker.is_torn)  # type: ignore[misc]  # a default binds it
-            began = time.monotonic()
             worker.kill()
-            with locked(ledger, timeout=2):
-                slowest = max(slowest, time.monotonic() - began)
+            with locked(ledger, timeout=0):
+                pass
         finally:
             worker.stop()
     assert Outcome.of(ledger).faults == rounds
-    assert slowest < FREE_SECONDS
-    figure(f"lock after a kill: {rounds} holders killed in a write, the lock taken within {slowest * 1000:.1f} ms")
+    figure(f"lock after a kill: {rounds} holders killed in a write, the lock taken without a wait")

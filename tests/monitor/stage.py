@@ -176,7 +176,7 @@ class Stage:
         for strip in compositor.render_strips(self.app.size):
             yield "".join(segment.text for segment in strip)
 
-    async def wait(self, pilot: Pilot[None], condition: str | Callable[[], bool], seconds: float = 10) -> None:
+    async def wait(self, pilot: Pilot[None], condition: str | Callable[[], bool], seconds: float = 30) -> None:
         """Until the screen shows a text or a condition holds."""
         meets = condition if callable(condition) else lambda: condition in self.text
         deadline = time.monotonic() + seconds

@@ -42,7 +42,7 @@ def threads() -> list[str]:
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -120,9 +120,8 @@ def test_the_end_waits_for_nothing(library: FakeDesktop, told: list[str], deskto
     library.connecting = OSError("late")
     sender = desktop()
     sender.send("x")
-    begin = time.monotonic()
     sender.end()
-    assert time.monotonic() - begin < 1
+    assert threads(), "it has returned before the thread that cannot end yet"
     library.blocks.set()
     wait(lambda: not threads())
     assert (told, library.sent) == ([], [])

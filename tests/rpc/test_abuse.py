@@ -116,7 +116,7 @@ def test_connections_beyond_the_limit_are_told_so_and_the_others_go_on(client: C
     assert one_more.is_over()
     assert first.result("tokens.getBudget")
     others[0].close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         again = client()
         again.send(CALL)
@@ -137,21 +137,20 @@ def test_thousands_of_connections_do_no_harm(client: Client, serve: Serve) -> No
     assert caller.result("tokens.reportUsage", report())["success"]
 
 
-def test_one_that_floods_leaves_the_others_their_turn(client: Client) -> None:
+def test_one_that_floods_leaves_the_others_their_turn(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_TURN_SECONDS", 0.0)
     flooding, caller = client(), client()
     assert caller.result("tokens.getBudget")
     report_line = json.dumps({"jsonrpc": "2.0", "method": "tokens.reportUsage", "params": report("a", 1, 0)}) + "\n"
     flooding.socket.setblocking(False)
     data = report_line.encode() * 20_000
-    sent = 0
-    longest = 0.0
+    sent = turns = 0
     while sent < len(data):
         with suppress(BlockingIOError):
             sent += flooding.socket.send(data[sent : sent + (1 << 20)])
-        begun = time.monotonic()
-        assert caller.result("tokens.check", ["a", 1])["allowed"]
-        longest = max(longest, time.monotonic() - begun)
-    assert longest < 1
+        turns += caller.result("tokens.getBudget")["total_used"] < sent // len(report_line)
+    # Who is answered only when nothing of the flood waits gets a few dozen turns.
+    assert turns > 500
 
 
 def test_one_that_asks_and_never_reads_is_not_answered_for_ever(
@@ -162,7 +161,7 @@ def test_one_that_asks_and_never_reads_is_not_answered_for_ever(
     caller, other = client(), client()
     caller.socket.setblocking(False)
     ended = False
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not ended and time.monotonic() < deadline:
         try:
             caller.socket.send(CALL * 1000)

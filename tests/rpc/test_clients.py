@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +26,9 @@ from budgauge import (
     TokenBudgetTracker,
 )
 from budgauge.rpc import calls as wire
+from budgauge.rpc import client as client_module
 from budgauge.rpc.client import Client
+from clock import Clock
 from rpc.conftest import Served
 from rpc.test_methods import Configured, lines
 
@@ -147,11 +150,17 @@ def test_tcp(ledger: Path, serve: Serve) -> None:
     assert asyncio.run(awaited()) == 1
 
 
-def test_without_a_server_the_error_says_what_to_do(ledger: Path) -> None:
-    begun = time.monotonic()
+def test_without_a_server_the_error_says_what_to_do(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pauses = Clock(1000.0), list[float]()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=clock, sleep=sleep))
     with budgauge.connect(ledger=str(ledger), timeout=0.3) as client, pytest.raises(ServerError) as caught:
         client.report_usage("a", "gpt-4", 1, 0)
-    assert time.monotonic() - begun < 5
+    assert 0 < sum(pauses) <= 0.3
     assert "budgauge serve" in caught.value.hint
     assert not ledger.exists()
 

@@ -32,6 +32,7 @@ def topics(seen: list[dict[str, Any]]) -> list[str]:
 def test_the_answer_comes_first_and_then_the_present_state(client: Client, params: Any) -> None:
     caller = client()
     caller.result("tokens.reportUsage", report())
+    before = int(time.time())
     caller.send({"jsonrpc": "2.0", "method": "subscribe", "params": params, "id": 9})
     assert caller.read() == {"jsonrpc": "2.0", "result": {"subscribed": ["tokens.updated"]}, "id": 9}
     event = caller.read()
@@ -41,7 +42,7 @@ def test_the_answer_comes_first_and_then_the_present_state(client: Client, param
     assert event["params"]["data"]["ledger"]
     moment = event["params"]["timestamp"]
     assert moment.endswith("Z")
-    assert abs(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - time.time()) < 60
+    assert before <= datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() <= time.time() + 1
     assert caller.is_quiet()
 
 
@@ -165,6 +166,10 @@ def test_bursts_are_merged(client: Client, asks: str | None) -> None:
     assert 1 <= len(seen) < 300, "many reports are told of in one event"
 
 
+TOLD = 40
+"""So many events go to one that reads, beside one that does not."""
+
+
 def test_one_that_does_not_read_keeps_nobody_waiting_and_then_has_the_latest(
     client: Client, configured: Configured
 ) -> None:
@@ -173,14 +178,14 @@ def test_one_that_does_not_read_keeps_nobody_waiting_and_then_has_the_latest(
     for number in range(400):
         other.result("tokens.reportUsage", report(f"agent-{number:0100}", 1, 0))
     assert stalled.result("subscribe", ALL)
-    until = time.monotonic() + 2.5
-    while time.monotonic() < until:
+    used = 400
+    for _ in range(TOLD):
+        used += 1
         other.result("tokens.reportUsage", report("b", 1, 0))
-    used = other.result("tokens.getBudget")["total_used"]
-    caller.events(lambda event: total(event) == used)
+        caller.events(lambda event, used=used: total(event) == used)  # type: ignore[misc]  # a default binds it
     seen = stalled.events(lambda event: total(event) == used)
     # What the system's own buffers took was sent; of all that came after, the latest alone.
-    assert len(seen) < 2.5 / events.SHORTEST_SECONDS * 0.8
+    assert len(seen) < TOLD * 0.8
     other.result("tokens.reportUsage", report("b", 1, 0))
     stalled.events(lambda event: total(event) == used + 1)
 

@@ -27,6 +27,7 @@ def lines(ledger: Path) -> list[dict[str, Any]]:
 
 
 def test_a_report_is_recorded_and_answered(client: Client, ledger: Path) -> None:
+    before = int(time.time())
     answer = client().result("tokens.reportUsage", report(cached_tokens=1000, project="p", session="s", source="x"))
     assert answer == {
         "success": True,
@@ -37,7 +38,7 @@ def test_a_report_is_recorded_and_answered(client: Client, ledger: Path) -> None
     }
     (record,) = lines(ledger)
     assert record.items() >= {**report(cached_tokens=1000, project="p", session="s"), "total_tokens": 2300}.items()
-    assert abs(record["timestamp"] - time.time()) < 60
+    assert before <= record["timestamp"] <= time.time()
 
 
 def test_by_place(client: Client, ledger: Path) -> None:
@@ -138,9 +139,10 @@ def test_an_unlimited_budget(client: Client, configured: Configured) -> None:
 
 def test_reserve_settle_and_release(client: Client, ledger: Path) -> None:
     caller = client()
-    hold = caller.result("tokens.reserve", {"agent_id": "a", "tokens": 900_000, "ttl": 60})
+    before = int(time.time())
+    hold = caller.result("tokens.reserve", {"agent_id": "a", "tokens": 900_000, "ttl": 600})
     assert hold.keys() == {"reserve", "expires", "remaining_budget"}
-    assert 50 < hold["expires"] - time.time() <= 61
+    assert before + 600 <= hold["expires"] <= time.time() + 601
     assert hold["remaining_budget"] == 1_000_000
     assert caller.result("tokens.getBudget")["reserved"] == 900_000
     assert caller.error("tokens.reserve", {"agent_id": "b", "tokens": 100_001})["code"] == 1002
@@ -245,7 +247,7 @@ def test_a_new_config_is_in_force_soon(client: Client, configured: Configured) -
     caller.result("tokens.reportUsage", report())
     assert caller.error("tokens.reportUsage", report(prompt=5000))["code"] == 1002
     configured("total_budget = 50_000")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not caller.result("tokens.check", ["a", 5000])["allowed"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -6,15 +6,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import click
 
 from budgauge.accounting.billing_cycle import midnight
-from budgauge.accounting.records import Usage
-from budgauge.cli.options import common, load_config, note
+from budgauge.cli.news import News
+from budgauge.cli.options import common, load_config
+from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
 from budgauge.files.cache import cache_folder
@@ -23,15 +24,12 @@ from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.found import formats, found_logs
 from budgauge.sources.importer import Booking, Count, uncounted
+from budgauge.sources.joint import Joint
 from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
-from budgauge.sources.report import Report, SourceTotal
+from budgauge.sources.report import Report
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
-from budgauge.text import count, plural
-
-if TYPE_CHECKING:
-    from budgauge.cli.tally import Tally
 
 AGENTS = ("codex", "claude-code")
 """Whose logs can be collected."""
@@ -50,16 +48,31 @@ def collect_command(
     """Record what agents' own session logs say was spent, every call once.
 
     Without --since: with --follow from now on, else since the last reset, else since midnight.
-    Without a name: every agent found.
+    Without a name: every agent found. In a project, its ledger gets the sessions that began there,
+    and your own ledger gets all of them.
     """
     loaded = load_config(options)
-    news = News(loaded, as_json=as_json, verb="would be recorded" if dry_run else "recorded")
+    user = user_with_a_ledger(loaded)
+    news = News(loaded, user, as_json=as_json, verb="would be recorded" if dry_run else "recorded")
     begin = parse_since(since, follow, loaded)
-    collector = make_collector(loaded, begin, agents=agents or _found(follow), count=news.count, dry_run=dry_run)
+    beside = None
+    if user is not None:
+        beside = Target(user, _users_since(since, follow, user, begin), news.count_user)
+    collector = make_collector(
+        Target(loaded, begin, news.count), beside, agents=agents or _found(follow), dry_run=dry_run
+    )
     if follow:
         _follow(collector, news.tell)
     else:
         news.tell(collector.collect())
+
+
+def user_with_a_ledger(loaded: Loaded) -> Loaded | None:
+    """The user's own budget, where a project's counts by a ledger of its own; else None. Raises ConfigError."""
+    if loaded.project is None:
+        return None
+    user = load_user(loaded.options)
+    return None if same_ledger(user, loaded) else user
 
 
 def _found(follow: bool) -> tuple[str, ...]:
@@ -67,50 +80,14 @@ def _found(follow: bool) -> tuple[str, ...]:
     return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
 
 
-class News:
-    """What a collection brings, as it is told."""
+class Target(NamedTuple):
+    """A ledger to collect into."""
 
-    def __init__(self, loaded: Loaded, *, as_json: bool, verb: str) -> None:
-        self._loaded = loaded
-        self._as_json = as_json
-        self._verb = verb
-        self._tally: Tally | None = None
-        self._told: set[str] = set()
-
-    def count(self, new: Sequence[Usage]) -> None:
-        """Add records, each of which is new."""
-        self._need_tally().count(new)
-
-    def _need_tally(self) -> Tally:
-        if self._tally is None:
-            # Loaded here: most runs find nothing new.
-            from budgauge.cli.tally import Tally
-
-            self._tally = Tally(self._loaded)
-        return self._tally
-
-    def tell(self, report: Report) -> None:
-        """Print a report, and beside the data what a person should know of it, each remark when it is new."""
-        if self._tally is not None:
-            report = self._tally.completed(report)
-        if self._as_json:
-            click.echo(self._need_tally().to_json(report))
-        else:
-            lines = [_described(source, self._verb) for source in report.sources]
-            click.echo("\n".join([*lines, *(self._tally.lines() if self._tally else [])]))
-        remarks = [*report.notes, *_unpriced(report)]
-        if report.trouble:
-            remarks.append(f"not recorded just now: {report.trouble}")
-        for remark in remarks:
-            if remark not in self._told:
-                note(remark)
-        self._told = set(remarks)
-
-
-def _unpriced(report: Report) -> Iterator[str]:
-    for source in report.sources:
-        if source.unpriced_models:
-            yield f"{source.name}: no price is known for {', '.join(source.unpriced_models)}"
+    loaded: Loaded
+    since: float | None
+    """Unix seconds from which calls are collected; None for all."""
+    on_new: Count = uncounted
+    """Is given each record that is new."""
 
 
 def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None:
@@ -120,9 +97,7 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
     if since == "now" or (since is None and follow):
         return time.time()
     if since is None or since == "cycle":
-        from budgauge.tracker.tracker import TokenBudgetTracker
-
-        last = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
+        last = _begun(loaded)
         if last is not None:
             return last
         if since == "cycle":
@@ -134,6 +109,13 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
     return moment
 
 
+def _begun(loaded: Loaded) -> float | None:
+    """Unix seconds of the last reset or cycle boundary of a budget's ledger; None if there was none."""
+    from budgauge.tracker.tracker import TokenBudgetTracker
+
+    return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
+
+
 def parse_date(text: str) -> float | None:
     """Unix seconds of a date, or a date and time, local where it names no zone; None if it is none."""
     try:
@@ -142,18 +124,27 @@ def parse_date(text: str) -> float | None:
         return None
 
 
-def make_collector(
-    loaded: Loaded,
-    since: float | None,
-    *,
-    agents: Sequence[str] = (),
-    count: Count = uncounted,
-    dry_run: bool = False,
-) -> Collector:
-    """The collector of agents' logs (all, if none is named) into the ledger that the config leads to.
+def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:
+    """The same for the user's ledger: `cycle` is its own, or the project's where nothing was reset in it yet."""
+    if since != "cycle":
+        return parse_since(since, follow, user)
+    last = _begun(user)
+    return projects if last is None else last
 
-    `count` is told of each record that is new. Raises LedgerReadError.
+
+def make_collector(
+    target: Target, user: Target | None = None, *, agents: Sequence[str] = (), dry_run: bool = False
+) -> Collector | Joint:
+    """The collector of agents' logs (all, if none is named) into a ledger, and into the user's own beside a project's.
+
+    Raises LedgerReadError.
     """
+    collector = _collector(target, agents, dry_run)
+    return collector if user is None else Joint(collector, _collector(user, agents, dry_run))
+
+
+def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collector:
+    loaded, since, count = target
     place, cache = loaded.ledger, cache_folder()
     names = AgentNames(by_project=loaded.config.collect_agent == "project")
     sources = [Source(format) for format in formats(os.environ, names) if not agents or format.name in agents]
@@ -173,13 +164,7 @@ def make_collector(
     )
 
 
-def _described(source: SourceTotal, verb: str) -> str:
-    beside = ", ".join(f"{count(number)} {what}" for what, number in source.beside)
-    said = f"{source.name}: {plural(source.calls, 'call')} {verb} from {plural(source.files, 'log')}"
-    return f"{said} ({beside})" if beside else said
-
-
-def _follow(collector: Collector, on_report: Callable[[Report], None]) -> None:
+def _follow(collector: Collector | Joint, on_report: Callable[[Report], None]) -> None:
     """Follow until SIGINT or SIGTERM: for a command that runs until it is ended, that is a good end."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

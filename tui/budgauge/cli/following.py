@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from budgauge.config.both import same_ledger
 from budgauge.config.load import Loaded
 from budgauge.errors import BudgaugeError
 from budgauge.text import count, plural
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from budgauge.sources.report import Report, SourceTotal
 
 
+Places = tuple[Path, Path | None, Path | None]
+"""A ledger, the project it belongs to, and the user's own ledger beside it."""
+
+
 class Begun(NamedTuple):
     """Where and when collecting was begun."""
 
-    place: tuple[Path, Path | None]
-    """The ledger, and the project it belongs to."""
+    place: Places
+    """The ledgers."""
     since: float
     """Unix seconds from which calls are collected."""
 
@@ -48,7 +53,7 @@ class Following:
     @property
     def moved(self) -> bool:
         """Is the ledger it records into no longer the one that is read?"""
-        return self._begun is not None and self._begun.place != _place(self._observer.loaded)
+        return self._begun is not None and self._begun.place != _places(self._observer)
 
     def _is_alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -64,25 +69,34 @@ class Following:
         """What it met in each agent's logs since it was started, in lines; empty when it is off."""
         if self._report is None:
             return ()
-        return tuple(line for source in self._report.sources for line in _lines(source)) + self._report.notes
+        lines = [line for source in self._report.sources for line in _lines(source)]
+        if self._report.user is not None:
+            lines += ["In your own ledger:", ""]
+            lines += [line for source in self._report.user.sources for line in _lines(source)]
+        return (*lines, *self._report.notes)
 
     @property
     def trouble(self) -> str | None:
         """Why it stopped by itself, or cannot record just now."""
-        return self._failure or (self._report.trouble if self._report else None)
+        if self._failure or self._report is None:
+            return self._failure
+        user = self._report.user
+        users = f"your own ledger: {user.trouble}" if user is not None and user.trouble else None
+        return self._report.trouble or users
 
     def start(self) -> None:
         """Begin, from now on. Another collector on the same ledger shows as trouble, and this one ends."""
         # Loaded here, because most monitors start without it.
-        from budgauge.cli.collect import make_collector
+        from budgauge.cli.collect import Target, make_collector
 
         if self._is_alive():
             return
         self._stop, self._report = threading.Event(), None
         loaded = self._observer.loaded
-        if self._begun is None or self._begun.place != _place(loaded):
-            self._begun = Begun(_place(loaded), time.time())
-        collector = make_collector(loaded, self._begun.since)
+        if self._begun is None or self._begun.place != _places(self._observer):
+            self._begun = Begun(_places(self._observer), time.time())
+        user, since = _user_with_a_ledger(self._observer), self._begun.since
+        collector = make_collector(Target(loaded, since), None if user is None else Target(user, since))
 
         def run() -> None:
             try:
@@ -112,5 +126,13 @@ def _lines(source: SourceTotal) -> Iterator[str]:
     yield ""
 
 
-def _place(loaded: Loaded) -> tuple[Path, Path | None]:
-    return loaded.ledger.path, loaded.ledger.project
+def _user_with_a_ledger(observer: Observer) -> Loaded | None:
+    """The user's own budget beside a project's, if it counts by another ledger."""
+    user = observer.user_loaded
+    return None if user is None or same_ledger(user, observer.loaded) else user
+
+
+def _places(observer: Observer) -> Places:
+    user = _user_with_a_ledger(observer)
+    place = observer.loaded.ledger
+    return place.path, place.project, user.ledger.path if user else None

@@ -16,6 +16,7 @@ from budgauge.cli.ending import Ending
 from budgauge.cli.following import Following
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
+from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def need_terminal(*, in_line: bool) -> None:
 
 def open_monitor(options: Options, *, collect: bool, in_line: bool) -> None:
     """Open the monitor; `collect` switches collecting on from the start; `in_line` has it in five lines."""
-    observer = Observer(options)
+    observer = BothObserver(options)
     need_terminal(in_line=in_line)
     named = options.ledger or options.config
     with Ending() as ending:

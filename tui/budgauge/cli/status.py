@@ -10,13 +10,13 @@ import click
 from budgauge.accounting.billing_cycle import zone
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
-from budgauge.config.both import load_budgets
 from budgauge.config.load import Options
 from budgauge.status.fields import to_json
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
+from budgauge.status.standing import nearer, total_words
 from budgauge.text import count, money, percent, safe, width
-from budgauge.tracker.tracker import TokenBudgetTracker
-from budgauge.views.live import Observer
+from budgauge.views.both import BothObserver
+from budgauge.views.live import View
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
 
@@ -30,39 +30,33 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes fro
 @common
 def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
     """Show what was used, by whom, and what is left."""
-    observer = Observer(options, lookup=False)
+    observer = BothObserver(options, lookup=False)
     observer.resolve_prices()
     view = observer.look()
-    if view.ledger_trouble:
-        raise Failure(view.ledger_trouble, _LEDGER_HINT, 1)
-    for notice in view.notices:
+    trouble = view.ledger_trouble
+    if as_json and view.user is not None:
+        trouble = trouble or view.user.ledger_trouble
+    if trouble:
+        raise Failure(trouble, _LEDGER_HINT, 1)
+    for notice in dict.fromkeys((*view.notices, *(view.user.notices if view.user else ()))):
         note(notice)
     snapshot = view.snapshot
     if with_cycles and view.config.cycle is None:
         note('no cycle is set; one is, for instance, with [token_budget.cycle] and period = "monthly"')
     cycles = observer.cycles() if with_cycles else None
     if as_json:
-        click.echo(to_json(snapshot, cycles, _user_budget(options)))
+        click.echo(to_json(snapshot, cycles, view.user.snapshot if view.user else None))
     else:
-        lines = _lines(snapshot, exists=view.ledger_exists)
+        lines = _lines(view)
         click.echo("\n".join([*lines, *(_cycle_lines(cycles, view.config) if cycles else [])]))
     if exit_code:
         code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
         click.get_current_context().exit(code)
 
 
-def _user_budget(options: Options) -> Snapshot | None:
-    """How the user's own budget stands beside a project's; None where there is no project. Raises ConfigError."""
-    budgets = load_budgets(options)
-    if budgets.troubles:
-        raise budgets.troubles[0]
-    if budgets.user is None or budgets.project is None:
-        return None
-    return TokenBudgetTracker(budgets.user.config, ledger=budgets.user.ledger.path).get_status()
-
-
-def _lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
-    lines = [*_total_lines(snapshot, exists=exists)]
+def _lines(view: View) -> list[str]:
+    snapshot = view.snapshot
+    lines = [*_total_lines(snapshot, exists=view.ledger_exists), *_budget_lines(view)]
     rows: list[AgentRow | FamilyRow] = [*snapshot.agents, *snapshot.families]
     if rows:
         held = any(row.reserved for row in rows)
@@ -96,6 +90,21 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
             lines.append(f"Cycle   ends {stamp(snapshot.cycle_end)}")
     lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]
+
+
+def _budget_lines(view: View) -> list[str]:
+    """Whose budget this is, in a project, and how the user's own stands."""
+    if view.user is None:
+        return []
+    whose = "Budget  the project's; your own must allow a call as well"
+    if view.user.ledger_trouble:
+        return [whose, f"Yours   unknown: {safe(view.user.ledger_trouble)}"]
+    user = view.user.snapshot
+    yours, standing = total_words(user), nearer(user, view.snapshot)
+    if standing is not None:
+        # The total has no name; a limit does.
+        yours += f"; nearer its end: {standing.words}" if standing.name else ", which is nearer its end"
+    return [whose, f"Yours   {yours}"]
 
 
 def _cost_lines(snapshot: Snapshot) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -50,22 +50,20 @@ class Tally:
     def _unpriced(self, source: str) -> tuple[str, ...]:
         return tuple(sorted(m for m in self._models.get(source, ()) if self._prices.price(m) is None))
 
-    def to_json(self, report: Report) -> str:
+    def fields(self, report: Report) -> dict[str, Any]:
         """The public fields of `collect --json`."""
         sums = sum_of(self._totals.at(time.time()).groups.values())
         fields = status_fields(self._snapshot())
-        return json.dumps(
-            {
-                "records": report.records,
-                "total_tokens": sums.total,
-                "prompt_tokens": sums.prompt,
-                "completion_tokens": sums.completion,
-                "cached_tokens": sums.cached,
-                "agents": fields["agents"],
-                "models": fields["models"],
-                "sources": msgspec.to_builtins(report.sources),
-            }
-        )
+        return {
+            "records": report.records,
+            "total_tokens": sums.total,
+            "prompt_tokens": sums.prompt,
+            "completion_tokens": sums.completion,
+            "cached_tokens": sums.cached,
+            "agents": fields["agents"],
+            "models": fields["models"],
+            "sources": msgspec.to_builtins(report.sources),
+        }
 
     def lines(self) -> list[str]:
         """What each agent used and what it cost, for people."""

@@ -46,10 +46,23 @@ def load_budgets(
     if joined is not None and joined.project is None:
         return Budgets(joined)
     try:
-        user = load(options, env=env, start=start, with_project=False)
-        if user.budget_is_default:
-            # Beside a project's budget, a total that nobody set refuses nothing.
-            user = msgspec.structs.replace(user, config=msgspec.structs.replace(user.config, total_budget=0))
+        user = load_user(options, env=env, start=start)
     except ConfigError as error:
         troubles[str(error)] = error
     return Budgets(user, joined, tuple(troubles.values()))
+
+
+def load_user(
+    options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
+) -> Loaded:
+    """Load the user's own budget as it holds beside a project's. Raises ConfigError."""
+    user = load(options, env=env, start=start, with_project=False)
+    if not user.budget_is_default:
+        return user
+    # Beside a project's budget, a total that nobody set refuses nothing.
+    return msgspec.structs.replace(user, config=msgspec.structs.replace(user.config, total_budget=0))
+
+
+def same_ledger(one: Loaded, other: Loaded) -> bool:
+    """Do both budgets count by the same ledger?"""
+    return os.path.realpath(one.ledger.path) == os.path.realpath(other.ledger.path)

@@ -17,6 +17,7 @@ from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
 from budgauge.doctor.agents import agents_logs, gate
+from budgauge.doctor.budgets import budgets
 from budgauge.doctor.finding import Finding, State
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
 from budgauge.files.cache import cache_folder
@@ -57,6 +58,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ("lock", _lock),
         ("checkpoint", _checkpoint),
         ("prices", _prices),
+        ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
     )
@@ -357,5 +359,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-_READING = (_lines, _lock, _checkpoint, _prices, agents_logs)
+_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs)
 """Looks that would only say again what is wrong with the ledger itself."""

@@ -50,7 +50,7 @@ class Looking(Protocol):
     """What looks at config and ledger: an observer."""
 
     @property
-    def glance(self) -> Callable[[], int]:
+    def glance(self) -> Callable[[], object]:
         """Asked, differs once the ledger has grown since the last look."""
         ...
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,41 @@ class Book(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """What follows logs step by step."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """What every step is made in."""
+        ...
+
+    def folders(self) -> list[Path]:
+        """The folders to watch."""
+        ...
+
+    def step(self, changed: frozenset[str], stop: threading.Event) -> None:
+        """Bring in what is new."""
+        ...
+
+    def report(self) -> Report:
+        """What was brought in so far."""
+        ...
+
+
+def follow(steps: Steps, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
+    """Make a step at each change, until `stop`, and report each that brought something."""
+    # Loaded here: most collections are made once.
+    from budgauge.files.watch import watch
+
+    with steps.alone():
+        shown: Report | None = None
+        for changed in watch(steps.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
+            steps.step(changed, stop)
+            report = steps.report()
+            if report != shown:
+                on_report(report)
+                shown = report
+
+
 class Collector:
     """Reads what is new of its sources at every pass. Used by one thread at a time."""
 
@@ -73,10 +108,12 @@ class Collector:
         self._new: Counter[tuple[str, Outcome]] = Counter()
         """(source, what became of them) → records written"""
         self._trouble: str | None = None
+        self._begun = False
+        """Was everything that there was looked at?"""
 
     def collect(self) -> Report:
         """Everything there is, once. Raises what `book` raises, and SourceError if another collector is at work."""
-        with self._alone():
+        with self.alone():
             self._pass(None)
         return self.report()
 
@@ -86,21 +123,15 @@ class Collector:
         Raises SourceError if another collector holds the lock. When recording fails the report
         says so, and it is tried again at the next tick.
         """
-        # Loaded here: most collections are made once.
-        from budgauge.files.watch import watch
-
-        with self._alone():
-            shown: Report | None = None
-            for changed in watch(self._folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
-                self._try_pass(None if shown is None or self._trouble else changed, stop)
-                report = self.report()
-                if report != shown:
-                    on_report(report)
-                    shown = report
+        follow(self, stop, on_report)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Be the only collector, and go on from where the last one was."""
+    def alone(self) -> Iterator[None]:
+        """Be the only collector of the ledger, and go on from where the last one was.
+
+        Raises BusyError if another one is at work, SourceError, LedgerReadError.
+        """
+        self._begun = False
         with only_collector(self._lock_path):
             if self._cursors is not None:
                 cursors = self._cursors.read()
@@ -127,12 +158,18 @@ class Collector:
         recorded, grown = self._new[source.name, "recorded"], self._new[source.name, "grown"]
         return msgspec.structs.replace(source.total(), calls=recorded, grown=grown)
 
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """The folders that hold the logs; they need not exist."""
         return [folder for source in self._sources for folder in source.format.roots]
 
-    def _try_pass(self, changed: frozenset[str] | None, stop: threading.Event) -> None:
+    def step(self, changed: frozenset[str], stop: threading.Event) -> None:
+        """Bring in what is new, of all logs the first time and after trouble; what is wrong stands in the report.
+
+        `changed` names paths that may have changed; an empty set means that nobody knows.
+        """
         try:
-            self._pass(changed, stop)
+            self._pass(changed if self._begun and not self._trouble else None, stop)
+            self._begun = True
             self._trouble = None
         except BudgaugeError as error:
             self._trouble = str(error)

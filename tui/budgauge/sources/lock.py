@@ -13,6 +13,10 @@ from budgauge.errors import SourceError
 from budgauge.files.cache import short_name
 
 
+class BusyError(SourceError):
+    """Another collector is at work on the ledger."""
+
+
 def lock_name(ledger: Path) -> str:
     """The name of the lock's file for a ledger, whichever way the ledger's path is written."""
     return f"collect-{short_name(os.path.realpath(ledger))}.lock"
@@ -20,7 +24,7 @@ def lock_name(ledger: Path) -> str:
 
 @contextmanager
 def only_collector(path: Path | None) -> Iterator[None]:
-    """Hold the lock at `path`, or raise SourceError naming the process that does. None: nothing to hold.
+    """Hold the lock at `path`, or raise BusyError naming the process that does. None: nothing to hold.
 
     The file stays: removing it would let two in. The system frees the lock if its holder dies.
     """
@@ -72,7 +76,7 @@ def _take(descriptor: int, path: Path) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SourceError(
+            raise BusyError(
                 f"another collector (process {_holder(descriptor)}) is already working on this ledger",
                 hint="It does the same work; use its numbers, or stop it first.",
             ) from None

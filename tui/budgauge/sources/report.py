@@ -47,6 +47,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a person should know of what was not counted; may hold paths from outside."""
     trouble: str | None = None
     """Why recording does not work just now, while following."""
+    user: "Report | None" = None
+    """The same of the user's own ledger, where this is of a project's."""
 
     @property
     def records(self) -> int:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -41,6 +42,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
     """Smaller things to know: unknown config keys, the ledger was replaced and read afresh."""
     ledger_exists: bool = True
+    budget_of: Literal["", "user", "project"] = ""
+    """Whose budget it is; empty where one config was named, or nobody asked."""
+    user: View | None = None
+    """The user's own budget, where this is a project's."""
 
 
 class Observer:
@@ -59,14 +64,16 @@ class Observer:
         clock: Callable[[], float] = time.time,
         lookup: bool = True,
         cache: Path | None = None,
+        read: Callable[..., Loaded] | None = None,
     ) -> None:
         """With `lookup`, prices that are missing are looked up in a process of their own while looking goes on.
 
         What was looked up is kept in `cache`, by default the user's cache folder.
+        `read` loads the config in the place of `load`.
         """
         # The folder is taken once: the working directory may be removed while we run.
         folder = working_folder() if start is None else start
-        self._watch = ConfigWatch(lambda: load(options, env=env, start=folder), monotonic)
+        self._watch = ConfigWatch(lambda: (read or load)(options, env=env, start=folder), monotonic)
         self._monotonic = monotonic
         self._clock = clock
         self._taken_at = 0.0
@@ -78,6 +85,11 @@ class Observer:
         self._rereading = False
         self._glance = Glance()
         self._open()
+
+    @property
+    def user_loaded(self) -> Loaded | None:
+        """The user's own config, where a project's budget is shown and the user's is looked at as well; else None."""
+        return None
 
     @property
     def loaded(self) -> Loaded:
@@ -137,7 +149,7 @@ class Observer:
         return tuple(dict.fromkeys(folder for folder in folders if os.path.isdir(folder)))
 
     @property
-    def glance(self) -> Callable[[], int]:
+    def glance(self) -> Callable[[], object]:
         """Asked, differs once the ledger has grown since the last look; asking costs next to nothing."""
         return self._glance.size
 

@@ -25,7 +25,7 @@ from budgauge.monitor.widgets.guide import Guide, GuideFace
 from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.rate import RatePanel, rate_face
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
-from budgauge.monitor.widgets.top_line import TopFace, TopLine, short_path
+from budgauge.monitor.widgets.top_line import TopFace, TopLine, budget_words, short_path
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count
 from budgauge.views.live import View
@@ -129,7 +129,7 @@ class Dashboard(Board):
         self.query_one(RatePanel).face = rate_face(snapshot, now)
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
         self.show_items(view, around)
-        self._show_top(snapshot, around)
+        self._show_top(view, around)
 
     def ask_for_filter(self) -> None:
         """Let a text be typed that agents' names must hold."""
@@ -172,9 +172,12 @@ class Dashboard(Board):
         """Bring the banner up to date."""
         self.query_one(Banner).items = banner_items(view, around.items)
 
-    def _show_top(self, snapshot: Snapshot, around: Surroundings) -> None:
+    def _show_top(self, view: View, around: Surroundings) -> None:
         self.query_one(TopLine).face = TopFace(
-            ledger=short_path(snapshot.ledger if around.shown_ledger is None else around.shown_ledger, around.home),
+            budget=budget_words(view.budget_of),
+            ledger=short_path(
+                view.snapshot.ledger if around.shown_ledger is None else around.shown_ledger, around.home
+            ),
             collecting=around.collecting,
             changed="" if around.changed is None else clock(around.changed, seconds=True),
             paused=around.paused,

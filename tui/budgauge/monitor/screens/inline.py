@@ -17,6 +17,7 @@ from budgauge.monitor.widgets.guide import GuideFace
 from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
+from budgauge.monitor.widgets.top_line import budget_words
 from budgauge.text import width
 from budgauge.views.live import View
 
@@ -57,7 +58,8 @@ class InlineBoard(Board):
         self.query_one(Gauge).face = gauge_face(view, now)
         paused = (tr("PAUSED"),) if around.paused else ()
         collecting = (around.collecting,) if around.collecting else ()
-        self.query_one(Summary).pieces = (*paused, *summary_pieces(view.snapshot, now), *collecting)
+        project = (budget_words("project"),) if view.budget_of == "project" else ()
+        self.query_one(Summary).pieces = (*paused, *project, *summary_pieces(view.snapshot, now), *collecting)
         self.show_items(view, around)
 
     def show_items(self, view: View, around: Surroundings) -> None:

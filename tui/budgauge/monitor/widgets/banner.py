@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
+from budgauge.accounting.limits import Severity
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.status.snapshot import Snapshot
+from budgauge.status.standing import nearer
 from budgauge.text import count, safe, width
 from budgauge.views.live import View
 
 Level = Literal["answer", "error", "warning", "info"]
 """An answer is what came of a key that was pressed."""
 _ORDER: tuple[Level, ...] = ("answer", "error", "warning", "info")
+_LEVELS: dict[Severity, Level] = {"ok": "info", "warning": "warning", "exceeded": "error"}
 _SIGNS: dict[Level, str] = {"answer": "›", "error": "■", "warning": "▲", "info": "·"}
 NAMED = 4
 """So many exceeded agents are named; of the others, how many there are."""
@@ -49,8 +52,19 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
         items.append(Item("error", exceeded_words(snapshot.exceeded, NAMED)))
     for problem in snapshot.problems:
         items.append(Item("warning", tr("Ledger: {why}", why=safe(problem.message))))
+    if view.user is not None:
+        items += _users_items(view.user, snapshot)
     items += [Item("info", safe(notice)) for notice in view.notices]
     return tuple(sorted(items, key=lambda item: _ORDER.index(item.level)))
+
+
+def _users_items(user: View, shown: Snapshot) -> Iterator[Item]:
+    """What to say of the user's own budget, which must allow a call as well as the project's that is shown."""
+    for trouble in (user.ledger_trouble, user.config_trouble):
+        if trouble:
+            yield Item("error", tr("Your own budget: {why}", why=safe(trouble)))
+    if (standing := nearer(user.snapshot, shown)) is not None:
+        yield Item(_LEVELS[standing.state], tr("Your own budget is nearer its end: {how}", how=standing.words))
 
 
 def exceeded_total(snapshot: Snapshot) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 from textual.content import Content
@@ -16,6 +16,8 @@ from budgauge.text import fit_left, safe, width
 class TopFace(msgspec.Struct, frozen=True, kw_only=True):
     """What the line says; texts from outside are safe to show."""
 
+    budget: str = ""
+    """Whose budget is shown."""
     ledger: str = ""
     collecting: str = ""
     """What collecting has brought in; empty when it is off."""
@@ -23,6 +25,13 @@ class TopFace(msgspec.Struct, frozen=True, kw_only=True):
     """When something last changed, as a time of day."""
     paused: bool = False
     demo: bool = False
+
+
+def budget_words(budget_of: Literal["", "user", "project"]) -> str:
+    """Whose budget is shown, in words; empty where one config was named."""
+    if budget_of == "project":
+        return tr("project's budget")
+    return tr("your budget") if budget_of == "user" else ""
 
 
 def short_path(path: str, home: str) -> str:
@@ -35,13 +44,21 @@ def short_path(path: str, home: str) -> str:
 class TopLine(Drawing):
     """Name and ledger to the left, what is going on to the right."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"top--name", "top--path", "top--badge", "top--on", "top--time"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "top--name",
+        "top--budget",
+        "top--path",
+        "top--badge",
+        "top--on",
+        "top--time",
+    }
     DEFAULT_CSS = """
     TopLine {
         height: 1;
         padding: 0 1;
         background: $panel;
         & .top--name { color: $primary; text-style: bold; }
+        & .top--budget { color: $foreground; }
         & .top--path { color: $foreground 60%; }
         & .top--badge { color: $background; background: $warning; text-style: bold; }
         & .top--on { color: $success; }
@@ -53,7 +70,7 @@ class TopLine(Drawing):
     """What the line says."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line; the path gives way first."""
+        """One line; the path gives way first, then whose budget it is."""
         face = self.face
         left: list[Piece] = [("budgauge", self.part("top--name"))]
         for shown, badge in ((face.demo, tr("DEMO")), (face.paused, tr("PAUSED"))):
@@ -65,6 +82,9 @@ class TopLine(Drawing):
         if face.collecting:
             right.append((f"  ● {face.collecting}", self.part("top--on")))
         room = cells - sum(width(text) for text, _ in (*left, *right)) - 2
+        if face.budget and room >= width(face.budget) + 2:
+            left.append(("  " + face.budget, self.part("top--budget")))
+            room -= width(face.budget) + 2
         if room >= 8 and face.ledger:
             left.append(("  " + fit_left(face.ledger, room), self.part("top--path")))
         return [spread(left, right, cells)]

@@ -1,0 +1,83 @@
+"""Two collectors beside each other: a project's ledger takes its own sessions, the user's takes all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from budgauge.errors import BudgaugeError
+from budgauge.sources.collector import Collector, follow
+from budgauge.sources.lock import BusyError
+from budgauge.sources.report import Report
+
+
+class Joint:
+    """Collects into a project's ledger and into the user's own. Used by one thread at a time.
+
+    Each keeps its own cursors: what an end in between left out of one, the next pass brings in.
+    """
+
+    def __init__(self, project: Collector, user: Collector) -> None:
+        self._project, self._user = project, user
+        self._trouble: str | None = None
+        """Why nothing is collected into the user's ledger just now."""
+        self._is_open = False
+        """Is this the only collector of the user's ledger?"""
+
+    def collect(self) -> Report:
+        """Everything there is, once. A ledger that fails keeps nothing out of the other: its error is raised after.
+
+        Raises as Collector does; another collector of the user's ledger is no error, it does the same work.
+        """
+        failure: BudgaugeError | None = None
+        for collector in (self._project, self._user):
+            try:
+                collector.collect()
+            except BusyError as error:
+                if collector is self._project:
+                    failure = error
+                else:
+                    self._trouble = str(error)
+            except BudgaugeError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return self.report()
+
+    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
+        """Follow the logs as Collector does. Trouble with the user's ledger is reported, and tried again."""
+        follow(self, stop, on_report)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only collector of the project's ledger, and of the user's as soon as it is free."""
+        with self._project.alone(), ExitStack() as self._stack:
+            self._is_open = False
+            yield
+
+    def folders(self) -> list[Path]:
+        """The folders that hold the logs; they need not exist."""
+        return self._project.folders()
+
+    def step(self, changed: frozenset[str], stop: threading.Event) -> None:
+        """Bring into each ledger what is new."""
+        self._project.step(changed, stop)
+        try:
+            if not self._is_open:
+                self._stack.enter_context(self._user.alone())
+                self._is_open, self._trouble = True, None
+        except BudgaugeError as error:
+            self._trouble = str(error)
+        else:
+            self._user.step(changed, stop)
+
+    def report(self) -> Report:
+        """What has been recorded so far, in the project's ledger and in the user's."""
+        user = self._user.report()
+        if self._trouble:
+            user = msgspec.structs.replace(user, trouble=self._trouble)
+        return msgspec.structs.replace(self._project.report(), user=user)

@@ -1,0 +1,57 @@
+"""How near its end a budget is: by its total, or by the limit of which most is used."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from budgauge.accounting.limits import Severity
+from budgauge.status.snapshot import Snapshot
+from budgauge.text import count, percent, safe
+
+
+class Standing(NamedTuple):
+    """A total or a limit, and what of it is used."""
+
+    percentage: float
+    used: int
+    limit: int
+    state: Severity
+    name: str = ""
+    """The agent or family that the limit is of; empty for the total."""
+
+    @property
+    def words(self) -> str:
+        """The figures in any language, safe to show."""
+        figures = f"{percent(self.percentage)} ({count(self.used)} / {count(self.limit)})"
+        return f"{safe(self.name, 40)} {figures}" if self.name else figures
+
+
+def nearest_end(snapshot: Snapshot) -> Standing | None:
+    """The total or limit of which the largest part is used; None where nothing is limited."""
+    rows = [(row.agent_id, row) for row in snapshot.agents] + [(row.family, row) for row in snapshot.families]
+    found = [
+        Standing(row.usage_percentage, row.used, row.limit, row.state, name)
+        for name, row in rows
+        # A limit of 0 that nobody tried to use stands at its end for good.
+        if row.usage_percentage is not None and row.limit is not None and row.used
+    ]
+    if snapshot.usage_percentage is not None:
+        total = snapshot.total_used, snapshot.total_budget, snapshot.state
+        found.insert(0, Standing(snapshot.usage_percentage, *total))
+    return max(found, key=lambda one: one.percentage, default=None)
+
+
+def total_words(snapshot: Snapshot) -> str:
+    """The total of a budget in a few words."""
+    if snapshot.usage_percentage is None:
+        return f"{count(snapshot.total_used)} tokens used, no total budget is set"
+    total = snapshot.total_used, snapshot.total_budget, snapshot.state
+    return Standing(snapshot.usage_percentage, *total).words
+
+
+def nearer(other: Snapshot, shown: Snapshot) -> Standing | None:
+    """How another budget stands, if it is nearer its end than the one that is shown; else None."""
+    one, reference = nearest_end(other), nearest_end(shown)
+    if one is None or (reference is not None and one.percentage <= reference.percentage):
+        return None
+    return one

@@ -1,0 +1,97 @@
+"""The project's budget with the user's own beside it, for programs that show one and must warn of the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from budgauge.config.both import load_user
+from budgauge.config.load import Loaded, Options, working_folder
+from budgauge.errors import ConfigError
+from budgauge.views.live import Observer, View
+
+
+class BothObserver(Observer):
+    """An observer whose view holds the user's own budget as well, while a project's is shown."""
+
+    def __init__(
+        self,
+        options: Options = Options(),
+        *,
+        env: Mapping[str, str] | None = None,
+        start: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        lookup: bool = True,
+        cache: Path | None = None,
+    ) -> None:
+        """As Observer; raises ConfigError also where the user's own config is wrong."""
+        # The folder is taken once: the working directory may be removed while we run.
+        folder = working_folder() if start is None else start
+        super().__init__(options, env=env, start=folder, monotonic=monotonic, clock=clock, lookup=lookup, cache=cache)
+        self._make_user: Callable[[], Observer] = lambda: Observer(
+            options,
+            env=env,
+            start=folder,
+            monotonic=monotonic,
+            clock=clock,
+            lookup=lookup,
+            cache=cache,
+            read=load_user,
+        )
+        self._user: Observer | None = self._make_user() if self.loaded.project else None
+        self._joined: tuple[View, View | None, str, View] | None = None
+        """The project's view, the user's, why there is none, and the view that was made of these."""
+
+    @property
+    def user_loaded(self) -> Loaded | None:
+        """The user's own config beside a project's; None where no project's is shown."""
+        return None if self._user is None else self._user.loaded
+
+    def look(self) -> View:
+        """The present view; the same object if nothing changed. Never raises."""
+        shown, trouble = super().look(), ""
+        if self.loaded.project is None:
+            self._user = None
+        elif self._user is None:
+            try:
+                self._user = self._make_user()
+            except ConfigError as error:
+                trouble = f"Your own budget is not shown: {error}"
+        user = self._user.look() if self._user is not None else None
+        old = self._joined
+        if old is not None and old[0] is shown and old[1] is user and old[2] == trouble:
+            return old[3]
+        budget_of = "project" if self.loaded.project else "" if self.loaded.options.config else "user"
+        notices = (*shown.notices, trouble) if trouble else shown.notices
+        joined = msgspec.structs.replace(shown, budget_of=budget_of, user=user, notices=notices)
+        self._joined = shown, user, trouble, joined
+        return joined
+
+    def ledger_size(self) -> int:
+        """Bytes of all ledgers that are read."""
+        return super().ledger_size() + (self._user.ledger_size() if self._user is not None else 0)
+
+    def resolve_prices(self) -> None:
+        """Look up the prices that are missing, here and now."""
+        super().resolve_prices()
+        if self._user is not None:
+            self._user.resolve_prices()
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders to watch."""
+        users = self._user.folders() if self._user is not None else ()
+        return tuple(dict.fromkeys((*super().folders(), *users)))
+
+    @property
+    def glance(self) -> Callable[[], object]:
+        """Asked, differs once a ledger has grown since the last look."""
+        shown = super().glance
+        if self._user is None:
+            # Asked so often, it must cost nothing where there is one ledger.
+            return shown
+        users = self._user.glance
+        return lambda: (shown(), users())
