@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from budgauge.config.name import same_name
+
 Bucket = tuple[int, int]
 """Which price a call has: (price period, long-prompt tier) of its model."""
 PLAIN: Bucket = (0, 0)
@@ -97,13 +99,34 @@ class Counters:
         """(total, cached) tokens of each agent."""
         self.spent_by_all: tuple[int, int] = (0, 0)
         """(total, cached) tokens of everyone."""
+        self._other_forms: dict[str, list[str]] = {}
+        """A name in the form in which names are compared → its other forms, as they came."""
 
     def spend(self, agent_id: str, total: int, cached: int) -> None:
         """Note tokens of one agent that were added to its groups."""
+        if agent_id not in self.spent:
+            self._note_form(agent_id)
         spent, spent_cached = self.spent.get(agent_id, (0, 0))
         self.spent[agent_id] = (spent + total, spent_cached + cached)
         spent, spent_cached = self.spent_by_all
         self.spent_by_all = (spent + total, spent_cached + cached)
+
+    def spending(self) -> Counters:
+        """A copy of what agents spent, without the groups."""
+        copy = Counters()
+        copy.spent, copy.spent_by_all = dict(self.spent), self.spent_by_all
+        copy._other_forms = {key: list(forms) for key, forms in self._other_forms.items()}
+        return copy
+
+    def forms_of(self, name: str) -> list[str]:
+        """Agents that used something and whose names are the same as this one; most often one."""
+        key = same_name(name)
+        return [form for form in (key, *self._other_forms.get(key, ())) if form in self.spent]
+
+    def _note_form(self, agent_id: str) -> None:
+        key = same_name(agent_id)
+        if key != agent_id and agent_id not in self._other_forms.setdefault(key, []):
+            self._other_forms[key].append(agent_id)
 
     def bring_back(self, groups: Groups) -> None:
         """Add groups that were taken away."""

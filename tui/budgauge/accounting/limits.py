@@ -11,6 +11,7 @@ from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import Totals, counted_parts
 from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
+from budgauge.config.name import same_name
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
 from budgauge.text import percent
 
@@ -57,6 +58,15 @@ class Spending:
         """Used by this agent alone."""
         return self._config.counted(*self._counters.spent.get(agent_id, (0, 0)))
 
+    def by_name(self, name: str) -> int:
+        """Used by the agents whose names are the same as this one, however their accents are written."""
+        return sum(map(self.by_agent, self._counters.forms_of(name)))
+
+    def form_of(self, name: str) -> str:
+        """The name as it is recorded: itself, or the same name in another form where only that used something."""
+        forms = self._counters.forms_of(name)
+        return forms[0] if forms and name not in forms else name
+
     def by_family(self, family: str) -> int:
         """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
         return sum(self._config.counted(*self._counters.spent[agent]) for agent in _members(family, self.agents))
@@ -66,40 +76,40 @@ class Spending:
         return self.by_all() + self._holds.tokens
 
     def taken_by_agent(self, agent_id: str) -> int:
-        """Used and reserved by this agent alone."""
-        return self.by_agent(agent_id) + self._holds.by_agent.get(agent_id, 0)
+        """Used and reserved by this agent alone, in all forms of its name."""
+        return self.by_name(agent_id) + self._holds.by_name.get(same_name(agent_id), 0)
 
     def taken_by_family(self, family: str) -> int:
         """Used and reserved by a family."""
-        return self.by_family(family) + self._holds.by_family.get(family, 0)
+        return self.by_family(family) + self._holds.by_family.get(same_name(family), 0)
 
     def by_families(self) -> dict[str, int]:
         """By every family that something was used in, by its key: one pass for all of them."""
         used: dict[str, int] = {}
         for agent_id, spent in self._counters.spent.items():
             counted = self._config.counted(*spent)
-            for family in families_of(agent_id):
+            for family in families_of(same_name(agent_id)):
                 used[family] = used.get(family, 0) + counted
         return used
 
 
 def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
     """What a cycle's counters would show of agents' spending if they had these calls too."""
-    whole = Counters()
-    whole.spent, whole.spent_by_all = dict(counters.spent), counters.spent_by_all
+    whole = counters.spending()
     for usage in calls:
         whole.spend(usage.agent_id, *counted_parts(usage))
     return whole
 
 
 def _members(family: str, agents: Iterable[str]) -> Iterator[str]:
-    name, below = family[:-2], family[:-1]
-    return (agent for agent in agents if agent == name or agent.startswith(below))
+    below = same_name(family[:-1])
+    name = below[:-1]
+    return (agent for agent in agents if (form := same_name(agent)) == name or form.startswith(below))
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
     """The limit of this id alone; None without one. `a/*` is always a family, even if an agent has that id."""
-    return None if agent_id.endswith("/*") else config.per_agent_limits.get(agent_id)
+    return None if agent_id.endswith("/*") else config.per_agent_limits.get(same_name(agent_id))
 
 
 def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: int) -> RefusedError | None:
@@ -112,7 +122,7 @@ def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: 
     limit = own_limit(config, agent_id)
     if limit is not None and (current := spending.taken_by_agent(agent_id)) + requested > limit:
         return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
-    for family in families_of(agent_id) if limits else ():
+    for family in families_of(same_name(agent_id)) if limits else ():
         limit = limits.get(family)
         if limit is not None and (current := spending.taken_by_family(family)) + requested > limit:
             return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)

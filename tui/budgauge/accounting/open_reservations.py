@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 
 from budgauge.accounting.family import families_of
 from budgauge.accounting.records import Reserve
+from budgauge.config.name import same_name
 
 KEPT_IDLE = 100_000
 """Twice as many reservations that hold nothing are kept at most; then the half that expires first is forgotten."""
@@ -30,6 +31,8 @@ class OpenReservations:
         """Counted tokens held by everyone."""
         self.by_agent: dict[str, int] = {}
         """Counted tokens held, by agent; only agents that hold some."""
+        self.by_name: dict[str, int] = {}
+        """The same by the form in which names are compared."""
         self.by_family: dict[str, int] = {}
         """Counted tokens held, by family key (`a/*`)."""
         self._now = 0.0
@@ -140,7 +143,9 @@ class OpenReservations:
     def _sum(self, reserve: Reserve, tokens: int) -> None:
         self.tokens += tokens
         _add(self.by_agent, reserve.agent_id, tokens)
-        for family in families_of(reserve.agent_id):
+        name = same_name(reserve.agent_id)
+        _add(self.by_name, name, tokens)
+        for family in families_of(name):
             _add(self.by_family, family, tokens)
 
 

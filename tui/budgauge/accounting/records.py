@@ -11,6 +11,7 @@ from typing import Annotated, Union
 
 import msgspec
 
+from budgauge.config.name import hidden
 from budgauge.errors import RecordError
 
 MAX_COUNT = 2**53 - 1
@@ -322,13 +323,18 @@ def name_fault(record: Record) -> str | None:
     return None
 
 
-def check_name(field: str, value: object) -> str:
+def _is_plain(name: str) -> bool:
+    return name.isascii() and 0 < len(name) <= MAX_NAME_BYTES and name.isprintable()
+
+
+def check_name(field: str, value: object, *, is_recorded: bool = False) -> str:
     """`value` if it may be written as an agent id or a model, else RecordError.
 
     Control characters are refused here though a foreign line that has them counts: what
-    we write ourselves must be safe in every reader's terminal.
+    we write ourselves must be safe in every reader's terminal. Spaces at the ends and invisible
+    characters are refused, too, unless the name `is_recorded` already: two names must not look the same.
     """
-    if type(value) is str and 0 < len(value) <= MAX_NAME_BYTES // 4 and value.isprintable():
+    if type(value) is str and _is_plain(value) and (is_recorded or value == value.strip()):
         return value
     if not isinstance(value, str) or not value:
         raise RecordError(f"{field} must be a text of 1 to {MAX_NAME_BYTES} bytes, not {value!r}")
@@ -340,6 +346,8 @@ def check_name(field: str, value: object) -> str:
         raise RecordError(f"{field} {value[:20]!r}... has {size} bytes; at most {MAX_NAME_BYTES} are allowed")
     if not value.isprintable() and any(unicodedata.category(char) == "Cc" for char in value):
         raise RecordError(f"{field} {value!r} holds a control character; use printable text")
+    if not is_recorded and (trouble := hidden(value)):
+        raise RecordError(f"{field} {value!r} {trouble}", hint="Type the name anew, without it.")
     return str(value)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from budgauge.config.factors import charged
+from budgauge.config.name import cleaned
 from budgauge.errors import DuplicateIdError, RecordError
 
 _Outcome = TypeVar("_Outcome")
@@ -34,6 +35,8 @@ def usage_of(response: object) -> ResponseUsage:
     Of a stream: the last event or chunk, which holds it. Raises RecordError if it holds none.
     """
     data = _plain(response)
+    model = cleaned(data["model"]) if isinstance(data.get("model"), str) else ""
+    data = {**data, "model": model}
     provider, flavor = _kind(data)
     from genai_prices import extract_usage
 
@@ -41,8 +44,7 @@ def usage_of(response: object) -> ResponseUsage:
         usage = extract_usage(data, provider_id=provider, api_flavor=flavor).usage
     except (ValueError, LookupError, TypeError) as error:
         raise _no_usage(str(error)) from error
-    model = data.get("model")
-    if not isinstance(model, str) or not model:
+    if not model:
         raise _no_usage("it names no model")
     prompt, completion = _count(usage.input_tokens), _count(usage.output_tokens)
     writes = min(_count(usage.cache_write_tokens), prompt)
@@ -55,7 +57,8 @@ def usage_of(response: object) -> ResponseUsage:
         "id": _id(data),
         **_charges(data),
     }
-    return ResponseUsage(model, prompt, completion, {name: value for name, value in fields.items() if value})
+    known = {name: value for name, value in fields.items() if value}
+    return ResponseUsage(model, prompt, completion, known)
 
 
 def recorded(usage: ResponseUsage, record: Callable[..., _Outcome]) -> _Outcome:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from budgauge.config.name import hidden, same_name
 from budgauge.errors import ConfigError
 
 MAX_TOKENS = 2**53 - 1
@@ -62,7 +63,7 @@ class BudgetConfig(msgspec.Struct, frozen=True):
     """0 means unlimited."""
     warning_threshold: float = 80
     per_agent_limits: dict[str, int] = msgspec.field(default_factory=dict)
-    """By agent id, or by family (`claude-code/*`); 0 means nothing is allowed."""
+    """By agent id, or by family (`claude-code/*`), in Unicode's NFC; 0 means nothing is allowed."""
     count: Literal["all", "uncached"] = "all"
     """`uncached` leaves cache reads out of what budgets count."""
     untracked_buffer: float = 15
@@ -90,8 +91,11 @@ class BudgetConfig(msgspec.Struct, frozen=True):
         _check_entries("per_agent_limits", self.per_agent_limits)
         for agent_id, limit in self.per_agent_limits.items():
             check_tokens(f"per_agent_limits.{agent_id}", limit)
+            check_is_seen("per_agent_limits", agent_id)
+        msgspec.structs.force_setattr(self, "per_agent_limits", _in_one_form(self.per_agent_limits))
         _check_entries("prices", self.prices)
         for model, price in self.prices.items():
+            check_is_seen("prices", model)
             _check_kind(f"prices.{model}", price, PriceOverride, "a PriceOverride")
         _check_entries("price_factors", self.price_factors)
         for key, factor in self.price_factors.items():
@@ -100,6 +104,24 @@ class BudgetConfig(msgspec.Struct, frozen=True):
     def counted(self, total: int, cached: int) -> int:
         """What of `total` tokens, of which `cached` were cache reads, the budget counts."""
         return total - cached if self.count == "uncached" else total
+
+
+def check_is_seen(key: str, name: str) -> None:
+    """ConfigError if a name, typed as a key below `key`, holds what a person cannot see."""
+    if trouble := hidden(name):
+        raise ConfigError(f"{key}: the name {name!r} {trouble}", hint="Type the name anew, without it.")
+
+
+def _in_one_form(limits: dict[str, int]) -> dict[str, int]:
+    """Limits by the form in which names are compared. Raises ConfigError."""
+    if all(map(str.isascii, limits)):
+        return limits
+    found: dict[str, int] = {}
+    for name, limit in limits.items():
+        if (key := same_name(name)) in found:
+            raise ConfigError(f"per_agent_limits: the name {key!r} stands there twice, with its accents in two forms")
+        found[key] = limit
+    return found
 
 
 def check_tokens(key: str, value: object) -> None:

@@ -14,6 +14,7 @@ import tomli
 
 from budgauge.config.factors import near_key
 from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
+from budgauge.config.name import hidden, same_name
 from budgauge.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -198,6 +199,8 @@ class _Each(msgspec.Struct, frozen=True):
     entry: Any
     near: Callable[[str], str | None] = lambda _name: None
     """The known key nearest to one that is not known; None for a known one."""
+    is_name: bool = False
+    """Its keys are names of agents or models, which must hide nothing."""
 
 
 _PRICE = dict.fromkeys(PriceOverride.__struct_fields__, check_price)
@@ -210,11 +213,11 @@ _SCHEMA: dict[str, Any] = {
     "sync": _flag,
     "on_hook_error": _choice("allow", "deny"),
     "language": _choice("auto", "en", "ja"),
-    "per_agent_limits": _Each(check_tokens),
+    "per_agent_limits": _Each(check_tokens, is_name=True),
     "cycle": {"period": _choice("daily", "weekly", "monthly"), "day": _day, "timezone": _timezone},
     "collect": {"agent": _choice("tool", "project")},
     "notify": {"desktop": _flag, "bell": _flag, "title": _flag},
-    "prices": _Each(_PRICE),
+    "prices": _Each(_PRICE, is_name=True),
     "price_factors": _Each(check_factor, near_key),
 }
 
@@ -227,6 +230,8 @@ def _check(value: Value, schema: Any, keys: Keys, site: _Site) -> None:
                 where, key = site.where((*keys, name)), dotted((TABLE, *keys, name))
                 site.warnings.append(f"{where}: unknown key {key} is ignored; did you mean {near}?")
             else:
+                if schema.is_name and (trouble := hidden(name)):
+                    raise _typed_wrongly(site, (*keys, name), trouble)
                 _check(entry, schema.entry, (*keys, name), site)
     elif isinstance(schema, dict):
         _check_is_table(value, keys, site)
@@ -242,9 +247,19 @@ def _check(value: Value, schema: Any, keys: Keys, site: _Site) -> None:
             schema("", value)
         except ConfigError as error:
             raise site.fail(keys, value, str(error).partition(": must be ")[2]) from None
-        site.values[keys] = value
+        form = tuple(map(same_name, keys))
+        if form in site.values:
+            raise _typed_wrongly(site, keys, "stands there twice, with its accents in two forms")
+        site.values[form] = value
         if line := site.line(keys):
-            site.lines[keys] = line
+            site.lines[form] = line
+
+
+def _typed_wrongly(site: _Site, keys: Keys, trouble: str) -> ConfigError:
+    table = dotted((TABLE, *keys[:-1]))
+    return ConfigError(
+        f"{site.where(keys)}: {table}: the name {keys[-1]!r} {trouble}", hint="Type the name anew, without it."
+    )
 
 
 def _check_is_table(value: Value, keys: Keys, site: _Site) -> None:

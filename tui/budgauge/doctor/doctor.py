@@ -30,7 +30,7 @@ from budgauge.ledger.network import FORCE, network_kind
 from budgauge.ledger.reader import LedgerReader, cycle_name
 from budgauge.ledger.tail import Tail
 from budgauge.pricing.price_book import PriceBook, lookup_in_child, table_version
-from budgauge.status.snapshot import fold_problems, model_rows, price_advice
+from budgauge.status.snapshot import fold_problems, model_rows, name_problems, price_advice
 from budgauge.text import count, plural
 
 EVENT_SECONDS = 2.0
@@ -142,6 +142,7 @@ def _lines(loaded: Loaded) -> Finding:
     finally:
         os.close(fd)
     odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
+    odd += [problem.message for problem in name_problems(scan.totals.names())]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")

@@ -8,6 +8,7 @@ import unicodedata
 import msgspec
 
 from budgauge.accounting.records import MAX_NAME_BYTES
+from budgauge.config.name import cleaned
 
 CODEX, CLAUDE_CODE = "codex", "claude-code"
 """The agents, as their sub-agents' ids begin and as records name their source."""
@@ -19,13 +20,16 @@ MAX_TEXT_BYTES = 480
 
 
 def fit_name(text: str | None, fallback: str = UNKNOWN) -> str:
-    """An agent id or a model: control characters become U+FFFD, a long one ends in `…`, an empty one is `fallback`."""
-    if not text or not text.strip():
-        return fallback
-    if text.isprintable() and len(text) * 4 <= MAX_NAME_BYTES:
+    """An agent id or a model: what a person cannot see is left out, and accents have one form (NFC).
+
+    Control characters become U+FFFD, a long name ends in `…`, an empty one is `fallback`.
+    """
+    text = text.strip() if text else ""
+    if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_NAME_BYTES:
         return text
     safe = "".join(REPLACED if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
-    return _cut(safe, MAX_NAME_BYTES)
+    # A cut may leave half of what is seen as one.
+    return cleaned(_cut(cleaned(safe), MAX_NAME_BYTES)) or fallback
 
 
 def fit_text(text: str | None) -> str | None:
@@ -58,4 +62,4 @@ class AgentNames(msgspec.Struct, frozen=True):
     def of(self, tool: str, role: str | None, folder: str | None) -> str:
         """The agent id: of a sub-agent with its role behind a slash."""
         name = (os.path.basename((folder or "").rstrip("/")) or UNKNOWN) if self.by_project else tool
-        return fit_name(f"{name}/{role}" if role else name)
+        return fit_name(f"{fit_name(name)}/{fit_name(role)}" if role else name)

@@ -24,6 +24,7 @@ from budgauge.accounting.limits import (
 )
 from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
 from budgauge.config import BudgetConfig
+from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.text import plural
 
@@ -236,7 +237,11 @@ def take_snapshot(
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
         reset_id=totals.reset_id,
         ledger=ledger,
-        problems=(*problems, *fold_problems({**totals.flagged, **totals.set_aside})),
+        problems=(
+            *problems,
+            *fold_problems({**totals.flagged, **totals.set_aside}),
+            *name_problems(_names_in(groups)),
+        ),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
@@ -309,9 +314,12 @@ def _agent_rows(
     groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
 ) -> tuple[AgentRow, ...]:
     parts = _grouped(groups, lambda key: key[0])
-    for agent_id in (*config.per_agent_limits, *spending.reserved):
-        if agent_id in spending.reserved or not agent_id.endswith("/*"):
-            parts.setdefault(agent_id, [])
+    for agent_id in spending.reserved:
+        parts.setdefault(agent_id, [])
+    present = {same_name(agent_id) for agent_id in parts} if config.per_agent_limits else set()
+    for agent_id in config.per_agent_limits:
+        if agent_id not in present and not agent_id.endswith("/*"):
+            parts[agent_id] = []
     rows = [
         _agent_row(agent_id, part, recent.get(agent_id), spending, config, prices) for agent_id, part in parts.items()
     ]
@@ -329,14 +337,16 @@ def _agent_row(
     sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)
+    # A limit holds for all forms of a name, each of which has its row.
+    limited = used if limit is None else spending.by_name(agent_id)
     return AgentRow(
         agent_id=agent_id,
         used=used,
         reserved=spending.reserved.get(agent_id, 0),
         limit=limit,
-        remaining=None if limit is None else max(0, limit - used),
-        usage_percentage=percentage(used, limit),
-        state=severity(used, limit, config.warning_threshold),
+        remaining=None if limit is None else max(0, limit - limited),
+        usage_percentage=percentage(limited, limit),
+        state=severity(limited, limit, config.warning_threshold),
         share=_share(used, spending.by_all()),
         prompt_tokens=sums.prompt,
         completion_tokens=sums.completion,
@@ -357,7 +367,7 @@ def _family_rows(
 ) -> tuple[FamilyRow, ...]:
     members: dict[str, list[AgentRow]] = {key: [] for key in config.per_agent_limits if key.endswith("/*")}
     for row in agents if members else ():
-        for family in families_of(row.agent_id):
+        for family in families_of(same_name(row.agent_id)):
             if family in members:
                 members[family].append(row)
     rows = (
@@ -495,6 +505,19 @@ def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
         Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
         for kind, number in sorted(odd.items())
     )
+
+
+def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
+    """What of names a person cannot see, so that two may look the same."""
+    found = sorted(name for name in names if hidden(name))
+    if not found:
+        return ()
+    message = f"{plural(len(found), 'name')} with spaces at the ends or invisible characters, such as {found[0]!a}"
+    return (Problem(kind="hidden_name", count=len(found), message=message),)
+
+
+def _names_in(groups: Groups) -> set[str]:
+    return {name for agent_id, model, *_ in groups for name in (agent_id, model)}
 
 
 def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:

@@ -34,7 +34,7 @@ from budgauge.accounting.records import (
 from budgauge.accounting.reservation import Hold
 from budgauge.authority.local import Memory, Shared
 from budgauge.config import BudgetConfig
-from budgauge.errors import RefusedError
+from budgauge.errors import RecordError, RefusedError
 from budgauge.files.cache import cache_folder
 from budgauge.pricing.price_book import PriceBook
 from budgauge.text import safe
@@ -234,8 +234,10 @@ class TokenBudgetTracker:
                 who = ended.agent_id if isinstance(ended, Settle) else None
             if who is None:
                 raise no_reservation(reserve) if ended is None else ended_already(reserve, ended)
-            usage = make_usage(who, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
-            settle = Settle(*msgspec.structs.astuple(usage), reserve=reserve)
+            # A name out of the ledger may be one that nobody may type: what was spent is recorded all the same.
+            typed = who if who is agent_id else "recorded"
+            usage = make_usage(typed, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
+            settle = Settle(who, *msgspec.structs.astuple(usage)[1:], reserve=reserve)
             if ended is not None:
                 if same_content(ended, settle):
                     return False
@@ -316,12 +318,22 @@ class TokenBudgetTracker:
 
         Raises LedgerError where the ledger cannot be read.
         """
-        check_name("agent_id", agent_id)
         check_count("tokens", tokens)
         with self._mutex:
+            self._check_agent(agent_id)
             self._store.refresh()
             spending = Spending(self._config, self._store.totals, self._now(), unbooked=unbooked)
             return refusal(self._config, spending, agent_id, tokens)
+
+    def _check_agent(self, agent_id: str) -> None:
+        """RecordError unless an agent may have this name, or is recorded under it already."""
+        try:
+            check_name("agent_id", agent_id)
+        except RecordError:
+            check_name("agent_id", agent_id, is_recorded=True)
+            self._store.refresh()
+            if not any(agent_id in counters.spent for counters in self._store.totals.cycles.values()):
+                raise
 
     def used_now(self) -> int:
         """Counted tokens used by everyone, as of the last charge or look of this tracker: nothing is read."""
@@ -338,7 +350,8 @@ class TokenBudgetTracker:
         """Counted tokens used by one agent; 0 for one never seen."""
         with self._mutex:
             self._store.refresh()
-            return self._spending.by_agent(agent_id)
+            spending = self._spending
+            return spending.by_agent(spending.form_of(agent_id))
 
     def get_all_agent_totals(self) -> dict[str, int]:
         """Counted tokens of every agent used since the last reset."""
@@ -420,18 +433,20 @@ class TokenBudgetTracker:
         `expected_reset_id`, the `reset_id` of a status (None: there was none), raises ResetError
         if the latest reset is another by now.
         """
-        if agent_id is not None:
-            check_name("agent_id", agent_id)
         check_text("by", by)
         check_text("id", id)
+        if agent_id is not None:
+            with self._mutex:
+                self._check_agent(agent_id)
 
         def decide(ledger: Memory | LedgerWriter) -> str:
             if id is not None and id in self._store.totals.reset_ids:
                 return id
             if expected_reset_id is not msgspec.UNSET and self._store.totals.reset_id != expected_reset_id:
                 raise reset_between()
-            used = min(self._spending.by_all(), MAX_COUNT)
-            reset = Reset(int(self._now()), id or os.urandom(8).hex(), agent_id, by, used)
+            spending = self._spending
+            used, who = min(spending.by_all(), MAX_COUNT), agent_id and spending.form_of(agent_id)
+            reset = Reset(int(self._now()), id or os.urandom(8).hex(), who, by, used)
             ledger.append(reset)
             self._rearm()
             return reset.id
