@@ -18,11 +18,17 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        if sys.argv[1:] == ["hook"]:
+        if sys.argv[1:2] == ["hook"]:
             # An agent waits for the answer: what the command line costs to load is spared.
             from budgauge import gate
+            from budgauge.gate.command import plain_call
 
-            code = gate.main()
+            call = plain_call(sys.argv[1:])
+        else:
+            call = None
+        if call is not None:
+            asker, options = call
+            code = gate.main(options, asker=asker)
             # Nothing is left to be tidied up; an agent waits.
             os._exit(code)
         from budgauge.cli import cli

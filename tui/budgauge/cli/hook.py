@@ -13,23 +13,47 @@ from budgauge.cli.options import common, note, on_terminal
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, working_folder
 from budgauge.gate import main
+from budgauge.gate.command import ASKERS
 from budgauge.sources.hook_settings import installed, settings_file, uninstalled
 from budgauge.sources.settings.change import write
 from budgauge.sources.settings.entry import Agent
 from budgauge.text import safe
 
 
-@click.group(invoke_without_command=True)
+class _Hook(click.Group):
+    """The gate's command, in which an agent's name may follow."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
+
+
+def _asking(asker: str) -> click.Command:
+    """Make the command that answers an agent's hook call."""
+
+    @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
+    @common
+    def command(options: Options) -> None:
+        _answer(options, asker)
+
+    return command
+
+
+@click.group(cls=_Hook, invoke_without_command=True)
 @common
 def hook_command(options: Options) -> None:
-    """Answer a hook call of Codex or Claude Code on standard input: exit code 0 allows, 2 refuses.
+    """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls it by itself once it is installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
-        if on_terminal(sys.stdin):
-            raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
-        click.get_current_context().exit(main(options))
+        _answer(options)
+
+
+def _answer(options: Options, asker: str | None = None) -> None:
+    """End the process with the exit code that answers the call on standard input."""
+    if on_terminal(sys.stdin):
+        raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
+    click.get_current_context().exit(main(options, asker=asker))
 
 
 @hook_command.command("install")

@@ -24,13 +24,20 @@ MAX_BYTES = 64 << 20
 """A longer call is not read: whatever it is, it is none."""
 
 
-def main(options: Options = Options(), *, seconds: float | None = None, end: Callable[[int], object] = os._exit) -> int:
+def main(
+    options: Options = Options(),
+    *,
+    asker: str | None = None,
+    seconds: float | None = None,
+    end: Callable[[int], object] = os._exit,
+) -> int:
     """Answer the hook call on standard input; the exit code that answers it.
 
-    `seconds` is how long that may take, by default until the deadline. When time is up, `end` ends
-    the process: whatever is still at work must not go on while the interpreter is taken down.
+    `asker` is the agent's name as it stands in the installed command. `seconds` is how long the
+    answer may take, by default until the deadline. When time is up, `end` ends the process:
+    whatever is still at work must not go on while the interpreter is taken down.
     """
-    inquiry = Inquiry(options, os.environ)
+    inquiry = Inquiry(options, os.environ, asker)
     done = in_time(lambda: inquiry.run(_call_on_input), time_left() if seconds is None else seconds)
     reply = inquiry.late()
     for stream, text in ((sys.stdout, reply.output), (sys.stderr, reply.error)):
@@ -44,9 +51,11 @@ def main(options: Options = Options(), *, seconds: float | None = None, end: Cal
     return reply.code
 
 
-def answer(data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None) -> Answer:
+def answer(
+    data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None, *, asker: str | None = None
+) -> Answer:
     """The answer to a hook call, given as it came on standard input. Never raises."""
-    return Inquiry(options, os.environ if env is None else env).run(lambda: data)
+    return Inquiry(options, os.environ if env is None else env, asker).run(lambda: data)
 
 
 def _call_on_input() -> bytes:

@@ -18,10 +18,12 @@ from budgauge.gate.session import Gate
 class Inquiry:
     """One hook call. One thread runs it; another may ask for what is known of the answer when time is up."""
 
-    def __init__(self, options: Options, env: Mapping[str, str]) -> None:
+    def __init__(self, options: Options, env: Mapping[str, str], asker: str | None = None) -> None:
         self.reply: Answer | None = None
         """The answer; None until it is found."""
         self._options, self._env = options, env
+        self.asker = asker
+        """The agent that asks, as the command names it; None if it does not."""
         self._call = HookCall("")
         self._asked: Asked | None = None
         self._refused: Answer | None = None
