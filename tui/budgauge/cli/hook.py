@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from budgauge.cli.options import common, note, on_terminal
+from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
-from budgauge.config.load import Options, working_folder
+from budgauge.config.load import Options, load, working_folder
 from budgauge.gate import main
 from budgauge.gate.command import ASKERS
-from budgauge.sources.hook_settings import installed, settings_file, uninstalled
-from budgauge.sources.settings.change import write
+from budgauge.sources.hook_settings import installation, removal, settings_files
+from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
 from budgauge.text import safe
 
@@ -63,20 +64,33 @@ def _answer(options: Options, asker: str | None = None) -> None:
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
     """Show the change to an agent's settings, then make it."""
-    path = settings_file(agent, os.environ, working_folder() if project else None)
-    change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
-    if not change.diff:
-        click.echo(f"{safe(str(path))}: nothing to change")
-        if not uninstall:
-            _note_missing_budget(options)
+    folder = working_folder() if project else None
+    files = settings_files(agent, os.environ, folder)
+    if uninstall:
+        _make(removal(agent, files, within=folder), files)
         return
-    click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
-    write(change)
-    click.echo(f"{safe(str(path))}: written")
-    if not uninstall:
-        _note_missing_budget(options)
-    if agent == "codex" and not uninstall:
+    if options.config or options.ledger:
+        load(options)  # a mistake in them must not wait in the installed command
+    command = own_command(agent, options, os.environ)
+    changed = _make(installation(agent, files, command, within=folder), files)
+    _note_missing_budget(options)
+    if agent == "codex" and changed:
         note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+
+
+def _make(changes: Sequence[Change], files: Sequence[Path]) -> bool:
+    """Show the changes, then make them; False if there are none."""
+    changes = [change for change in changes if change.diff]
+    for change in changes:
+        if change.is_linked:
+            click.echo(safe(f"{change.path} is a link to {change.target}"))
+        click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
+    for change in changes:
+        write(change)
+        click.echo(f"{safe(str(change.path))}: written")
+    if not changes:
+        click.echo(f"{safe(', '.join(map(str, files)))}: nothing to change")
+    return bool(changes)
 
 
 def _note_missing_budget(options: Options) -> None:
@@ -86,12 +100,3 @@ def _note_missing_budget(options: Options) -> None:
         note(str(trouble))
     if not budgets.troubles and not any(loaded.sets_something for loaded in budgets.all):
         note(f"no budget is set, so nothing will be refused. {SET_ONE}")
-
-
-def own_command() -> str:
-    """How an agent calls this very installation, whatever its PATH is then."""
-    script, beside = Path(sys.argv[0]), Path(sys.executable).with_name("budgauge")
-    found = next((path for path in (script, beside) if path.name == "budgauge" and path.is_file()), None)
-    if found:
-        return f"{shlex.quote(os.path.abspath(found))} hook"
-    return f"{shlex.quote(sys.executable)} -m budgauge hook"

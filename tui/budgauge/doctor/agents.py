@@ -13,7 +13,7 @@ from budgauge.doctor.finding import Finding
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
 from budgauge.sources.cursors import CursorFile
-from budgauge.sources.hook_settings import commands_at, settings_file
+from budgauge.sources.hook_settings import commands_at, settings_files
 from budgauge.sources.log import Counts
 from budgauge.sources.settings.entry import EVENTS, Agent
 from budgauge.text import count, plural
@@ -58,8 +58,8 @@ def gate(loaded: Loaded) -> Finding:
     """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
     details, gone = [], []
     for agent in _AGENTS:
-        places = (settings_file(agent, os.environ, project) for project in (None, working_folder()))
-        for path in dict.fromkeys(places):
+        places = (settings_files(agent, os.environ, project) for project in (None, *_project_folders()))
+        for path in dict.fromkeys(path for files in places for path in files):
             calls = commands_at(agent, path)
             missing = [event for event in EVENTS[agent] if event not in calls]
             if calls:
@@ -77,6 +77,14 @@ def gate(loaded: Loaded) -> Finding:
         return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(details))
     message = "agents ask it (Codex does once you trust the hooks there: /hooks)"
     return Finding(name="gate", state="ok", message=message, details=tuple(details))
+
+
+def _project_folders() -> tuple[Path, ...]:
+    """The folders whose settings agents read here: this one, and those above it up to the repository's."""
+    here = working_folder()
+    above = (here, *here.parents)
+    root = next((at for at, folder in enumerate(above) if (folder / ".git").exists()), 0)
+    return above[: root + 1]
 
 
 def _can_run(command: str) -> bool:
