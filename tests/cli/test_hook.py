@@ -93,6 +93,18 @@ def test_a_config_that_cannot_be_used_is_never_installed(own_place: Path) -> Non
     assert not (own_place / ".claude").exists()
 
 
+def test_it_warns_of_what_switches_the_gate_off(own_place: Path) -> None:
+    settings = own_place / "work" / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{"disableAllHooks": true, "env": {"CODEX_TOKEN_LEDGER": "/l"}}', encoding="utf-8")
+    for said in (completed("claude-code").stderr, completed("claude-code").stderr):
+        assert f"budgauge: the gate does not hold: {settings}: disableAllHooks is set: no hook is called\n" in said
+        assert f"budgauge: the gate does not hold: {settings}: env sets CODEX_TOKEN_LEDGER" in said
+    untrusted = f"the gate does not hold: {own_place}/.codex/config.toml: Codex skips these hooks until you trust them"
+    assert untrusted in completed("codex").stderr
+    assert "does not hold" not in completed("codex", "--uninstall").stderr
+
+
 def test_a_project_has_a_hook_of_its_own_that_is_not_shared(own_place: Path) -> None:
     path = own_place / "work" / ".claude" / "settings.local.json"
     assert run("claude-code", "--project").endswith(f"{path}: written\n")

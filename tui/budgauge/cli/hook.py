@@ -15,6 +15,7 @@ from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
 from budgauge.gate import main
 from budgauge.gate.command import ASKERS
+from budgauge.sources.hook_obstacle import obstacles
 from budgauge.sources.hook_settings import installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
@@ -72,14 +73,14 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     if options.config or options.ledger:
         load(options)  # a mistake in them must not wait in the installed command
     command = own_command(agent, options, os.environ)
-    changed = _make(installation(agent, files, command, within=folder), files)
+    _make(installation(agent, files, command, within=folder), files)
     _note_missing_budget(options)
-    if agent == "codex" and changed:
-        note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+    for obstacle in obstacles(agent, os.environ, working_folder()):
+        note(f"the gate does not hold: {obstacle}")
 
 
-def _make(changes: Sequence[Change], files: Sequence[Path]) -> bool:
-    """Show the changes, then make them; False if there are none."""
+def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
+    """Show the changes, then make them."""
     changes = [change for change in changes if change.diff]
     for change in changes:
         if change.is_linked:
@@ -90,7 +91,6 @@ def _make(changes: Sequence[Change], files: Sequence[Path]) -> bool:
         click.echo(f"{safe(str(change.path))}: written")
     if not changes:
         click.echo(f"{safe(', '.join(map(str, files)))}: nothing to change")
-    return bool(changes)
 
 
 def _note_missing_budget(options: Options) -> None:

@@ -81,11 +81,16 @@ def uninstalled(agent: Agent, path: Path, *, within: Path | None = None) -> Chan
 
 def commands_at(agent: Agent, path: Path) -> dict[str, str]:
     """event → the command of ours that an agent's settings call there. Raises ConfigError."""
-    decoded = codex_settings.decoded if _is_toml(agent, path) else json_hooks.decoded
-    document = decoded(path, read(path).removeprefix(_BOM))
-    hooks = document.get("hooks", {})
-    _check_types(path, hooks, agent)
+    hooks = hooks_in(agent, path)
     return {event: str(ours[0]["command"]) for event, groups in hooks.items() if (ours := ours_in(groups))}
+
+
+def hooks_in(agent: Agent, path: Path) -> dict[str, Value]:
+    """event → its groups, as an agent's settings hold them. Raises ConfigError."""
+    decoded = codex_settings.decoded if _is_toml(agent, path) else json_hooks.decoded
+    hooks: dict[str, Value] = decoded(path, read(path).removeprefix(_BOM)).get("hooks", {})
+    _check_types(path, hooks, agent)
+    return hooks
 
 
 def _is_toml(agent: Agent, path: Path) -> bool:
