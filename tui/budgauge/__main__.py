@@ -21,8 +21,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        if sys.argv[1:2] == ["hook"] and len(sys.argv) <= 3 and not (sys.stdin and sys.stdin.isatty()):
-            _answer_hook(sys.argv[2:])
+        if sys.argv[1:2] == ["hook"] and not (sys.stdin and sys.stdin.isatty()):
+            _answer_hook(sys.argv[1:])
         from budgauge.cli import cli
 
         cli(prog_name="budgauge")
@@ -31,16 +31,19 @@ def main() -> None:
         sys.exit(130)
 
 
-def _answer_hook(arguments: list[str]) -> None:
+def _answer_hook(words: list[str]) -> None:
     """Answer an agent, which waits: what the command line costs to load is spared. Returns if it is no hook call."""
     try:
         from budgauge import gate
+        from budgauge.gate.command import plain_call
     except BaseException as error:
         # To some agents a crash is a consent, to others a refusal.
         os._exit(_answer_for_a_crash(error))
-    if not arguments or arguments[0] in gate.ASKERS:
+    call = plain_call(words)
+    if call is not None:
+        asker, options = call
         # Nothing is left to be tidied up; an agent waits.
-        os._exit(gate.main(asker="".join(arguments)))
+        os._exit(gate.main(options, asker=asker))
 
 
 def _answer_for_a_crash(error: BaseException) -> int:
