@@ -146,12 +146,15 @@ class Shared:
             return
         from budgauge.ledger.file import open_ledger
         from budgauge.ledger.foreign import check_is_ledger
+        from budgauge.ledger.network import check_is_local, device_at
 
         try:
             fd = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
+            check_is_local(self.path, device_at(self.path.parent))
             return
         try:
+            check_is_local(self.path, os.fstat(fd).st_dev)
             check_is_ledger(self.path, fd)
         finally:
             os.close(fd)

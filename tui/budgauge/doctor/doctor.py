@@ -26,7 +26,7 @@ from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.file import open_ledger
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import holder
-from budgauge.ledger.network import FORCE, network_kind
+from budgauge.ledger.network import FORCE, device_at, network_kind
 from budgauge.ledger.reader import LedgerReader, cycle_name
 from budgauge.ledger.tail import Tail
 from budgauge.pricing.price_book import PriceBook, lookup_in_child, table_version
@@ -234,7 +234,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _file_system(loaded: Loaded) -> Finding:
-    kind = network_kind(os.stat(_existing(loaded.ledger.path.parent)).st_dev)
+    kind = network_kind(device_at(loaded.ledger.path.parent))
     if kind is None:
         return Finding(name="file system", state="ok", message="local, as far as the system tells")
     if os.environ.get(FORCE) == "1":
