@@ -18,7 +18,7 @@ from budgauge.files.cache import cache_folder
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter
-    from budgauge.status.snapshot import Problem
+    from budgauge.status.problems import Problem
 
 
 class Memory:
@@ -123,16 +123,16 @@ class Shared:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What of the file was set aside."""
-        from budgauge.status.snapshot import ledger_problems
+        from budgauge.status.problems import ledger_problems
 
         return ledger_problems(self.known)
 
     @property
     def set_aside(self) -> tuple[Problem, ...]:
-        """Every line that is not counted: no records, and records that contradict earlier ones."""
-        if not self.known.fault_count and not self.totals.set_aside:
+        """Every line that is not counted: no records, records that contradict earlier ones, lines that are gone."""
+        if not self.known.fault_count and not self.totals.set_aside and self.known.lost is None:
             return ()
-        from budgauge.status.snapshot import fold_problems
+        from budgauge.status.problems import fold_problems
 
         return *self.problems, *fold_problems(self.totals.set_aside)
 

@@ -15,6 +15,7 @@ import msgspec
 from budgauge.accounting.accumulator import Pricing
 from budgauge.accounting.fold import counted_parts
 from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
+from budgauge.accounting.period import since
 from budgauge.accounting.records import (
     MAX_COUNT,
     Release,
@@ -51,7 +52,8 @@ from budgauge.tracker.refused import (
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.status.snapshot import Problem, Snapshot
+    from budgauge.status.problems import Problem
+    from budgauge.status.snapshot import Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -369,9 +371,6 @@ class TokenBudgetTracker:
     def get_since(self) -> float | None:
         """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
         with self._mutex:
-            # Loaded here, as in get_status: a gate that only asks is called anew each time.
-            from budgauge.status.snapshot import since
-
             self._store.refresh()
             return since(self._store.totals, self._now())
 
