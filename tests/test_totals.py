@@ -13,8 +13,8 @@ from budgauge.accounting import fold as totals_module
 from budgauge.accounting.accumulator import FOREVER, Extent
 from budgauge.accounting.counters import Sums
 from budgauge.accounting.fold import Totals
+from budgauge.accounting.period import since
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
-from budgauge.status.snapshot import since
 from usage import usage
 
 

@@ -20,7 +20,8 @@ from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
-from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
+from budgauge.status.problems import ledger_problems
+from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.scan import AgentScan, Span, TimeScan
 
