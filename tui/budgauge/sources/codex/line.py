@@ -9,10 +9,7 @@ from typing import Union
 import msgspec
 
 from budgauge.accounting.records import Count
-
-Tokens = tuple[int, int, int, int, int]
-"""Input, cached input, cache write, output, reasoning output. The next two are parts of input, the last of output."""
-NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
+from budgauge.sources.codex.tokens import Tokens
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
