@@ -17,7 +17,7 @@ from budgauge.errors import RecordError
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.fork import Copies
 from budgauge.sources.codex.history import History, NoHistory
-from budgauge.sources.codex.line import Event, Line, TokenInfo, TokenUsageRecord, unix_seconds
+from budgauge.sources.codex.line import Event, Line, TokenInfo, TokenUsage, TokenUsageRecord, unix_seconds
 from budgauge.sources.codex.state import State, decode_state
 from budgauge.sources.codex.tokens import NO_TOKENS, Tokens, has_shrunk, is_spent, less
 from budgauge.sources.lines import other_lines
@@ -36,6 +36,10 @@ _MARKS = (
 )
 _USAGE = re.compile(rb'_tokens"\s*:\s*["0-9.-]')
 """A count of tokens under whatever name."""
+_UNKNOWN_COUNT = re.compile(
+    rb'"(?!(?:(?:cached_|cache_write_)?input|(?:reasoning_)?output|total)_tokens")[^"\\]*_tokens"\s*:\s*["1-9.-]'
+)
+"""A count of tokens under a name that is not known."""
 _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
 
 
@@ -104,6 +108,7 @@ class Rollout:
             return
         self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
         if line.payload.info is not None:
+            self._check_names(line.payload.info.total_token_usage, text)
             self._count(line.payload.info, line.ordinal)
         else:
             _refuse_usage(text)
@@ -113,7 +118,9 @@ class Rollout:
         if line.type == "event_msg":
             self._take_event(codex_line.event(line.payload), line)
         elif line.type == "token_usage_record":
-            self._record(line, codex_line.token_usage_record(line.payload))
+            record = codex_line.token_usage_record(line.payload)
+            self._check_names(record.usage, line.payload)
+            self._record(line, record)
         elif line.type == "turn_context":
             self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
         elif line.type == "session_meta":
@@ -130,6 +137,7 @@ class Rollout:
 
     def _take_event(self, event: Event, line: Line) -> None:
         if event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
+            self._check_names(info.total_token_usage, line.payload)
             self._count(info, line.ordinal)
         elif event.type.startswith("token_"):
             _refuse_usage(line.payload)
@@ -143,6 +151,13 @@ class Rollout:
         elif event.type in _ENDS and self._state.held is not None:
             self._state.own_seen = True
             self._release(own=True)
+
+    def _check_names(self, usage: TokenUsage, text: bytes | bytearray | msgspec.Raw) -> None:
+        """Raise RecordError if a part of the usage may go by a name that is not known. `text` is what was read."""
+        is_named = usage.cached_input_tokens is not msgspec.UNSET
+        if not usage.names_all and ((self._state.cached_seen and not is_named) or _UNKNOWN_COUNT.search(text)):
+            raise RecordError("counts of tokens under names that are not known")
+        self._state.cached_seen |= is_named
 
     def _release(self, *, own: bool) -> None:
         """Decide on the call that was held."""
@@ -195,7 +210,7 @@ class Rollout:
         if state.records:
             return
         is_first = state.total is None
-        growth = self._grow(info)
+        growth = self._grow(info, is_copy=copy)
         spent = is_spent(growth)
         # Copies are numbered too, so that a call keeps its number whatever is known of the parent.
         state.calls += spent
@@ -210,6 +225,10 @@ class Rollout:
                 self._release(own=True)
             self._call(growth, hold=state.held_as_copy)
 
+    def _inherits(self) -> bool:
+        """Does the first count here go on from a total in another file?"""
+        return self._goes_on() or bool(self._state.meta and self._state.meta.forked_from)
+
     def _goes_on(self) -> bool:
         """Does this file go on from a history in another?"""
         meta = self._state.meta
@@ -223,15 +242,19 @@ class Rollout:
         else:
             self._call(growth, hold=base is None)
 
-    def _grow(self, info: TokenInfo) -> Tokens:
-        """What the cumulative total has grown by. A total that shrank begins a new count."""
+    def _grow(self, info: TokenInfo, *, is_copy: bool) -> Tokens:
+        """What the cumulative total has grown by. A total that shrank begins a new count.
+
+        Raises RecordError where that cannot be known.
+        """
         state = self._state
         total = info.total_token_usage.tokens
         if total == NO_TOKENS and info.total_token_usage.total_tokens:
             # A full context window: the total is set to the window's size, which nobody spent.
             state.window_full = True
             return NO_TOKENS
-        before = self._baseline(total, info.last_token_usage.tokens if info.last_token_usage else None)
+        last = info.last_token_usage.tokens if info.last_token_usage else None
+        before = self._start(total, last, is_copy=is_copy) if state.total is None else self._baseline(total, last)
         state.total = total
         state.window_full = False
         if self._totals is not None:
@@ -241,6 +264,20 @@ class Rollout:
             state.growth = growth
         return growth
 
+    def _start(self, total: Tokens, last: Tokens | None, *, is_copy: bool) -> Tokens:
+        """The total before the first call in the file. Raises RecordError where that cannot be known."""
+        state = self._state
+        if not self._inherits() or (last is None and is_copy):
+            return NO_TOKENS
+        if last is not None:
+            return less(total, last)
+        base = self._history.base(state.meta) if state.meta else None
+        if base is None:
+            # The call is skipped, yet keeps its number; the next one is known by its growth.
+            state.total, state.calls = total, state.calls + 1
+            raise RecordError("a first count that goes on from a history that is not known")
+        return NO_TOKENS if has_shrunk(total, base) else base
+
     def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
         """The total before the last call.
 
@@ -248,11 +285,7 @@ class Rollout:
         before belongs to that count.
         """
         state = self._state
-        before = state.total
-        if before is None:
-            # A file that refers to its history, and copies none, goes on from the total there.
-            inherits = self._goes_on() or (state.meta is not None and state.meta.forked_from)
-            return less(total, last) if inherits and last is not None else NO_TOKENS
+        before = state.total or NO_TOKENS
         if state.window_full:
             return NO_TOKENS if total == last else before
         if total != before and last is not None and not has_shrunk(total, last):

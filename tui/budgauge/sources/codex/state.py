@@ -37,6 +37,8 @@ class State(msgspec.Struct, array_like=True):
     """Is it like the first line of another thread? Else it may repeat the last line of the history."""
     service_tier: str | None = None
     """None is the standard one."""
+    cached_seen: bool = False
+    """Has a line of usage named its cached input? All later ones of the same format do."""
 
 
 decode_state = msgspec.msgpack.Decoder(State).decode
