@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from budgauge.accounting.records import MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
+from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
 from budgauge.config.factors import charged
 from budgauge.errors import RecordError
 from budgauge.sources.codex import line as codex_line
@@ -372,4 +372,4 @@ def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
 def _alias(response_id: str | None) -> str | None:
     """A response's id, if it can be a call's name."""
     fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
-    return response_id if fits and response_id and PART not in response_id and response_id[-1] != "=" else None
+    return response_id if fits and response_id and PART not in response_id and response_id[-1] != CLAIM else None
