@@ -5,17 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from budgauge.accounting.accumulator import ALWAYS, FOREVER, Cell, PricingOf, unpriced
+from budgauge.accounting.continuation import continues, earlier_ids
 from budgauge.accounting.counters import Counters, Groups, Sums
 from budgauge.accounting.id_index import KnownIds
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
 from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.config.factors import surcharges
 
 KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
-MAX_PARTS = 32
-"""A call that many records add to: a later one counts as a call of its own. Finding the parts must stay quick."""
 _END = "\0end"
 KEPT_MINUTES = 256
 """How many minutes that saw usage are kept of everyone,"""
@@ -270,11 +269,11 @@ class Totals:
 
     def _count(self, calls: Sequence[Usage]) -> None:
         """Fold calls in that all count; some may be the rest of a call of which a part was counted before."""
-        rests = [usage for usage in calls if usage.id is not None and PART in _part_name(usage)]
+        rests = [usage for usage in calls if continues(usage)]
         if not rests:
             self.count_calls(calls)
             return
-        whole: list[Usage] = [usage for usage in calls if usage.id is None or PART not in _part_name(usage)]
+        whole: list[Usage] = [usage for usage in calls if not continues(usage)]
         for usage in rests:
             prompt = self._prompt_before(usage)
             if prompt is None:
@@ -285,11 +284,11 @@ class Totals:
 
     def _prompt_before(self, usage: Usage) -> int | None:
         """The prompt of the call that this record continues, as its id says: `x#3` after `x` and `x#2`; else None."""
-        id, _, part = _part_name(usage).rpartition(PART)
-        if part not in _LATER_PARTS:
+        names = earlier_ids(usage)
+        if names is None:
             return None
         prompt = 0
-        for name in (id, *(f"{id}{PART}{number}" for number in range(2, int(part)))):
+        for name in names:
             before = self._call_of(name)
             if before is None or (before.agent_id, before.model) != (usage.agent_id, usage.model):
                 return None
@@ -479,10 +478,4 @@ def counted_parts(usage: Usage) -> tuple[int, int]:
     return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
 
 
-def _part_name(usage: Usage) -> str:
-    """The name that tells which call a record continues, if any: its alias where that is a part's name, else its id."""
-    return usage.alias if usage.alias is not None and PART in usage.alias else usage.id or ""
-
-
 _ENDS = (Settle, Release)
-_LATER_PARTS = frozenset(map(str, range(2, MAX_PARTS + 1)))

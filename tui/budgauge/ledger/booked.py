@@ -37,13 +37,13 @@ class Booked(LedgerFile):
     """
 
     def __init__(self, path: Path, folder: Path | None = None) -> None:
-        """`folder` is where the ids of a long ledger are kept; None keeps none."""
+        """`folder` is where the ids of a long ledger are kept, and what any was; None keeps nothing."""
         self._kept_path = folder / f"calls-{short_name(os.path.abspath(path))}.ids" if folder else None
         self._kept_offset = 0
         self._ids = EveryId()
         self.earliest: float | None = None
         """Unix seconds of the earliest of the calls that come from agents' own logs."""
-        super().__init__(path)
+        super().__init__(path, folder)
 
     def find(self, name: str) -> Usage | None:
         """The record with an id or alias; the first in the file counts. The ledger must have been read."""
@@ -63,7 +63,7 @@ class Booked(LedgerFile):
         """Where in which ledger it stands."""
         return self._tail.mark
 
-    def keep(self) -> None:
+    def _keep_work(self) -> None:
         """Keep the ids if much was read since they were kept."""
         if self._kept_path is None or self.offset - self._kept_offset < DUE_BYTES:
             return

@@ -15,13 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from budgauge.accounting.fold import MAX_PARTS
-from budgauge.accounting.records import PART, Usage
+from budgauge.accounting.continuation import MAX_PARTS
+from budgauge.accounting.records import CLAIM, PART, Usage
 from budgauge.ledger.own import own_parts, parts_of_response
 from budgauge.ledger.relays import under_own_id
 
-CLAIM = "="
-"""Ends the alias of a line without tokens: the record of that id, by an older version, belongs to this call."""
 TAKEN = "~"
 """Between a call's id, which another's record has, and what makes it another."""
 _FREE_TRIES = 3
