@@ -298,6 +298,15 @@ def test_settings_that_switch_the_gate_off_are_an_error(doctor: Doctor, own_plac
     assert off == f"{Path.cwd() / disabled}: disableAllHooks is set: no hook is called"
 
 
+def test_a_command_with_a_mistake_in_it_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    command = f"{sys.executable} -m budgauge hook claude-code --ledgr /l"
+    write(installed("claude-code", path, command))
+    finding = found(doctor("--json"), "gate")
+    said = f"{path}: the command is not understood, so claude-code is let through: {command}"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+
+
 def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:
     (own_place / "work" / ".git").mkdir()
     paths = [own_place / "work" / ".claude" / name for name in ("settings.local.json", "settings.json")]

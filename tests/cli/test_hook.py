@@ -141,6 +141,19 @@ def test_without_a_script_nothing_is_imported_from_the_working_folder(
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_where_python_looks_elsewhere_for_modules_it_is_told_not_to(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f":{own_place}")
+    command = module.own_command("codex", Options(), os.environ)
+    assert shlex.split(command) == [sys.executable, "-I", "-m", "budgauge", "hook", "codex"]
+    (own_place / "work" / "msgspec.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    done = subprocess.run(command, shell=True, input=b'{"hook_event_name": "Stop"}', capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    monkeypatch.setattr(module, "_failure", lambda _words: "No module named budgauge")
+    assert module.own_command("codex", Options(), os.environ).endswith("/budgauge hook codex")
+
+
 def test_the_flag_is_one_that_python_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [module.apart(version) for version in ((3, 10), (3, 11), (3, 14))] == ["-I", "-P", "-P"]
     monkeypatch.setattr(module, "_scripts", lambda: iter(()))

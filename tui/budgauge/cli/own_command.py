@@ -22,26 +22,34 @@ def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
     Raises ConfigError where a path cannot be made absolute.
     """
     return our_command(
-        _program(),
+        _program(env),
         asker,
         config=_absolute(options.config, env),
         ledger=_absolute(options.ledger or env.get("CODEX_TOKEN_LEDGER"), env),
     )
 
 
-def _program() -> list[str]:
+def _program(env: Mapping[str, str]) -> list[str]:
     """The program's words. Raises ConfigError where it could not be started as an agent starts it."""
-    found = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
-    if found:
-        return [os.path.abspath(found)]
+    script = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
+    # An empty entry in PYTHONPATH is the working folder, whatever it holds.
+    if env.get("PYTHONPATH") and not _failure(alone := [sys.executable, "-I", "-m", "budgauge"]):
+        return alone
+    if script:
+        return [os.path.abspath(script)]
     words = [sys.executable, apart(), "-m", "budgauge"]
-    tried = subprocess.run([*words, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if tried.returncode:
+    if failure := _failure(words):
         raise ConfigError(
-            f"agents could not start budgauge: `{shlex.join(words)}` fails: {tried.stderr.strip()[-200:]}",
+            f"agents could not start budgauge: `{shlex.join(words)}` fails: {failure}",
             hint="Install it where agents find it: pipx install .",
         )
     return words
+
+
+def _failure(words: list[str]) -> str:
+    """Why a program cannot be started; "" if it can."""
+    done = subprocess.run([*words, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return (done.stderr.strip()[-200:] or f"exit code {done.returncode}") if done.returncode else ""
 
 
 def _scripts() -> Iterator[Path]:

@@ -16,6 +16,7 @@ from budgauge.sources.cursors import CursorFile
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import commands_at, settings_files
 from budgauge.sources.log import Counts
+from budgauge.sources.settings.command import is_understood
 from budgauge.sources.settings.entry import EVENTS, Agent
 from budgauge.text import count, plural
 
@@ -70,14 +71,21 @@ def gate(loaded: Loaded) -> Finding:
             if calls:
                 but = f", but not at {', '.join(missing)}" if missing else ""
                 details.append(f"{path}: {agent} asks at {plural(len(calls), 'event')}{but}")
-            gone += [f"{path}: {command}" for command in sorted(set(calls.values())) if not _can_run(command)]
+            for command in sorted(set(calls.values())):
+                if not _can_run(command):
+                    gone.append(f"{path}: {command}")
+                elif not is_understood(command, agent):
+                    off.append(f"{path}: the command is not understood, so {agent} is let through: {command}")
         if len(details) > asked:
             off += obstacles(agent, os.environ, here)
     if gone:
         message, mend = "an agent calls a program that is not there, and is let through", "budgauge hook install"
         return Finding(name="gate", state="error", message=message, mend=mend, details=(*gone, *off))
     if off:
-        message, mend = "an agent's settings switch it off, or weaken it", "Change what is named above."
+        message, mend = (
+            "an agent's settings switch it off, or weaken it",
+            "Change what is named above; the command: budgauge hook install",
+        )
         return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(off))
     if not details:
         message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"

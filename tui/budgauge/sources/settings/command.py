@@ -37,6 +37,33 @@ def is_our_command(command: str) -> bool:
     return "hook" in plain and "install" not in plain
 
 
+def is_understood(command: str, asker: str) -> bool:
+    """Return whether a command line of ours is free of mistakes: no unknown option, no other agent's name."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    if "hook" not in words:
+        return False
+    at = words.index("hook")
+    before, after = words[1:at], words[at + 1 :]
+    if after[:1] == [asker]:
+        after = after[1:]
+    if "budgauge" in before:
+        before = before[before.index("budgauge") + 1 :]
+    return all(_names_files(options) for options in (before, after))
+
+
+def _names_files(options: list[str]) -> bool:
+    """Return whether these are our options alone, each with a value."""
+    given = list(options)
+    while given:
+        name, has_value, value = given.pop(0).partition("=")
+        if name not in _NAMING or not (value if has_value else given and given.pop(0)):
+            return False
+    return True
+
+
 def _words(command: str) -> list[str]:
     """A command line's words, signs of the shell each on its own. Raises ValueError."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
