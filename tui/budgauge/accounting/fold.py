@@ -107,6 +107,10 @@ class Totals:
         """Every model there was, resets or not."""
         return {model for _, groups in self._every_groups() for _, model, *_ in groups}
 
+    def agents(self) -> set[str]:
+        """Every agent there was, resets or not."""
+        return {agent_id for _, groups in self._every_groups() for agent_id, *_ in groups}
+
     def names(self) -> set[str]:
         """Every agent and model there was, resets or not."""
         return {
@@ -128,6 +132,15 @@ class Totals:
     def last_reset(self) -> PastReset | None:
         """The last reset of everyone, if any."""
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
+
+    def to_undo(self) -> list[PastReset]:
+        """The last reset that took something away, and before it those that came later and took nothing.
+
+        They are to be undone in this order. Nothing where no reset took anything away.
+        """
+        resets = self.resets[::-1]
+        found = next((number for number, reset in enumerate(resets, 1) if reset.groups), 0)
+        return resets[:found]
 
     @property
     def reset_id(self) -> str | None:
