@@ -20,6 +20,7 @@ from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
+from budgauge.status.kept_rows import KeptRows
 from budgauge.status.problems import ledger_problems
 from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
@@ -93,6 +94,7 @@ class Observer:
         self._view: View | None = None
         self._rereading = False
         self._glance = Glance()
+        self._rows = KeptRows()
         self._open()
 
     @property
@@ -267,6 +269,7 @@ class Observer:
             budget_is_default=self.loaded.budget_is_default,
             ledger=str(self._reader.path),
             problems=ledger_problems(self._reader),
+            rows=self._rows.take(self._reader.totals, self.loaded.config, self._prices, now),
         )
 
     def _notices(self) -> tuple[str, ...]:
