@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,10 +13,12 @@ import click
 from budgauge.cli.options import common, note, on_terminal
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, working_folder
+from budgauge.files.cache import cache_folder
 from budgauge.gate import main
-from budgauge.sources.hook_settings import installed, settings_file, uninstalled
+from budgauge.sources.hook_settings import installed, is_whole, settings_file, uninstalled
 from budgauge.sources.settings.change import write
 from budgauge.sources.settings.entry import Agent
+from budgauge.sources.unasked.asked import Hook, add_hook, forget_hooks
 from budgauge.text import safe
 
 
@@ -39,20 +42,34 @@ def hook_command(options: Options) -> None:
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
     """Show the change to an agent's settings, then make it."""
-    path = settings_file(agent, os.environ, working_folder() if project else None)
+    folder = working_folder() if project else None
+    path = settings_file(agent, os.environ, folder)
+    was_whole = not uninstall and is_whole(agent, path)
     change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
     if not change.diff:
         click.echo(f"{safe(str(path))}: nothing to change")
+        _remember(agent, path, folder, installs=not uninstall, afresh=False)
         if not uninstall:
             _note_missing_budget(options)
         return
     click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
     write(change)
+    _remember(agent, path, folder, installs=not uninstall, afresh=not was_whole)
     click.echo(f"{safe(str(path))}: written")
     if not uninstall:
         _note_missing_budget(options)
     if agent == "codex" and not uninstall:
         note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+
+
+def _remember(agent: Agent, settings: Path, project: Path | None, *, installs: bool, afresh: bool) -> None:
+    """From now on sessions call the gate, or no longer: who then spends without calling is found by that."""
+    home = "" if project else os.path.realpath(settings.parent)
+    folder = os.path.realpath(project) if project else ""
+    if installs:
+        add_hook(cache_folder(), Hook(agent, home, folder, time.time()), afresh=afresh)
+    else:
+        forget_hooks(cache_folder(), agent, home=home, folder=folder)
 
 
 def _note_missing_budget(options: Options) -> None:

@@ -5,11 +5,15 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from budgauge.accounting.records import repaired
-from budgauge.sources.name import AgentNames
+from budgauge.sources.name import CLAUDE_CODE, CODEX, AgentNames
+
+if TYPE_CHECKING:
+    from budgauge.sources.settings.entry import Agent
 
 DECIDING = ("UserPromptSubmit", "PreToolUse")
 """Events at which a refusal is obeyed; at all others the ledger is only brought up to date."""
@@ -35,6 +39,11 @@ class HookCall(msgspec.Struct, frozen=True):
     def is_codex(self) -> bool:
         """Else it is Claude Code."""
         return self.turn_id is not None or os.path.basename(self.transcript_path or "").startswith("rollout-")
+
+    @property
+    def tool(self) -> "Agent":
+        """The agent, as `budgauge collect` calls it."""
+        return "codex" if self.is_codex else "claude-code"
 
     def folder(self, env: Mapping[str, str]) -> Path | None:
         """Where the session was begun, if that is known, else where the agent is now; None if neither is."""
@@ -71,11 +80,11 @@ class HookCall(msgspec.Struct, frozen=True):
         # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_codex:
-            return names.of("claude-code", role, (self.own_folder or self.cwd) if names.by_project else None)
+            return names.of(CLAUDE_CODE, role, (self.own_folder or self.cwd) if names.by_project else None)
         from budgauge.sources.codex.session import first_line
 
         meta = first_line(Path(self.transcript_path)) if self.transcript_path else None
-        return names.of("codex", (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)
+        return names.of(CODEX, (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)
 
 
 _decode = msgspec.json.Decoder(HookCall).decode

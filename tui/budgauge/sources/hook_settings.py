@@ -19,8 +19,13 @@ _BOM = "\ufeff"
 def settings_file(agent: Agent, env: Mapping[str, str], project: Path | None) -> Path:
     """Where an agent looks for hooks: the project's file if one is given, else the user's own."""
     if agent == "codex":
-        return (project / ".codex" if project else codex_home(env)) / "config.toml"
-    return (project / ".claude" if project else _claude_home(env)) / "settings.json"
+        return settings_in(agent, project / ".codex" if project else codex_home(env))
+    return settings_in(agent, project / ".claude" if project else _claude_home(env))
+
+
+def settings_in(agent: str, home: Path) -> Path:
+    """An agent's settings file in a folder of its own."""
+    return home / ("config.toml" if agent == "codex" else "settings.json")
 
 
 def _claude_home(env: Mapping[str, str]) -> Path:
@@ -54,6 +59,11 @@ def commands_at(agent: Agent, path: Path) -> dict[str, str]:
     hooks = document.get("hooks", {})
     _check_types(path, hooks, agent)
     return {event: str(ours[0]["command"]) for event, groups in hooks.items() if (ours := ours_in(groups))}
+
+
+def is_whole(agent: Agent, path: Path) -> bool:
+    """Do an agent's settings call us at each of its events? Raises ConfigError."""
+    return commands_at(agent, path).keys() >= set(EVENTS[agent])
 
 
 def _changed(agent: Agent, path: Path, command: str | None) -> Change:

@@ -26,6 +26,7 @@ from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
+from budgauge.status.unasked import UnaskedSession
 from budgauge.text import plural
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    unasked: tuple[UnaskedSession, ...]
+    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
@@ -208,6 +211,7 @@ def take_snapshot(
     budget_is_default: bool = False,
     ledger: str = "",
     problems: Iterable[Problem] = (),
+    unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
     """The view of a fold under a config, at the prices known and a moment in unix seconds."""
     spending = Spending(config, totals, now)
@@ -245,6 +249,7 @@ def take_snapshot(
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(agents, families),
+        unasked=unasked,
         stale_at=_stale_at(totals, now),
     )
 
