@@ -407,6 +407,7 @@ def test_marks_go_when_they_are_old(place: Sessions, agent: str) -> None:
     place.ask(agent, 1)
     for path in cache_folder().glob("hook-*"):
         os.utime(path, (1, 1))
+    place.begin(agent, 2)
     place.ask(agent, 2)
     assert not has_asked(cache_folder(), session_id(1))
     assert hooks() != []
