@@ -14,6 +14,7 @@ from budgauge.config.load import Options
 from budgauge.status.fields import to_json
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
+from budgauge.status.unasked import unasked_words
 from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import View
@@ -66,6 +67,8 @@ def _lines(view: View) -> list[str]:
         lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]
     lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
+    if snapshot.unasked:
+        lines.append(f"Gate    {unasked_words(snapshot.unasked)}; what to do: budgauge doctor")
     return lines
 
 

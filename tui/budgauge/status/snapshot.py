@@ -28,6 +28,7 @@ from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
 
@@ -175,6 +176,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    unasked: tuple[UnaskedSession, ...]
+    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
@@ -234,6 +237,7 @@ def take_snapshot(
     ledger: str = "",
     problems: Iterable[Problem] = (),
     rows: Rows | None = None,
+    unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
     """The view of a fold under a config, at the prices known and a moment in unix seconds.
 
@@ -273,6 +277,7 @@ def take_snapshot(
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(rows.limited, rows.families),
+        unasked=unasked,
         stale_at=_stale_at(totals, now),
     )
 
