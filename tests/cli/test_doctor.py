@@ -53,7 +53,7 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
         *("config", "ledger", "space", "file system", "watching", "lines", "lock", "checkpoint", "prices"),
-        *("budget", "agents' logs", "gate"),
+        *("budget", "agents' logs", "gate", "sessions"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
     assert {check["mend"] for check in checks} == {""}

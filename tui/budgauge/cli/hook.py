@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from budgauge.cli.options import common, note, on_terminal
 from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
+from budgauge.files.cache import cache_folder
 from budgauge.gate import ASKERS, main
 from budgauge.sources.hook_obstacle import obstacles
-from budgauge.sources.hook_settings import installation, removal, settings_files
+from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
+from budgauge.sources.unasked.asked import Hook, add_hook, forget_hooks
 from budgauge.text import safe
 
 
@@ -68,11 +71,16 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     files = settings_files(agent, os.environ, folder)
     if uninstall:
         _make(removal(agent, files, within=folder), files)
+        home, place = _place(files, folder)
+        forget_hooks(cache_folder(), agent, home=home, folder=place)
         return
     if options.config or options.ledger:
         load(options)  # a mistake in them must not wait in the installed command
     command = own_command(agent, options, os.environ)
-    _make(installation(agent, files, command, within=folder), files)
+    changes, were_whole = installation(agent, files, command, within=folder), are_whole(agent, files)
+    _make(changes, files)
+    # From now on sessions call the gate; who spends without is found by that.
+    add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
     _note_missing_budget(options)
     for obstacle in obstacles(agent, os.environ, working_folder()):
         note(f"the gate does not hold: {obstacle}")
@@ -90,6 +98,13 @@ def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
         click.echo(f"{safe(str(change.path))}: written")
     if not changes:
         click.echo(f"{safe(', '.join(map(str, files)))}: nothing to change")
+
+
+def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
+    """The agent's folder and the project's whose sessions call the hooks in these files; empty for any."""
+    if project is not None:
+        return "", os.path.realpath(project)
+    return os.path.realpath(files[0].parent), ""
 
 
 def _note_missing_budget(options: Options) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 from budgauge.config.both import SET_ONE, load_budgets
@@ -18,6 +19,8 @@ from budgauge.sources.hook_settings import commands_at, settings_files
 from budgauge.sources.log import Counts
 from budgauge.sources.settings.command import is_understood
 from budgauge.sources.settings.entry import EVENTS, Agent
+from budgauge.sources.unasked.search import find_unasked
+from budgauge.status.unasked import unasked_words
 from budgauge.text import count, plural
 
 _AGENTS: tuple[Agent, ...] = ("codex", "claude-code")
@@ -94,6 +97,25 @@ def gate(loaded: Loaded) -> Finding:
         message = "agents ask it, but no budget and no limit is set: it refuses nothing"
         return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(details))
     return Finding(name="gate", state="ok", message="agents ask it", details=tuple(details))
+
+
+def sessions(loaded: Loaded) -> Finding:
+    """Sessions that spent today without asking the gate, though their agent's hooks ask it."""
+    found = find_unasked(cache_folder(), loaded.ledger.path, loaded.config, time.time())
+    if not found:
+        message = "none that was collected into this ledger today is known to have spent without asking the gate"
+        return Finding(name="sessions", state="ok", message=message)
+    details = tuple(
+        f"{one.source} {one.row.session}: {count(one.row.used)} tokens, begun in {one.folder or 'an unknown folder'}"
+        for one in found
+    )
+    mend = (
+        "See whether hooks are switched off there (Claude Code: disableAllHooks, --bare, --setting-sources; "
+        "Codex: features.hooks, or hooks that are not trusted: /hooks). If you took them out yourself: "
+        "budgauge hook install AGENT --uninstall"
+    )
+    message = unasked_words([one.row for one in found])
+    return Finding(name="sessions", state="warning", message=message, mend=mend, details=details)
 
 
 def _can_run(command: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
-from budgauge.doctor.agents import agents_logs, gate
+from budgauge.doctor.agents import agents_logs, gate, sessions
 from budgauge.doctor.budgets import budgets
 from budgauge.doctor.finding import Finding, State
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
@@ -63,6 +63,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
+        ("sessions", sessions),
     )
     usable = True
     for name, look in looks:
