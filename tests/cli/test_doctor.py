@@ -307,6 +307,21 @@ def test_a_command_with_a_mistake_in_it_is_an_error(doctor: Doctor, own_place: P
     assert (finding["state"], finding["details"]) == ("error", [said])
 
 
+def test_a_hook_that_is_missing_where_calls_are_refused_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    write(installed("claude-code", path, f"{sys.executable} -m budgauge hook claude-code"))
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    pre = settings["hooks"].pop("PreToolUse")
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    finding = found(doctor("--json"), "gate")
+    said = "claude-code does not ask at PreToolUse, so nothing is refused there"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+    local = Path(".claude") / "settings.local.json"
+    local.parent.mkdir()
+    local.write_text(json.dumps({"hooks": {"PreToolUse": pre}}), encoding="utf-8")
+    assert found(doctor("--json"), "gate")["state"] != "error"
+
+
 def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:
     (own_place / "work" / ".git").mkdir()
     paths = [own_place / "work" / ".claude" / name for name in ("settings.local.json", "settings.json")]

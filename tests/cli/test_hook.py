@@ -147,6 +147,17 @@ def test_a_project_has_a_hook_of_its_own_that_is_not_shared(own_place: Path) -> 
     assert path.read_text(encoding="utf-8") == "{}\n"
 
 
+def test_in_a_repository_it_is_said_to_be_no_part_of_it(own_place: Path) -> None:
+    path, said = own_place / "work" / ".claude" / "settings.local.json", "keep it out of commits"
+    assert said not in completed("claude-code", "--project").stderr
+    run("claude-code", "--project", "--uninstall")
+    (own_place / "work" / ".git").mkdir()
+    assert (
+        f"budgauge: {said}, for it names this machine's paths: {path}\n" in completed("claude-code", "--project").stderr
+    )
+    assert said not in completed("claude-code", "--project").stderr
+
+
 def test_a_link_is_shown_with_its_target_and_never_followed_out_of_a_project(own_place: Path) -> None:
     target = own_place / "dotfiles"
     target.mkdir()

@@ -18,7 +18,7 @@ from budgauge.config.load import Options, load, working_folder
 from budgauge.files.cache import cache_folder
 from budgauge.gate import ASKERS, main
 from budgauge.gate.command import pin
-from budgauge.sources.hook_obstacle import obstacles
+from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
@@ -95,6 +95,10 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     # From now on sessions call the gate; who spends without is found by that.
     add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
     _note_missing_budget(options)
+    if folder is not None and (project_folders(folder)[-1] / ".git").exists():
+        named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
+        if named:
+            note(f"keep it out of commits, for it names this machine's paths: {named}")
     for obstacle in obstacles(agent, os.environ, working_folder()):
         note(f"the gate does not hold: {obstacle}")
 
