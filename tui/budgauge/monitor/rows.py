@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 
 from budgauge.accounting.family import families_of
+from budgauge.config.name import same_name
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Key, Source, name_of, part_of
@@ -106,7 +107,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     families = {row.family: row for row in snapshot.families}
     tops: dict[str, list[AgentRow]] = {}
     for row in snapshot.agents:
-        tops.setdefault(row.agent_id.partition("/")[0], []).append(row)
+        tops.setdefault(same_name(row.agent_id).partition("/")[0], []).append(row)
     for top, members in tops.items():
         key = f"{top}/*"
         if len(members) > 1 and key not in families and top:
@@ -117,7 +118,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
         next(around, None)  # itself; the family of nobody, `/*`, is in none
         _put(below, families, around, family)
     for row in snapshot.agents:
-        _put(below, families, families_of(row.agent_id), row)
+        _put(below, families, families_of(same_name(row.agent_id)), row)
     return Tree(families, below)
 
 
@@ -135,6 +136,7 @@ def table_rows(
 ) -> tuple[Row, ...]:
     """The rows in order. With `words`, only agents whose ids hold them all, upper or lower case, and their families."""
     rows: list[Row] = []
+    words = tuple(map(same_name, words))
 
     def walk(family: str, depth: int) -> int:
         """Add what stands below a family; how many agents that were."""
@@ -152,7 +154,7 @@ def table_rows(
                 else:
                     del rows[place:]
                 members += number
-            elif all(word in source.agent_id.lower() for word in words):
+            elif all(word in same_name(source.agent_id).lower() for word in words):
                 rows.append(Row(source, depth))
                 members += 1
         return members
