@@ -79,19 +79,13 @@ def test_a_call_booked_before_with_as_much_is_known(ledger: Path, booking: Booki
 
 
 def test_what_a_call_grew_by_is_added_kind_by_kind_for_whom_it_was_booked(ledger: Path, booking: Booking) -> None:
-    first = call("x", 10, 5, 3, 2, 4, 1, agent_id="codex/a", model="m1", timestamp=1_767_000_000)
+    own: dict[str, Any] = {"agent_id": "codex/a", "model": "m1", "timestamp": 1_767_000_000}
+    first = call("x", 10, 5, 3, 2, 4, 1, **own)
     booking.book([first])
-    other: dict[str, Any] = {
-        "session": "s2",
-        "agent_id": "b",
-        "model": "m2",
-        "timestamp": 1_768_000_000,
-        "project": "/q",
-    }
+    other: dict[str, Any] = {**own, "session": "s2", "timestamp": 1_767_000_059, "project": "/q"}
     assert booking.book([call("x", 12, 5, 4, 3, 9, 2, **other)]) == ["grown"]
     assert Booking(ledger).book([call("x", 1, 50, 0, 0, 0, 0, **other)]) == ["grown"]
     assert booking.book([call("x", 12, 50, 4, 3, 9, 2, **other)]) == ["replayed"]
-    own: dict[str, Any] = {"agent_id": "codex/a", "model": "m1", "timestamp": 1_767_000_000}
     assert lines(ledger) == [first, call("x#2", 2, 0, 1, 1, 5, 1, **own), call("x#3", 0, 45, 0, 0, 0, 0, **own)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from budgauge.accounting.family import is_family, members_of
 from budgauge.config.name import same_name
 
 Bucket = tuple[int, int]
@@ -135,16 +136,17 @@ class Counters:
             self.spend(key[0], sums.total, sums.cached)
 
     def take(self, agent_id: str | None) -> Groups:
-        """Take away one agent's groups, or everyone's."""
+        """Take away one agent's groups, a family's (`a/*`), or everyone's."""
         if agent_id is None:
             gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
             return gone
-        spent = self.spent.pop(agent_id, None)
-        if spent is None:
+        names = {*members_of(agent_id, self.spent)} if is_family(agent_id) else {agent_id} & self.spent.keys()
+        if not names:
             return {}
-        gone = {key: sums for key, sums in self.groups.items() if key[0] == agent_id}
+        gone = {key: sums for key, sums in self.groups.items() if key[0] in names}
         for key in gone:
             del self.groups[key]
-        total, cached = self.spent_by_all
-        self.spent_by_all = (total - spent[0], cached - spent[1])
+        for name in names:
+            spent, (total, cached) = self.spent.pop(name), self.spent_by_all
+            self.spent_by_all = (total - spent[0], cached - spent[1])
         return gone

@@ -14,7 +14,7 @@ from budgauge.config.load import Options
 from budgauge.status.fields import to_json
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
-from budgauge.text import count, money, percent, safe, width
+from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import View
 
@@ -148,7 +148,7 @@ _HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "Part", "State", "Calls",
 def _cells(row: AgentRow | FamilyRow, *, held: bool) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
-    part = percent(row.share) if row.usage_percentage is None else percent(row.usage_percentage)
+    part = percent(row.share) if row.usage_percentage is None else percent_of(row.usage_percentage, row.limit)
     state = "of used" if row.limit is None else row.state
     reserved = [count(row.reserved)] if held else []
     name = row.agent_id if isinstance(row, AgentRow) else row.family

@@ -89,6 +89,8 @@ def row_text(row: Row) -> str:
     limit = tr("no limit")
     if source.limit is not None:
         limit = tr("{percent} of {limit}", percent=percent(source.usage_percentage), limit=count(source.limit))
+    if source.limit == 0:
+        limit = tr("of {limit}", limit=0)
     calls, cost = trn("{n} call", "{n} calls", source.calls), dollars(source.cost_usd)
     return f"{row.name}: {tr('{n} tokens used', n=count(source.used))}, {limit}, {calls}, {cost}"
 

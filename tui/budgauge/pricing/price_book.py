@@ -104,7 +104,7 @@ class PriceBook:
         return any(price is not None and not price.plain for price in found.values())
 
 
-NAMING = 2
+NAMING = 3
 """Of how models' names are read; what was looked up under another reading is not used."""
 UNKNOWN_VERSION = "unknown"
 

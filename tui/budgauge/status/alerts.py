@@ -9,7 +9,7 @@ import msgspec
 
 from budgauge.accounting.limits import Severity, percentage
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import percent
+from budgauge.text import percent_of
 
 Scope = Literal["total", "agent", "family"]
 _HEIGHT: dict[Severity, int] = {"ok": 0, "warning": 1, "exceeded": 2}
@@ -71,5 +71,6 @@ def _crossing(scope: Scope, name: str, state: Severity, used: int, limit: int) -
     share = percentage(used, limit) or 0.0
     what = "Token budget" if scope == "total" else f"{scope.capitalize()} {name}"
     # The total's warning is the one that everybody knows, to the letter; the others are like it.
-    message = f"{what} {state}: {percent(share).replace(',', '')} used ({used} / {limit})"
+    part = percent_of(share, limit).replace(",", "")
+    message = f"{what} {state}: " + (f"{part} used ({used} / {limit})" if part else f"{used} used, none is allowed")
     return Crossing(scope=scope, name=name, state=state, used=used, limit=limit, percentage=share, message=message)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from budgauge.accounting.limits import Severity
 from budgauge.status.snapshot import Snapshot, limited
-from budgauge.text import count, percent, safe
+from budgauge.text import count, percent_of, safe
 
 
 class Standing(NamedTuple):
@@ -22,7 +22,8 @@ class Standing(NamedTuple):
     @property
     def words(self) -> str:
         """The figures in any language, safe to show."""
-        figures = f"{percent(self.percentage)} ({count(self.used)} / {count(self.limit)})"
+        fraction = f"({count(self.used)} / {count(self.limit)})"
+        figures = f"{percent_of(self.percentage, self.limit)} {fraction}".strip()
         return f"{safe(self.name, 40)} {figures}" if self.name else figures
 
 

@@ -30,7 +30,7 @@ from budgauge.monitor.rows import shown_name, tree_of
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
 from budgauge.status.snapshot import Snapshot, limited
-from budgauge.text import count, fit, percent, safe, short, width
+from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport, PriceRow
 
@@ -215,8 +215,9 @@ class Dossier(Drawing):
                 (f"{_fraction(limit):>{number_cells}}", self.part("dossier--number")),
             ]
             line = in_order(pieces, cells, gap=" ")
+            share = percent_of(part * 100, limit.limit)
             rest: list[Piece] = [
-                (percent(part * 100), state),
+                *([(share, state)] if share else []),
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]

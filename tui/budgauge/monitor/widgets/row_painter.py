@@ -74,7 +74,9 @@ class RowPainter:
             case "held":
                 return short(source.reserved) if source.reserved else "", muted
             case "percent":
-                return _percent(row.part), muted if source.state == "ok" else self._state(row)
+                return "" if source.limit == 0 else _percent(row.part), muted if source.state == "ok" else self._state(
+                    row
+                )
             case "of":
                 return row.of, muted
             case "state":
