@@ -53,7 +53,7 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
         *("config", "ledger", "space", "file system", "watching", "lines", "lock", "checkpoint", "prices"),
-        *("budget", "agents' logs", "gate"),
+        *("budget", "agents' logs", "gate", "sessions"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
     assert {check["mend"] for check in checks} == {""}
@@ -281,6 +281,41 @@ def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
     assert (finding["state"], finding["details"]) == ("error", [f"{path}: /gone/budgauge hook"])
     path.write_text("{", encoding="utf-8")
     assert str(path) in found(doctor("--json"), "gate")["message"]
+
+
+def test_settings_that_switch_the_gate_off_are_an_error(doctor: Doctor, own_place: Path) -> None:
+    disabled = Path(".claude") / "settings.local.json"
+    disabled.parent.mkdir()
+    disabled.write_text('{"disableAllHooks": true}', encoding="utf-8")
+    assert found(doctor("--json"), "gate")["state"] == "ok", "where no agent asks, nothing is switched off"
+    write(installed("claude-code", own_place / ".claude" / "settings.json", f"{sys.executable} -m budgauge hook"))
+    write(installed("codex", own_place / ".codex" / "config.toml", f"{sys.executable} -m budgauge hook codex"))
+    result = doctor("--json")
+    finding = found(result, "gate")
+    assert (result.exit_code, finding["state"], bool(finding["mend"])) == (1, "error", True)
+    untrusted, off = finding["details"]
+    assert untrusted.startswith(f"{own_place}/.codex/config.toml: Codex skips these hooks until you trust them")
+    assert off == f"{Path.cwd() / disabled}: disableAllHooks is set: no hook is called"
+
+
+def test_a_command_with_a_mistake_in_it_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    command = f"{sys.executable} -m budgauge hook claude-code --ledgr /l"
+    write(installed("claude-code", path, command))
+    finding = found(doctor("--json"), "gate")
+    said = f"{path}: the command is not understood, so claude-code is let through: {command}"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+
+
+def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:
+    (own_place / "work" / ".git").mkdir()
+    paths = [own_place / "work" / ".claude" / name for name in ("settings.local.json", "settings.json")]
+    for path in paths:
+        write(installed("claude-code", path, f"{sys.executable} -m budgauge hook claude-code"))
+    (own_place / "work" / "deep").mkdir()
+    os.chdir(own_place / "work" / "deep")
+    details = found(doctor("--json"), "gate")["details"]
+    assert details == [f"{path}: claude-code asks at 6 events" for path in paths]
 
 
 def test_calls_that_the_gate_booked_are_not_denied(doctor: Doctor, ledger: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from budgauge.accounting.records import CLAIM, PART, Usage
 
-_PART_DIGITS = 4
+MAX_PARTS = 32
+"""A call that many records add to: a later one counts as a call of its own. Finding the parts must stay quick."""
+_LATER_PARTS = frozenset(map(str, range(2, MAX_PARTS + 1)))
 
 
 def continues(usage: Usage) -> bool:
@@ -19,7 +21,7 @@ def earlier_ids(usage: Usage) -> list[str] | None:
     if (claimed := _claimed(usage)) is not None:
         return [claimed]
     id, _, part = _part_name(usage).rpartition(PART)
-    if not part.isdecimal() or len(part) > _PART_DIGITS or part.startswith("0") or part == "1":
+    if part not in _LATER_PARTS:
         return None
     return [id, *(f"{id}{PART}{number}" for number in range(2, int(part)))]
 

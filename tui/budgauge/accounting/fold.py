@@ -1,7 +1,6 @@
 """The fold: records, in file order, to sums by cycle, agent, model and price bucket. Pure; reads no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from zlib import crc32
 
 import msgspec
 
@@ -16,6 +15,7 @@ from budgauge.config.factors import surcharges
 
 KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
+_END = "\0end"
 KEPT_MINUTES = 256
 """How many minutes that saw usage are kept of everyone,"""
 KEPT_RECENT = 64
@@ -67,6 +67,10 @@ class Totals:
         """Of everyone, resets or not."""
         self.recent: dict[str, Minutes] = {}
         """Of each agent, resets or not."""
+        self.touched: set[str] = set()
+        """Agents that something was added to; whoever keeps up with them takes them out."""
+        self.known_models: set[str] | None = None
+        """Every model there was, once somebody asked."""
         self.resets: list[PastReset] = []
         """Resets not undone, oldest first."""
         self.holds = OpenReservations()
@@ -105,7 +109,13 @@ class Totals:
 
     def models(self) -> set[str]:
         """Every model there was, resets or not."""
-        return {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        if self.known_models is None:
+            self.known_models = {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        return self.known_models
+
+    def agents(self) -> set[str]:
+        """Every agent there was, resets or not."""
+        return {agent_id for _, groups in self._every_groups() for agent_id, *_ in groups}
 
     def names(self) -> set[str]:
         """Every agent and model there was, resets or not."""
@@ -128,6 +138,15 @@ class Totals:
     def last_reset(self) -> PastReset | None:
         """The last reset of everyone, if any."""
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
+
+    def to_undo(self) -> list[PastReset]:
+        """The last reset that took something away, and before it those that came later and took nothing.
+
+        They are to be undone in this order. Nothing where no reset took anything away.
+        """
+        resets = self.resets[::-1]
+        found = next((number for number, reset in enumerate(resets, 1) if reset.groups), 0)
+        return resets[:found]
 
     @property
     def reset_id(self) -> str | None:
@@ -195,7 +214,7 @@ class Totals:
 
     def _call_of(self, id: str) -> Usage | None:
         """The call with an id or alias."""
-        return self._find(self.ids, crc32(id.encode()), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
+        return self._find(self.ids, self.ids.digest(id), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
@@ -203,15 +222,19 @@ class Totals:
         if held is not None:
             return same_content(held, reserve)
         found = self._find(
-            self.hold_ids, crc32(reserve.id.encode()), lambda r: isinstance(r, Reserve) and r.id == reserve.id
+            self.hold_ids, self.hold_ids.digest(reserve.id), lambda r: isinstance(r, Reserve) and r.id == reserve.id
         )
         return None if found is None else same_content(found, reserve)
 
     def ending(self, reserve_id: str) -> Settle | Release | None:
         """The record that ended a reservation, if one did."""
         return self._find(
-            self.hold_ids, _end_digest(reserve_id), lambda r: isinstance(r, _ENDS) and r.reserve == reserve_id
+            self.hold_ids, self._end_digest(reserve_id), lambda r: isinstance(r, _ENDS) and r.reserve == reserve_id
         )  # type: ignore[return-value]  # as the condition says
+
+    def _end_digest(self, reserve_id: str) -> int:
+        """A reservation's id as that of its end, not to be taken for its beginning."""
+        return self.hold_ids.digest(f"{reserve_id}{_END}")
 
     def _find(self, ids: KnownIds, digest: int, fits: Callable[[Record], bool]) -> Record | None:
         for place in ids.places(digest):
@@ -236,7 +259,8 @@ class Totals:
         """Those of calls that all have ids whose ids are new; they are noted."""
         if any(usage.alias is not None for usage in calls):
             return [usage for usage, place in zip(calls, places, strict=True) if self._remember(usage, place)]
-        digests = [crc32(usage.id.encode()) for usage in calls]  # type: ignore[union-attr]  # all have one
+        digest = self.ids.digest
+        digests = [digest(usage.id) for usage in calls]  # type: ignore[arg-type]  # all have one
         index = self.ids.add_new(digests, places, 0)
         if index == len(calls):
             return calls
@@ -257,9 +281,9 @@ class Totals:
                 self._set_aside("id_conflict")
             return False
         assert usage.id is not None
-        self.ids.add(crc32(usage.id.encode()), place)
+        self.ids.add(self.ids.digest(usage.id), place)
         if usage.alias is not None:
-            self.ids.add(crc32(usage.alias.encode()), place)
+            self.ids.add(self.ids.digest(usage.alias), place)
         return True
 
     def _count(self, calls: Sequence[Usage]) -> None:
@@ -360,12 +384,14 @@ class Totals:
     def _book(self, cell: Cell, second: float) -> None:
         """Let the counters know what was added to a cell, all in one minute if that is a recent one."""
         total, cached = cell.book()
+        self.touched.add(cell.agent_id)
         if second < self._recent_from or not total:
             return
         recent = self.recent.get(cell.agent_id)
         if recent is None:
             if len(self.recent) >= 2 * KEPT_AGENTS:
                 latest = sorted(self.recent.items(), key=lambda agent: max(agent[1].spent))[-KEPT_AGENTS:]
+                self.touched.update(self.recent)
                 self.recent = dict(latest)
             recent = self.recent[cell.agent_id] = Minutes(KEPT_RECENT)
         recent.add(int(second) // 60, total, cached)
@@ -377,6 +403,8 @@ class Totals:
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
             self._book(before, usage.timestamp)
+        if self.known_models is not None:
+            self.known_models.add(usage.model)
         pricing = self._pricing_of(usage.model)
         extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else ALWAYS
         cycle = self._cycle_of(usage.timestamp)
@@ -419,7 +447,7 @@ class Totals:
             if not known:
                 self._set_aside("id_conflict")
             return
-        self.hold_ids.add(crc32(reserve.id.encode()), place)
+        self.hold_ids.add(self.hold_ids.digest(reserve.id), place)
         if self.ending(reserve.id) is not None:
             # It was settled before it came: its line was late, or its ledger is another now.
             return
@@ -439,7 +467,7 @@ class Totals:
             if not same_content(before, record):
                 self._set_aside("second_end")
             return False
-        self.hold_ids.add(_end_digest(record.reserve), place)
+        self.hold_ids.add(self._end_digest(record.reserve), place)
         return True
 
     def _reset(self, reset: Reset) -> None:
@@ -474,8 +502,3 @@ def counted_parts(usage: Usage) -> tuple[int, int]:
 
 
 _ENDS = (Settle, Release)
-
-
-def _end_digest(reserve_id: str) -> int:
-    """A reservation's id as that of its end, not to be taken for its beginning."""
-    return crc32(reserve_id.encode(), 1)

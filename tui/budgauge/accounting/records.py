@@ -75,7 +75,7 @@ class Settle(Usage, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fi
 
 
 class Reset(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="reset"):
-    """Counters start afresh from this line, for one agent or for everyone."""
+    """Counters start afresh from this line, for one agent, a family (`a/*`) or everyone."""
 
     timestamp: Timestamp
     id: str

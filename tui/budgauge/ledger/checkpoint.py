@@ -77,6 +77,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         for begin, rows in self.cycles:
             totals.cycles[begin] = counters = Counters()
             counters.bring_back(_groups(rows))
+        totals.known_models = None
         totals.minutes = Minutes(KEPT_MINUTES, self.minutes)
         totals.recent = {agent_id: Minutes(KEPT_RECENT, spent) for agent_id, spent in self.recent}
         for past in self.resets:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from budgauge.sources.log import MakeParser
+from budgauge.sources.origin import Origin
 from budgauge.sources.source import FindLog, Format, Found
 
 
@@ -36,6 +37,10 @@ class SessionFormat:
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """As the agent's."""
         return self._format.parser(key, path, find)
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """As the agent's."""
+        return self._format.origin(path, find)
 
     def _find(self, key: str) -> Path | None:
         return self._logs.get(key) or (self._format.find().logs.get(key) if key else None)

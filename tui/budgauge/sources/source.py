@@ -14,6 +14,7 @@ import msgspec
 from budgauge.accounting.records import Usage
 from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
+from budgauge.sources.origin import Origin
 from budgauge.sources.report import SourceTotal
 from budgauge.text import plural
 
@@ -68,6 +69,10 @@ class Format(Protocol):
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a log; `find` finds others."""
+        ...
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The session that a person began, of which the log at `path` is a part; None if that cannot be told."""
         ...
 
 
@@ -171,6 +176,10 @@ class Source:
             set_aside=counts.set_aside + self._found.unreadable + len(self._unreadable),
             lower_bounds=sum(log.counts.lower_bounds for log in self._logs.values()),
         )
+
+    def origin(self, path: Path) -> Origin | None:
+        """The session that a person began, of which the log at `path` is a part; None if that cannot be told."""
+        return self.format.origin(path, self._find)
 
     @property
     def unreadable(self) -> list[str]:

@@ -57,6 +57,14 @@ def no_reset() -> ResetError:
     return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
 
 
+def nothing_taken() -> ResetError:
+    """An undo where every reset left the counters as they were."""
+    return ResetError(
+        "No reset took anything away, so there is nothing to undo.",
+        hint="Nothing had been used when the counters were reset.",
+    )
+
+
 def reset_in_earlier_cycle() -> ResetError:
     """The last reset belongs to a cycle that is over."""
     return ResetError(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from budgauge.accounting.accumulator import Pricing
+from budgauge.accounting.family import is_family
 from budgauge.accounting.fold import counted_parts
 from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
+from budgauge.accounting.period import since
 from budgauge.accounting.records import (
     MAX_COUNT,
     Release,
@@ -32,7 +34,8 @@ from budgauge.accounting.records import (
     same_content,
 )
 from budgauge.accounting.reservation import Hold
-from budgauge.authority.local import Memory, Shared
+from budgauge.authority.local import Shared
+from budgauge.authority.memory import Memory
 from budgauge.config import BudgetConfig
 from budgauge.errors import RecordError, RefusedError
 from budgauge.files.cache import cache_folder
@@ -45,13 +48,15 @@ from budgauge.tracker.refused import (
     in_another_cycle,
     no_reservation,
     no_reset,
+    nothing_taken,
     reset_between,
     reset_in_earlier_cycle,
 )
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.status.snapshot import Problem, Snapshot
+    from budgauge.status.problems import Problem
+    from budgauge.status.snapshot import Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -83,7 +88,7 @@ class TokenBudgetTracker:
         cycle = self._config.cycle
         self._store_is_memory = ledger is None
         self._store = (
-            Memory(self._pricing_of, cycle)
+            Memory(self._pricing_of, cycle, self._resolved_prices)
             if ledger is None
             else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
         )
@@ -347,10 +352,12 @@ class TokenBudgetTracker:
             return self._spending.by_all()
 
     def get_agent_usage(self, agent_id: str) -> int:
-        """Counted tokens used by one agent; 0 for one never seen."""
+        """Counted tokens used by one agent, or by a family (`a/*`); 0 for one never seen."""
         with self._mutex:
             self._store.refresh()
             spending = self._spending
+            if is_family(agent_id):
+                return spending.by_family(agent_id)
             return spending.by_agent(spending.form_of(agent_id))
 
     def get_all_agent_totals(self) -> dict[str, int]:
@@ -359,6 +366,12 @@ class TokenBudgetTracker:
             self._store.refresh()
             spending = self._spending
             return {agent_id: spending.by_agent(agent_id) for agent_id in spending.agents}
+
+    def get_known_agents(self) -> set[str]:
+        """Every agent that ever used something, whatever was reset."""
+        with self._mutex:
+            self._store.refresh()
+            return self._store.totals.agents()
 
     def get_remaining_budget(self) -> int | None:
         """Counted tokens left, never negative; None if the budget is unlimited."""
@@ -369,9 +382,6 @@ class TokenBudgetTracker:
     def get_since(self) -> float | None:
         """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
         with self._mutex:
-            # Loaded here, as in get_status: a gate that only asks is called anew each time.
-            from budgauge.status.snapshot import since
-
             self._store.refresh()
             return since(self._store.totals, self._now())
 
@@ -409,8 +419,9 @@ class TokenBudgetTracker:
         with self._mutex:
             before, self._config, self._budget_is_default = self._config, config, False
             self._warning_at = warning_at(config)
-            if config.prices != before.prices:
-                self._prices = None
+            if (config.prices, config.price_factors) != (before.prices, before.price_factors):
+                if self._prices is not None:
+                    self._prices = self._prices.under(config.prices, config.price_factors)
                 self._store.refold()
             if isinstance(self._store, Shared) and config.sync != before.sync:
                 self._store.set_sync(config.sync)
@@ -427,7 +438,7 @@ class TokenBudgetTracker:
         id: str | None = None,
         expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> str:
-        """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`.
+        """Start the counters afresh, for one agent, a family (`a/*`) or everyone; the reset's id, for `undo_reset`.
 
         With an `id` that a reset already has, nothing is added: a retry is safe. With
         `expected_reset_id`, the `reset_id` of a status (None: there was none), raises ResetError
@@ -454,9 +465,10 @@ class TokenBudgetTracker:
         return self._decided(decide)
 
     def undo_reset(self) -> str:
-        """Take the latest reset back, keeping what was used since; its id.
+        """Take the latest reset back that took something away, keeping what was used since; its id.
 
-        Raises ResetError if there is none, or if it was made in an earlier cycle.
+        Later ones that took nothing go with it. Raises ResetError if there is none, or if it was
+        made in an earlier cycle.
         """
         with self._mutex:
             self._store.refresh()
@@ -465,14 +477,15 @@ class TokenBudgetTracker:
                 raise no_reset()
 
         def decide(ledger: Memory | LedgerWriter) -> str:
-            reset_id = self._store.totals.reset_id
-            if reset_id is None:
-                raise no_reset()
+            resets = self._store.totals.to_undo()
+            if not resets:
+                raise nothing_taken() if self._store.totals.resets else no_reset()
             now = self._now()
-            if self._config.cycle and self._store.totals.resets[-1].timestamp < self._store.totals.cycle(now)[0]:
+            if self._config.cycle and resets[-1].timestamp < self._store.totals.cycle(now)[0]:
                 raise reset_in_earlier_cycle()
-            ledger.append(UndoReset(int(now), reset_id))
-            return reset_id
+            for reset in resets:
+                ledger.append(UndoReset(int(now), reset.id))
+            return resets[-1].id
 
         return self._decided(decide)
 

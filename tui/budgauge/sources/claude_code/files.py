@@ -12,6 +12,7 @@ import msgspec
 from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, safe_path
+from budgauge.sources.origin import Origin
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog, Found
 
@@ -75,6 +76,18 @@ class ClaudeCodeFormat:
             )
 
         return make
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The session itself, whose log stands above its sub-agents' logs."""
+        from budgauge.sources.claude_code.folder import session_begun, session_folder
+
+        own = _session_of(path)
+        begun = session_begun(own)
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        if begun is None or root is None:
+            return None
+        folder = session_folder(own)
+        return Origin(own.stem, os.path.realpath(root.parent), os.path.realpath(folder) if folder else "", begun)
 
 
 def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CODEX, AgentNames, safe_path
+from budgauge.sources.origin import Origin
 from budgauge.sources.source import FindLog, Found
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ class CodexFormat:
             return Rollout(thread, page=page or None, history=history, seconds=seconds, saved=saved, names=self._names)
 
         return make
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The thread that a person began: a sub-agent's log names it, or the thread that started the sub-agent."""
+        from budgauge.sources.codex.session import origin
+
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        return None if root is None else origin(path, root.parent, find)
 
     def _later_pages(self, thread: str) -> list[Path]:
         logs = self._known_logs()
