@@ -39,7 +39,7 @@ def test_a_row_for_each_agent_most_used_first() -> None:
     view = seen(usage("a", 100, 0), usage("b", 150, 50), usage("b", 90, 10), usage("0", 100, 0))
     assert [(row.agent_id, row.used, row.calls) for row in view.agents] == [("b", 300, 2), ("0", 100, 1), ("a", 100, 1)]
     b = view.agents[0]
-    assert (b.prompt_tokens, b.completion_tokens, b.share, b.cost_usd) == (240, 60, 60.0, Decimal("0.36"))
+    assert (b.prompt_tokens, b.completion_tokens, view.share(b.used), b.cost_usd) == (240, 60, 60.0, Decimal("0.36"))
     assert (b.limit, b.remaining, b.usage_percentage, b.state) == (None, None, None, "ok")
     assert view.agent_totals == {"b": 300, "0": 100, "a": 100}
 
@@ -82,7 +82,7 @@ def test_a_family_is_the_sum_of_its_members() -> None:
     assert (family.calls, family.last_used, family.reserved, family.usage_percentage) == (3, 130, 9, 53.0)
     assert (family.prompt_tokens, family.completion_tokens, family.cached_tokens) == (105, 1, 4)
     assert family.cost_usd == view.cost.total_usd
-    assert family.share == pytest.approx(10600 / 107)
+    assert view.share(family.used) == pytest.approx(10600 / 107)
     assert family.minutes == ((1, 31), (2, 75))
     assert (unpriced.cost_usd, idle.cost_usd, idle.last_used) == (None, Decimal(0), None)
 

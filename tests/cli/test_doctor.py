@@ -53,7 +53,7 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
         *("config", "ledger", "space", "file system", "watching", "lines", "dates", "lock", "checkpoint", "prices"),
-        *("budget", "agents' logs", "gate"),
+        *("budget", "agents' logs", "gate", "sessions"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
     assert {check["mend"] for check in checks} == {""}
@@ -306,6 +306,30 @@ def test_settings_that_switch_the_gate_off_are_an_error(doctor: Doctor, own_plac
     untrusted, off = finding["details"]
     assert untrusted.startswith(f"{own_place}/.codex/config.toml: Codex skips these hooks until you trust them")
     assert off == f"{Path.cwd() / disabled}: disableAllHooks is set: no hook is called"
+
+
+def test_a_command_with_a_mistake_in_it_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    command = f"{sys.executable} -m budgauge hook claude-code --ledgr /l"
+    write(installed("claude-code", path, command))
+    finding = found(doctor("--json"), "gate")
+    said = f"{path}: the command is not understood, so claude-code is let through: {command}"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+
+
+def test_a_hook_that_is_missing_where_calls_are_refused_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    write(installed("claude-code", path, f"{sys.executable} -m budgauge hook claude-code"))
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    pre = settings["hooks"].pop("PreToolUse")
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    finding = found(doctor("--json"), "gate")
+    said = "claude-code does not ask at PreToolUse, so nothing is refused there"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+    local = Path(".claude") / "settings.local.json"
+    local.parent.mkdir()
+    local.write_text(json.dumps({"hooks": {"PreToolUse": pre}}), encoding="utf-8")
+    assert found(doctor("--json"), "gate")["state"] != "error"
 
 
 def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:

@@ -261,3 +261,12 @@ def test_a_record_is_told_of_once_it_is_on_the_disk(ledger: Path, monkeypatch: p
     assert told == []
     assert booking.book([usage(id="x", source="s")]) == ["recorded"]
     assert [record.id for record in told] == ["x"]
+
+
+def test_of_what_a_call_grew_by_no_part_is_larger_than_its_whole(ledger: Path, booking: Booking) -> None:
+    """What was written for an hour may only come to be known later; then it is no growth of its own."""
+    booking.book([call("x", 10, 0, 4, 1, 5, 1)])
+    assert booking.book([call("x", 12, 0, 5, 5, 6, 6)]) == ["grown"]
+    assert kinds(lines(ledger)[1]) == (2, 0, 1, 1, 1, 1)
+    assert booking.book([call("x", 13, 0, 5, 5, 6, 6)]) == ["grown"]
+    assert kinds(lines(ledger)[2]) == (1, 0, 0, 0, 0, 0)

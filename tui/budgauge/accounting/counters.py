@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from budgauge.accounting.family import is_family, members_of
 from budgauge.config.name import same_name
 
 Bucket = tuple[int, int]
@@ -100,6 +101,8 @@ class Counters:
         """(total, cached) tokens of each agent."""
         self.spent_by_all: tuple[int, int] = (0, 0)
         """(total, cached) tokens of everyone."""
+        self.cuts = 0
+        """How often groups were taken away or brought back; between two of these, groups are only added."""
         self._other_forms: dict[str, list[str]] = {}
         """A name in the form in which names are compared → its other forms, as they came."""
         for key, sums in self.groups.items():
@@ -133,21 +136,24 @@ class Counters:
 
     def bring_back(self, groups: Groups) -> None:
         """Add groups that were taken away."""
+        self.cuts += 1
         for key, sums in groups.items():
             self.groups.setdefault(key, Sums()).add(sums)
             self.spend(key[0], sums.total, sums.cached)
 
     def take(self, agent_id: str | None) -> Groups:
-        """Take away one agent's groups, or everyone's."""
+        """Take away one agent's groups, a family's (`a/*`), or everyone's."""
+        self.cuts += 1
         if agent_id is None:
             gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
             return gone
-        spent = self.spent.pop(agent_id, None)
-        if spent is None:
+        names = {*members_of(agent_id, self.spent)} if is_family(agent_id) else {agent_id} & self.spent.keys()
+        if not names:
             return {}
-        gone = {key: sums for key, sums in self.groups.items() if key[0] == agent_id}
+        gone = {key: sums for key, sums in self.groups.items() if key[0] in names}
         for key in gone:
             del self.groups[key]
-        total, cached = self.spent_by_all
-        self.spent_by_all = (total - spent[0], cached - spent[1])
+        for name in names:
+            spent, (total, cached) = self.spent.pop(name), self.spent_by_all
+            self.spent_by_all = (total - spent[0], cached - spent[1])
         return gone

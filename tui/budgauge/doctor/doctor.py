@@ -16,7 +16,7 @@ from pathlib import Path
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
-from budgauge.doctor.agents import agents_logs, gate
+from budgauge.doctor.agents import agents_logs, gate, sessions
 from budgauge.doctor.budgets import budgets
 from budgauge.doctor.dates import dates
 from budgauge.doctor.finding import Finding, State
@@ -65,6 +65,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
+        ("sessions", sessions),
     )
     usable = True
     for name, look in looks:
@@ -168,7 +169,8 @@ def _lines(loaded: Loaded) -> Finding:
     finally:
         os.close(fd)
     odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
-    odd += [problem.message for problem in name_problems(scan.totals.names())]
+    held = {hold.agent_id for hold in scan.totals.holds.values()}
+    odd += [problem.message for problem in name_problems(scan.totals.names() | held)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")

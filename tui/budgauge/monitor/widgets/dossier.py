@@ -17,6 +17,7 @@ from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, 
 from budgauge.accounting.limits import Severity, reaches_at
 from budgauge.accounting.records import Usage
 from budgauge.accounting.usage_by_minute import Pairs
+from budgauge.config.name import same_name
 from budgauge.monitor.drawing.bar import limit_bar
 from budgauge.monitor.drawing.chart import columns
 from budgauge.monitor.drawing.outlook import between
@@ -25,10 +26,10 @@ from budgauge.monitor.drawing.when import ago, span, stamp
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, mark, tr, trn
 from budgauge.monitor.order import Source, name_of
-from budgauge.monitor.rows import shown_name, tree_of
+from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.status.snapshot import Snapshot
+from budgauge.status.snapshot import Snapshot, fold_family, limited
 from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport, PriceRow
@@ -53,6 +54,8 @@ class DossierFace(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown."""
 
     source: Source | None
+    share: float
+    """Percent of everyone's total that it used."""
     """None if nothing is known of it any more."""
     limits: tuple[LimitFace, ...]
     threshold: float
@@ -76,6 +79,7 @@ def dossier_face(
     found, away = rates(minutes, now), runaway(minutes, now)
     return DossierFace(
         source=source,
+        share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
         rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
@@ -89,23 +93,27 @@ def dossier_face(
 
 def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
     if is_family:
-        return tree_of(snapshot, int(now // 60)).families.get(key)
+        own = next((row for row in snapshot.families if row.family == key), None)
+        top, members = key.removesuffix("*"), []
+        if own is None:
+            members = [row for row in snapshot.agents if row.agent_id.startswith(top) or row.agent_id == top[:-1]]
+        return own or (fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None)
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 
 def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool) -> Iterator[LimitFace]:
     """In the order in which the rules look at them."""
-    around = list(families_of(key.removesuffix("/*") if is_family else key))
+    around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
             yield LimitFace(
                 name=shown_name(name_of(row)),
-                used=row.used,
+                used=limited(row),
                 limit=row.limit,
                 state=row.state,
-                outlook=_outlook(row.minutes, now, row.used, row.limit, snapshot.warning_threshold),
+                outlook=_outlook(row.minutes, now, limited(row), row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
         yield LimitFace(
@@ -189,7 +197,7 @@ class Dossier(Drawing):
             return []
         lines = [*self._limits(face, cells)]
         if face.source is not None:
-            lines += [*self._use(face.source, face.age, cells), *self._rate(face, cells)]
+            lines += [*self._use(face.source, face.share, face.age, cells), *self._rate(face, cells)]
         lines += self._read(face, cells)
         return lines[1:] if lines and not lines[0].plain else lines
 
@@ -240,11 +248,11 @@ class Dossier(Drawing):
             return fill if kind == "fill" else Style(foreground=track.foreground, background=fill.foreground)
         return Style(foreground=fill.foreground, background=track.background)
 
-    def _use(self, source: Source, age: str, cells: int) -> list[Content]:
+    def _use(self, source: Source, share: float, age: str, cells: int) -> list[Content]:
         label, number = self.part("dossier--label"), self.part("dossier--number")
         facts = [
             (tr("used"), count(source.used)),
-            (tr("of everyone's"), percent(source.share)),
+            (tr("of everyone's"), percent(share)),
             (tr("held"), count(source.reserved)),
             (tr("calls"), count(source.calls)),
             (tr("cost"), dollars(source.cost_usd)),
