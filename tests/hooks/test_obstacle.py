@@ -253,6 +253,17 @@ def test_a_projects_hooks_need_a_trusted_folder(place: Place) -> None:
     assert place.codex() == []
 
 
+def test_a_worktree_is_trusted_with_its_repository(place: Place) -> None:
+    write(installed("codex", place.file("codex project"), OURS))
+    main = place.project.parent / "main"
+    (place.project / ".git").write_text(f"gitdir: {main}/.git/worktrees/project\n", encoding="utf-8")
+    assert "until you trust this folder" in place.codex()[0]
+    place.put("codex", f'[projects."{main}"]\ntrust_level = "trusted"\n')
+    assert "until you trust them" in place.codex()[0]
+    (place.project / ".git").write_bytes(b"\xff")
+    assert "until you trust this folder" in place.codex()[0]
+
+
 def test_hooks_of_others_need_no_trust_of_ours(place: Place) -> None:
     write(installed("codex", place.file("codex"), OURS))
     text = place.file("codex").read_text(encoding="utf-8")
