@@ -80,3 +80,25 @@ def test_a_session_that_asks_is_never_found(program: Program, server: ModelServe
     again = ("resume", "--last", "say hi again") if program.name == Codex.name else ("say hi again", "--continue")
     program.exec(*again)
     assert unasked(program) == []
+
+
+@needs_codex
+@pytest.mark.parametrize("arguments", [("review", "look at it"), ("fork", "SESSION", "say hi from the fork")])
+def test_a_review_or_a_fork_that_asks_is_never_found(
+    codex: Codex, server: ModelServer, arguments: tuple[str, ...]
+) -> None:
+    gated = Gated(codex)
+    gated.install()
+    codex.exec("say hi")
+    session = str(gated.booked[0].session)
+    codex.exec(*(session if word == "SESSION" else word for word in arguments))
+    assert unasked(codex) == []
+
+
+@needs_claude
+def test_a_fork_that_asks_is_never_found(claude: Claude, server: ModelServer) -> None:
+    gated = Gated(claude)
+    gated.install()
+    session = json.loads(claude.exec("say hi"))["session_id"]
+    claude.exec("say hi again", "--resume", session, "--fork-session")
+    assert unasked(claude) == []

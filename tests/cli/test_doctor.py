@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.accounting.records import Release, UndoReset, encode
+from budgauge.accounting.records import Release, Reset, UndoReset, encode
 from budgauge.cli import cli
 from budgauge.doctor import doctor as doctor_module
 from budgauge.ledger import network
@@ -52,7 +52,7 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     assert result.exit_code == 0, result.output
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
-        *("config", "ledger", "space", "file system", "watching", "lines", "lock", "checkpoint", "prices"),
+        *("config", "ledger", "space", "file system", "watching", "lines", "dates", "lock", "checkpoint", "prices"),
         *("budget", "agents' logs", "gate", "sessions"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
@@ -94,6 +94,16 @@ def test_every_line_set_aside_is_told_with_its_number_and_reason(doctor: Doctor,
         f"line 7 (byte {starts[6]}): Object missing required field `agent_id`",
         "the last line has no end; the next writer ends it",
     ]
+
+
+def test_records_dated_in_the_future_are_a_warning(doctor: Doctor, ledger: Path) -> None:
+    reset = Reset(253_402_300_799, "r")
+    ledger.write_bytes(line() + encode(reset) + line("late", timestamp=33_000_000_000) + line("late", model="m"))
+    finding = found(doctor("--json"), "dates")
+    assert finding["state"] == "warning"
+    assert "1 reset is dated in the future (9999-12-31)" in finding["message"]
+    assert "calls of late are dated in the future (3015-" in finding["message"]
+    assert "budgauge reset" in finding["mend"]
 
 
 def test_people_are_shown_the_first_and_how_many_more(doctor: Doctor, ledger: Path) -> None:

@@ -398,7 +398,7 @@ class Totals:
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
-        more = surcharges(usage)
+        more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
         before = self._cells.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.

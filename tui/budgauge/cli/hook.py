@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
 from budgauge.files.cache import cache_folder
 from budgauge.gate import ASKERS, main
+from budgauge.gate.command import pin
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
@@ -31,25 +33,36 @@ class _Hook(click.Group):
         return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
 
 
+def _places(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the installed command that name folders."""
+    for name in ("--home", "--codex-home"):
+        command = click.option(name, metavar="FOLDER", hidden=True)(command)
+    return command
+
+
 def _asking(asker: str) -> click.Command:
     """Make the command that answers an agent's hook call."""
 
     @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
+    @_places
     @common
-    def command(options: Options) -> None:
+    def command(options: Options, home: str | None, codex_home: str | None) -> None:
+        pin(os.environ, home, codex_home)
         _answer(options, asker)
 
     return command
 
 
 @click.group(cls=_Hook, invoke_without_command=True)
+@_places
 @common
-def hook_command(options: Options) -> None:
+def hook_command(options: Options, home: str | None, codex_home: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls it by itself once it is installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
+        pin(os.environ, home, codex_home)
         _answer(options)
 
 
@@ -86,8 +99,6 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
         named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
         if named:
             note(f"keep it out of commits, for it names this machine's paths: {named}")
-    if agent == "claude-code" and os.environ.get("CODEX_HOME"):
-        note("the hook finds your budget by $CODEX_HOME: set it wherever Claude Code is started")
     for obstacle in obstacles(agent, os.environ, working_folder()):
         note(f"the gate does not hold: {obstacle}")
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from budgauge.config.find import expanded
+from budgauge.config.both import load_user
+from budgauge.config.find import DEFAULT, codex_home, expanded, home_folder
 from budgauge.config.load import Options, working_folder
 from budgauge.errors import ConfigError
 from budgauge.sources.settings.command import our_command
@@ -18,15 +19,26 @@ from budgauge.sources.settings.command import our_command
 def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
     """How an agent calls this installation, whatever its PATH, folder and environment are then.
 
-    A config and a ledger that are not found by default stand in it by their absolute paths.
+    The folders by which the user's budget is found stand in it, and a config and a ledger that are
+    not the default ones: what a repository sets in the environment changes none of them.
     Raises ConfigError where a path cannot be made absolute.
     """
-    return our_command(
-        _program(env),
-        asker,
-        config=_absolute(options.config, env),
-        ledger=_absolute(options.ledger or env.get("CODEX_TOKEN_LEDGER"), env),
-    )
+    ledger = options.ledger or env.get("CODEX_TOKEN_LEDGER") or _moved_ledger(options, env)
+    named = {
+        "--home": str(home_folder(env)),
+        "--codex-home": env.get("CODEX_HOME"),
+        "--config": options.config,
+        "--ledger": ledger,
+    }
+    return our_command(_program(env), asker, {option: _absolute(name, env) for option, name in named.items()})
+
+
+def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:
+    """The default ledger, where it is in a data folder that the environment names."""
+    if not env.get("XDG_DATA_HOME"):
+        return None
+    place = load_user(options, env=env).ledger
+    return str(place.path) if place.origin == DEFAULT and place.path.parent != codex_home(env) else None
 
 
 def _program(env: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -22,7 +22,9 @@ from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
-from budgauge.sources.unasked.spent import SpentFile
+
+if TYPE_CHECKING:
+    from budgauge.sources.unasked.spent import SpentFile
 
 QUIET_STEP_MS = 80
 """Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""

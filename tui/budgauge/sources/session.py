@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from budgauge.sources.log import MakeParser
-from budgauge.sources.origin import Origin
 from budgauge.sources.source import FindLog, Format, Found
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 
 class SessionFormat:

@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
 from budgauge.accounting.records import Usage
 from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
-from budgauge.sources.origin import Origin
 from budgauge.sources.report import SourceTotal
 from budgauge.text import plural
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 _SCAN_SHARE = 4000
 """Looking through all folders unasked takes about one part in this of the time."""

@@ -12,12 +12,12 @@ import msgspec
 from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CLAUDE_CODE, AgentNames, safe_path
-from budgauge.sources.origin import Origin
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog, Found
 
 if TYPE_CHECKING:
     from budgauge.sources.claude_code.transcript import Session
+    from budgauge.sources.origin import Origin
 
 _SUFFIX = ".jsonl"
 _SUBAGENTS = "subagents"
@@ -80,6 +80,7 @@ class ClaudeCodeFormat:
     def origin(self, path: Path, find: FindLog) -> Origin | None:
         """The session itself, whose log stands above its sub-agents' logs."""
         from budgauge.sources.claude_code.folder import session_begun, session_folder
+        from budgauge.sources.origin import Origin
 
         own = _session_of(path)
         begun = session_begun(own)

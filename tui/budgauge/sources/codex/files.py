@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from budgauge.sources.folders import files_below
 from budgauge.sources.log import MakeParser
 from budgauge.sources.name import CODEX, AgentNames, safe_path
-from budgauge.sources.origin import Origin
 from budgauge.sources.source import FindLog, Found
 
 if TYPE_CHECKING:
     from budgauge.sources.codex.rollout import Rollout
+    from budgauge.sources.origin import Origin
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _THREAD = re.compile(f"rollout-.*?-?({_UUID}(?:_{_UUID})?)$")

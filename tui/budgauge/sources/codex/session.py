@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +15,11 @@ from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.name import AgentNames
-from budgauge.sources.origin import Origin
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 _HEAD_BYTES = (1 << 16, 1 << 22)
 """A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
@@ -98,6 +101,8 @@ def first_line(rollout: Path) -> SessionMeta | None:
 
 def origin(rollout: Path, home: Path, find: FindLog) -> Origin | None:
     """The thread that a person began, of which a rollout is a part; None if that cannot be told."""
+    from budgauge.sources.origin import Origin
+
     meta = first_line(rollout)
     for _ in range(_MOST_LEVELS):
         if meta is None or meta.role is None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-_NAMING = ("--config", "--ledger")
+_NAMING = ("--home", "--codex-home", "--config", "--ledger")
+"""Options that name files and folders."""
 _BREAKS = frozenset(";|&")
 _SIGNS = frozenset("();<>|&")
 """What `shlex` cuts off as signs of the shell where it is not quoted."""
 
 
-def our_command(program: Sequence[str], asker: str, *, config: str | None = None, ledger: str | None = None) -> str:
-    """The command line by which an agent calls us: the program's words, the agent's name, and files by their paths."""
+def our_command(program: Sequence[str], asker: str, places: Mapping[str, str | None]) -> str:
+    """The command line by which an agent calls us: the program's words, the agent's name, and places by option."""
     words = [*program, "hook", asker]
-    for option, value in zip(_NAMING, (config, ledger), strict=True):
-        words += [option, value] if value is not None else []
+    for option in _NAMING:
+        words += [option, value] if (value := places.get(option)) is not None else []
     return shlex.join(words)
 
 

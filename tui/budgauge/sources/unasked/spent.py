@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import read_cache, short_name, write_cache
-from budgauge.ledger.booked import Booked, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
+
+if TYPE_CHECKING:
+    from budgauge.ledger.booked import Booked
 
 QUARTER_SECONDS = 900
 """Every time zone's midnight begins a quarter of an hour."""
@@ -83,6 +86,9 @@ class SpentFile:
 
     def read(self) -> None:
         """Go on from what was kept, if the ledger is still the same. Raises LedgerReadError."""
+        # Loaded here: most who read what is kept bring nothing in.
+        from budgauge.ledger.booked import still_holds
+
         kept = _read(self._path)
         self._restarts = self._booked.restarts
         self._sessions = {}
