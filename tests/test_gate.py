@@ -458,6 +458,6 @@ def test_what_is_kept_of_a_session_goes_when_it_is_old(stage: Stage, own_place: 
     kept = list((own_place / ".cache" / "budgauge").glob("hook-*"))
     for path in kept:
         os.utime(path, (1, 1))
-    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn"}
+    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn", ".asked"}
     assert stage.ask(session_id=OTHER) == ALLOWED
     assert [path for path in kept if path.exists()] == []

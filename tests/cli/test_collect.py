@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from budgauge.cli import cli
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import Session, tokens
+from usage import line
 
 Run = Callable[..., Result]
 
@@ -86,6 +87,12 @@ def test_without_since_it_begins_at_the_last_reset_else_at_midnight(run: Run, le
     reset = {"type": "reset", "id": "r", "timestamp": START + 500}
     ledger.write_text(json.dumps(reset) + "\n", encoding="utf-8")
     assert fields(run("--json"))["records"] == 1
+
+
+def test_a_reset_dated_in_the_future_hides_no_call(run: Run, ledger: Path) -> None:
+    before = line("x", timestamp=START - 1)
+    ledger.write_bytes(before + b'{"type":"reset","id":"r","timestamp":253402300799}\n')
+    assert fields(run("--json"))["records"] == 2
 
 
 @pytest.mark.parametrize("since", ["cycle", "yesterday", ""])

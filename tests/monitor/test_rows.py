@@ -58,7 +58,6 @@ def test_agents_stand_below_their_nearest_family() -> None:
 def test_a_family_without_a_limit_is_the_sum_of_its_agents() -> None:
     family = rows()[0]
     assert (family.source.used, family.source.limit, family.source.calls, family.members) == (550, None, 4, 4)
-    assert family.source.share == pytest.approx(50)
 
 
 def test_a_folded_family_hides_what_is_below_it() -> None:

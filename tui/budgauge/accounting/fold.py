@@ -67,6 +67,10 @@ class Totals:
         """Of everyone, resets or not."""
         self.recent: dict[str, Minutes] = {}
         """Of each agent, resets or not."""
+        self.touched: set[str] = set()
+        """Agents that something was added to; whoever keeps up with them takes them out."""
+        self.known_models: set[str] | None = None
+        """Every model there was, once somebody asked."""
         self.resets: list[PastReset] = []
         """Resets not undone, oldest first."""
         self.holds = OpenReservations()
@@ -105,7 +109,9 @@ class Totals:
 
     def models(self) -> set[str]:
         """Every model there was, resets or not."""
-        return {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        if self.known_models is None:
+            self.known_models = {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        return self.known_models
 
     def agents(self) -> set[str]:
         """Every agent there was, resets or not."""
@@ -378,23 +384,27 @@ class Totals:
     def _book(self, cell: Cell, second: float) -> None:
         """Let the counters know what was added to a cell, all in one minute if that is a recent one."""
         total, cached = cell.book()
+        self.touched.add(cell.agent_id)
         if second < self._recent_from or not total:
             return
         recent = self.recent.get(cell.agent_id)
         if recent is None:
             if len(self.recent) >= 2 * KEPT_AGENTS:
                 latest = sorted(self.recent.items(), key=lambda agent: max(agent[1].spent))[-KEPT_AGENTS:]
+                self.touched.update(self.recent)
                 self.recent = dict(latest)
             recent = self.recent[cell.agent_id] = Minutes(KEPT_RECENT)
         recent.add(int(second) // 60, total, cached)
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
-        more = surcharges(usage)
+        more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
         before = self._cells.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
             self._book(before, usage.timestamp)
+        if self.known_models is not None:
+            self.known_models.add(usage.model)
         pricing = self._pricing_of(usage.model)
         extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else ALWAYS
         cycle = self._cycle_of(usage.timestamp)

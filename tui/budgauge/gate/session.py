@@ -124,8 +124,7 @@ class Gate:
     def _since(self, booked: Booked) -> float:
         """From when on calls are brought in: the last reset, else the first collected call, else midnight."""
         reset = self._tracker.get_last_reset()
-        # A reset dated in the future would leave every call out.
-        if reset is not None and reset <= time.time():
+        if reset is not None:
             return reset
         booked.refresh()
         begun = midnight(time.time())

@@ -59,7 +59,7 @@ def _standing(snapshot: Snapshot) -> Iterator[Crossing]:
     """Everything that stands at or over its threshold, though used."""
     if snapshot.state != "ok" and snapshot.total_used:
         yield _crossing("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
-    for row in snapshot.agents:
+    for row in snapshot.limited:
         if row.state != "ok" and row.used and row.limit is not None:
             yield _crossing("agent", row.agent_id, row.state, row.limited, row.limit)
     for family in snapshot.families:

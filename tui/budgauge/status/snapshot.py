@@ -25,9 +25,10 @@ from budgauge.accounting.limits import (
 from budgauge.accounting.period import since
 from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
 from budgauge.config import BudgetConfig
-from budgauge.config.name import same_name
+from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
 
@@ -47,8 +48,6 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
     usage_percentage: float | None
     """Of its limit; None without one."""
     state: Severity
-    share: float
-    """Percent of the total used; 0 when nothing is used."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -73,8 +72,6 @@ class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int | None
     usage_percentage: float | None
     state: Severity
-    share: float
-    """Percent of the total used; 0 when nothing is used."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -163,6 +160,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: Severity
     agents: tuple[AgentRow, ...]
     """Most used first. Agents with a limit are here even if they used nothing."""
+    limited: tuple[AgentRow, ...]
+    """Those of them that have a limit of their own, most used first."""
+    active: tuple[AgentRow, ...]
+    """Those of them whose last usage was at most `ACTIVE_MINUTES` ago, by name."""
     families: tuple[FamilyRow, ...]
     models: tuple[ModelRow, ...]
     cost: Cost
@@ -182,6 +183,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    unasked: tuple[UnaskedSession, ...]
+    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
@@ -190,10 +193,45 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Is the cycle's beginning, and no later reset, what the counters run since?"""
         return self.cycle_start is not None and self.since == self.cycle_start
 
+    def share(self, used: int) -> float:
+        """Return the part, in percent, that some counted tokens are of the total used; 0 when nothing is used."""
+        return used * 100 / self.total_used if self.total_used else 0.0
+
     @property
     def agent_totals(self) -> dict[str, int]:
         """Counted tokens of every agent used since the reset."""
         return {row.agent_id: row.used for row in self.agents if row.calls}
+
+
+ACTIVE_MINUTES = 11
+"""Agents whose last usage is longer ago show nothing that changes by time alone."""
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a snapshot that there is one of for each agent, family or model."""
+
+    agents: tuple[AgentRow, ...]
+    limited: tuple[AgentRow, ...]
+    active: tuple[AgentRow, ...]
+    families: tuple[FamilyRow, ...]
+    models: tuple[ModelRow, ...]
+    hidden: tuple[str, ...]
+    """Names that hold what a person cannot see."""
+
+
+def all_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
+    """Return all rows, each made from the fold."""
+    spending, groups, minute = Spending(config, totals, now), totals.at(now).groups, int(now // 60)
+    agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    active = (row for row in agents if row.minutes and row.minutes[-1][0] >= minute - ACTIVE_MINUTES)
+    return Rows(
+        agents=agents,
+        limited=tuple(row for row in agents if row.limit is not None),
+        active=tuple(sorted(active, key=lambda row: row.agent_id)),
+        families=_family_rows(agents, config, minute),
+        models=model_rows(groups, config, prices),
+        hidden=tuple(sorted(name for name in _names_in(groups) if hidden(name))),
+    )
 
 
 def take_snapshot(
@@ -205,15 +243,17 @@ def take_snapshot(
     budget_is_default: bool = False,
     ledger: str = "",
     problems: Iterable[Problem] = (),
+    rows: Rows | None = None,
+    unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
-    """The view of a fold under a config, at the prices known and a moment in unix seconds."""
+    """The view of a fold under a config, at the prices known and a moment in unix seconds.
+
+    `rows` are those of this very moment, where they are known; else all are made here.
+    """
+    rows = rows or all_rows(totals, config, prices, now)
     spending = Spending(config, totals, now)
-    groups = totals.at(now).groups
     used = spending.by_all()
     budget = config.total_budget or None
-    agents = _agent_rows(groups, totals.recent, spending, config, prices)
-    models = model_rows(groups, config, prices)
-    families = _family_rows(agents, config, used, int(now // 60))
     return Snapshot(
         total_budget=config.total_budget,
         budget_is_default=budget_is_default,
@@ -225,10 +265,12 @@ def take_snapshot(
         warning_at=None if budget is None else int(warning_at(config)),
         untracked_buffer=config.untracked_buffer,
         state=severity(used, budget, config.warning_threshold),
-        agents=agents,
-        families=families,
-        models=models,
-        cost=_cost(models, config, used),
+        agents=rows.agents,
+        limited=rows.limited,
+        active=rows.active,
+        families=rows.families,
+        models=rows.models,
+        cost=_cost(rows.models, config, used),
         since=since(totals, now),
         cycle_start=totals.cycle(now)[0] if config.cycle else None,
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
@@ -237,11 +279,12 @@ def take_snapshot(
         problems=(
             *problems,
             *fold_problems({**totals.flagged, **totals.set_aside}),
-            *name_problems({*_names_in(groups), *spending.reserved}),
+            *name_problems({*rows.hidden, *spending.reserved}),
         ),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
-        exceeded=_exceeded(agents, families),
+        exceeded=_exceeded(rows.limited, rows.families),
+        unasked=unasked,
         stale_at=_stale_at(totals, now),
     )
 
@@ -301,6 +344,15 @@ def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, lis
 def _agent_rows(
     groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
 ) -> tuple[AgentRow, ...]:
+    rows = [
+        agent_row(agent_id, part, recent.get(agent_id), spending, config, prices)
+        for agent_id, part in agents_parts(groups, spending, config).items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+
+
+def agents_parts(groups: Groups, spending: Spending, config: BudgetConfig) -> dict[str, list[Part]]:
+    """Return the groups of every agent that has a row: who used or reserved something, or has a limit."""
     parts = _grouped(groups, lambda key: key[0])
     for agent_id in spending.reserved:
         parts.setdefault(agent_id, [])
@@ -308,13 +360,10 @@ def _agent_rows(
     for agent_id in config.per_agent_limits:
         if agent_id not in present and not agent_id.endswith("/*"):
             parts[agent_id] = []
-    rows = [
-        _agent_row(agent_id, part, recent.get(agent_id), spending, config, prices) for agent_id, part in parts.items()
-    ]
-    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+    return parts
 
 
-def _agent_row(
+def agent_row(
     agent_id: str,
     parts: list[Part],
     recent: Minutes | None,
@@ -322,6 +371,7 @@ def _agent_row(
     config: BudgetConfig,
     prices: PriceBook,
 ) -> AgentRow:
+    """Return an agent's row from its groups and its recent minutes."""
     sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)
@@ -336,7 +386,6 @@ def _agent_row(
         remaining=None if limit is None else max(0, limit - limited),
         usage_percentage=percentage(limited, limit),
         state=severity(limited, limit, config.warning_threshold),
-        share=_share(used, spending.by_all()),
         prompt_tokens=sums.prompt,
         completion_tokens=sums.completion,
         cached_tokens=sums.cached,
@@ -347,20 +396,14 @@ def _agent_row(
     )
 
 
-def _share(used: int, total_used: int) -> float:
-    return used * 100 / total_used if total_used else 0.0
-
-
-def _family_rows(
-    agents: Iterable[AgentRow], config: BudgetConfig, total_used: int, minute: int
-) -> tuple[FamilyRow, ...]:
+def _family_rows(agents: Iterable[AgentRow], config: BudgetConfig, minute: int) -> tuple[FamilyRow, ...]:
     members: dict[str, list[AgentRow]] = {key: [] for key in config.per_agent_limits if key.endswith("/*")}
     for row in agents if members else ():
         for family in families_of(same_name(row.agent_id)):
             if family in members:
                 members[family].append(row)
     rows = (
-        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, total_used, minute)
+        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, minute)
         for family, rows in members.items()
     )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
@@ -377,7 +420,6 @@ def fold_family(
     members: Sequence[AgentRow],
     limit: int | None,
     threshold: float,
-    total_used: int,
     minute: int,
 ) -> FamilyRow:
     """A family's row from its members' at a unix minute; `threshold` in percent."""
@@ -392,7 +434,6 @@ def fold_family(
         remaining=None if limit is None else max(0, limit - used),
         usage_percentage=percentage(used, limit),
         state=severity(used, limit, threshold),
-        share=_share(used, total_used),
         prompt_tokens=sum(row.prompt_tokens for row in members),
         completion_tokens=sum(row.completion_tokens for row in members),
         cached_tokens=sum(row.cached_tokens for row in members),

@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
 def nearest_end(snapshot: Snapshot) -> Standing | None:
     """The total or limit of which the largest part is used; None where nothing is limited."""
-    rows = [(row.agent_id, row) for row in snapshot.agents] + [(row.family, row) for row in snapshot.families]
+    rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
         Standing(row.usage_percentage, limited(row), row.limit, row.state, name)
         for name, row in rows

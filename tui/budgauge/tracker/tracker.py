@@ -16,7 +16,7 @@ from budgauge.accounting.accumulator import Pricing
 from budgauge.accounting.family import is_family
 from budgauge.accounting.fold import counted_parts
 from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
-from budgauge.accounting.period import since
+from budgauge.accounting.period import last_reset_at, since
 from budgauge.accounting.records import (
     MAX_COUNT,
     Release,
@@ -397,11 +397,10 @@ class TokenBudgetTracker:
             return self._store.set_aside
 
     def get_last_reset(self) -> float | None:
-        """Unix seconds of the last reset of everyone; None if there was none."""
+        """Unix seconds of the last reset of everyone, clamped as `last_reset_at` does; None if there was none."""
         with self._mutex:
             self._store.refresh()
-            reset = self._store.totals.last_reset()
-            return reset.timestamp if reset else None
+            return last_reset_at(self._store.totals, self._now())
 
     def get_status(self) -> Snapshot:
         """Everything at once. Models whose price was not looked up yet are looked up here."""

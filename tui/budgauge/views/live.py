@@ -20,6 +20,8 @@ from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
+from budgauge.sources.unasked.search import UnaskedWatch
+from budgauge.status.kept_rows import KeptRows
 from budgauge.status.problems import ledger_problems
 from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
@@ -93,6 +95,8 @@ class Observer:
         self._view: View | None = None
         self._rereading = False
         self._glance = Glance()
+        self._rows = KeptRows()
+        self._unasked = UnaskedWatch(self._cache)
         self._open()
 
     @property
@@ -240,6 +244,8 @@ class Observer:
     def _compose(self, trouble: str | None) -> View:
         old = self._view
         now = self._clock()
+        loaded = self.loaded
+        self._changed |= self._unasked.look(loaded.ledger.path, loaded.config, now, self._monotonic())
         if old is not None:
             over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
             # A clock that was put back brings the past back, too.
@@ -267,6 +273,8 @@ class Observer:
             budget_is_default=self.loaded.budget_is_default,
             ledger=str(self._reader.path),
             problems=ledger_problems(self._reader),
+            rows=self._rows.take(self._reader.totals, self.loaded.config, self._prices, now),
+            unasked=self._unasked.rows,
         )
 
     def _notices(self) -> tuple[str, ...]:
