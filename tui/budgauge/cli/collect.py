@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 import click
@@ -16,6 +15,7 @@ from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.records import Usage
 from budgauge.cli.news import News
 from budgauge.cli.options import common, load_config
+from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
@@ -40,7 +40,7 @@ AGENTS = ("codex", "claude-code")
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
 @click.option("--follow", is_flag=True, help="Go on as the logs grow, until interrupted.")
-@click.option("--since", metavar="WHEN", help="now, cycle, all, or a date such as 2026-11-01.")
+@click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 @common
@@ -49,7 +49,8 @@ def collect_command(
 ) -> None:
     """Record what agents' own session logs say was spent, every call once.
 
-    Without --since: with --follow from now on, else since the last reset, else since midnight.
+    Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
+    else since midnight.
     Without a name: every agent found. In a project, its ledger gets the sessions that began there,
     and your own ledger gets all of them.
     """
@@ -105,9 +106,9 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
         if since == "cycle":
             raise ConfigError("--since cycle: nothing was reset yet", hint="Name a date, or all.")
         return midnight(time.time())
-    moment = parse_date(since)
+    moment = parse_moment(since, time.time())
     if moment is None:
-        raise ConfigError(f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30")
+        raise ConfigError(f"--since {since}: must be now, cycle, all, {FORMS}")
     return moment
 
 
@@ -116,14 +117,6 @@ def _begun(loaded: Loaded) -> float | None:
     from budgauge.tracker.tracker import TokenBudgetTracker
 
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
-
-
-def parse_date(text: str) -> float | None:
-    """Unix seconds of a date, or a date and time, local where it names no zone; None if it is none."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:

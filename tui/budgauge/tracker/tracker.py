@@ -391,6 +391,11 @@ class TokenBudgetTracker:
             self._store.refresh()
             return since(self._store.totals, self._now())
 
+    def get_cycle_start(self) -> float | None:
+        """Unix seconds at which the present cycle began; None where no cycle is set."""
+        with self._mutex:
+            return self._store.totals.cycle(self._now())[0] if self._config.cycle else None
+
     def get_set_aside(self) -> tuple[Problem, ...]:
         """What of the ledger was set aside, and is not counted, as of the last look: nothing is read."""
         with self._mutex:
