@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asking import Stage
+from asking import Stage, refusal
 from budgauge import gate
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
@@ -24,7 +24,7 @@ from budgauge.sources import collector, tail
 from sources.sessions import Session, tokens
 from usage import line
 
-OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 WAIT_SECONDS = 60
 
 
@@ -126,14 +126,14 @@ def test_a_refusal_of_one_budget_holds_when_the_others_takes_too_long(late: Cloc
     late.monkeypatch.setattr(Gate, "answer", answer)
     late.monkeypatch.setattr(gate, "in_time", in_time_after(late.hangs))
     late.monkeypatch.delenv("CODEX_TOKEN_LEDGER")
-    assert late.ask(stage.call(cwd=str(project.parent))) == Answer(2, error=OVER)
+    assert refusal(late.ask(stage.call(cwd=str(project.parent)))) == OVER
 
 
 def test_a_ledger_that_is_over_refuses_before_anything_is_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.config("total_budget = 100")
     stage.ledger.write_bytes(line("x", 100, 0))
     monkeypatch.setattr(Gate, "answer", None)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER
     assert list((Path.home() / ".cache" / "budgauge").glob("hook-*.notes")), "the session asked"
 
 
@@ -278,7 +278,7 @@ def test_a_hook_that_gets_no_turn_reads_all_the_same(stage: Stage, monkeypatch: 
     stage.spend(100, 0)
     descriptor = os.open(path, os.O_RDWR)
     take_lock(path, descriptor, 0.0)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER
     os.close(descriptor)
 
 

@@ -12,7 +12,8 @@ from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Reserve, Reset, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.pricing.price_book import PriceBook
-from budgauge.status.snapshot import Problem, Snapshot, take_snapshot
+from budgauge.status.problems import Problem
+from budgauge.status.snapshot import Snapshot, take_snapshot
 from usage import usage
 
 PRICE = PriceOverride(prompt_per_1k=Decimal(1), completion_per_1k=Decimal(2), cached_per_1k=Decimal("0.1"))

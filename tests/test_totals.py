@@ -13,8 +13,8 @@ from budgauge.accounting import fold as totals_module
 from budgauge.accounting.accumulator import FOREVER, Extent
 from budgauge.accounting.counters import Sums
 from budgauge.accounting.fold import Totals
+from budgauge.accounting.period import since
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
-from budgauge.status.snapshot import since
 from usage import usage
 
 
@@ -77,6 +77,24 @@ def test_calls_add_up_by_agent_model_and_in_total() -> None:
         calls=1, prompt=10, completion=5, total=15, last_used=1_767_225_600
     )
     assert totals.at(0).groups["a", "m2", (0, 0), ""].last_used == 9e9
+
+
+@pytest.mark.parametrize(
+    ("claim", "calls"),
+    [
+        ({"prompt": 0, "completion": 0, "id": "y", "alias": "x="}, 1),
+        ({"prompt": 0, "completion": 0, "id": "y", "alias": "w="}, 2),
+        ({"prompt": 0, "completion": 0, "id": "x="}, 2),
+        ({"prompt": 5, "completion": 1, "id": "x="}, 2),
+        ({"prompt": 5, "completion": 1, "id": "y", "alias": "x="}, 2),
+    ],
+)
+def test_a_line_that_only_gives_an_earlier_call_another_name_is_no_call(claim: dict[str, Any], calls: int) -> None:
+    totals = Totals()
+    totals.add([usage("a", 150, 1, id="x")])
+    totals.add([usage("a", **claim)])
+    [cycle] = totals.cycles.values()
+    assert sum(sums.calls for sums in cycle.groups.values()) == calls
 
 
 def test_parts_are_summed() -> None:

@@ -283,6 +283,32 @@ def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
     assert str(path) in found(doctor("--json"), "gate")["message"]
 
 
+def test_settings_that_switch_the_gate_off_are_an_error(doctor: Doctor, own_place: Path) -> None:
+    disabled = Path(".claude") / "settings.local.json"
+    disabled.parent.mkdir()
+    disabled.write_text('{"disableAllHooks": true}', encoding="utf-8")
+    assert found(doctor("--json"), "gate")["state"] == "ok", "where no agent asks, nothing is switched off"
+    write(installed("claude-code", own_place / ".claude" / "settings.json", f"{sys.executable} -m budgauge hook"))
+    write(installed("codex", own_place / ".codex" / "config.toml", f"{sys.executable} -m budgauge hook codex"))
+    result = doctor("--json")
+    finding = found(result, "gate")
+    assert (result.exit_code, finding["state"], bool(finding["mend"])) == (1, "error", True)
+    untrusted, off = finding["details"]
+    assert untrusted.startswith(f"{own_place}/.codex/config.toml: Codex skips these hooks until you trust them")
+    assert off == f"{Path.cwd() / disabled}: disableAllHooks is set: no hook is called"
+
+
+def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:
+    (own_place / "work" / ".git").mkdir()
+    paths = [own_place / "work" / ".claude" / name for name in ("settings.local.json", "settings.json")]
+    for path in paths:
+        write(installed("claude-code", path, f"{sys.executable} -m budgauge hook claude-code"))
+    (own_place / "work" / "deep").mkdir()
+    os.chdir(own_place / "work" / "deep")
+    details = found(doctor("--json"), "gate")["details"]
+    assert details == [f"{path}: claude-code asks at 6 events" for path in paths]
+
+
 def test_calls_that_the_gate_booked_are_not_denied(doctor: Doctor, ledger: Path) -> None:
     assert "none are collected" in found(doctor("--json"), "agents' logs")["message"]
     ledger.write_bytes(line(id="claude-code:m", source="claude-code"))

@@ -13,7 +13,8 @@ from budgauge.doctor.finding import Finding
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
 from budgauge.sources.cursors import CursorFile
-from budgauge.sources.hook_settings import commands_at, settings_file
+from budgauge.sources.hook_obstacle import obstacles, project_folders
+from budgauge.sources.hook_settings import commands_at, settings_files
 from budgauge.sources.log import Counts
 from budgauge.sources.settings.entry import EVENTS, Agent
 from budgauge.text import count, plural
@@ -56,27 +57,35 @@ def agents_logs(loaded: Loaded) -> Finding:
 
 def gate(loaded: Loaded) -> Finding:
     """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
-    details, gone = [], []
+    here = working_folder()
+    details: list[str] = []
+    gone: list[str] = []
+    off: list[str] = []
     for agent in _AGENTS:
-        places = (settings_file(agent, os.environ, project) for project in (None, working_folder()))
-        for path in dict.fromkeys(places):
+        places = (settings_files(agent, os.environ, project) for project in (None, *project_folders(here)))
+        asked = len(details)
+        for path in dict.fromkeys(path for files in places for path in files):
             calls = commands_at(agent, path)
             missing = [event for event in EVENTS[agent] if event not in calls]
             if calls:
                 but = f", but not at {', '.join(missing)}" if missing else ""
                 details.append(f"{path}: {agent} asks at {plural(len(calls), 'event')}{but}")
             gone += [f"{path}: {command}" for command in sorted(set(calls.values())) if not _can_run(command)]
+        if len(details) > asked:
+            off += obstacles(agent, os.environ, here)
     if gone:
         message, mend = "an agent calls a program that is not there, and is let through", "budgauge hook install"
-        return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(gone))
+        return Finding(name="gate", state="error", message=message, mend=mend, details=(*gone, *off))
+    if off:
+        message, mend = "an agent's settings switch it off, or weaken it", "Change what is named above."
+        return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(off))
     if not details:
         message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"
         return Finding(name="gate", state="ok", message=message)
     if not any(budget.sets_something for budget in load_budgets(loaded.options).all):
         message = "agents ask it, but no budget and no limit is set: it refuses nothing"
         return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(details))
-    message = "agents ask it (Codex does once you trust the hooks there: /hooks)"
-    return Finding(name="gate", state="ok", message=message, details=tuple(details))
+    return Finding(name="gate", state="ok", message="agents ask it", details=tuple(details))
 
 
 def _can_run(command: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -9,19 +10,27 @@ import msgspec
 
 from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError, SourceError
-from budgauge.gate.asked import Asked, any_says_deny, possible_files
+from budgauge.files.denying import any_says_deny
+from budgauge.gate.asked import Asked, possible_files
+from budgauge.gate.asker import asker_of
 from budgauge.gate.call import DECIDING, HookCall, decode_call, picked
 from budgauge.gate.reply import Answer, failed
 from budgauge.gate.session import Gate
+
+MAX_REASON = 300
+"""So many characters of what went wrong are told."""
+_VALUE = re.compile(r" = .+(?=: must be )", re.DOTALL)
+"""The value in a ConfigError's message."""
 
 
 class Inquiry:
     """One hook call. One thread runs it; another may ask for what is known of the answer when time is up."""
 
-    def __init__(self, options: Options, env: Mapping[str, str]) -> None:
+    def __init__(self, options: Options, env: Mapping[str, str], asker: str = "") -> None:
+        """`asker` is the agent that the command names; empty if it names none."""
         self.reply: Answer | None = None
         """The answer; None until it is found."""
-        self._options, self._env = options, env
+        self._options, self._env, self._asker = options, env, asker
         self._call = HookCall("")
         self._asked: Asked | None = None
         self._refused: Answer | None = None
@@ -41,12 +50,14 @@ class Inquiry:
 
     def _decoded(self, data: bytes) -> tuple[HookCall, list[str]]:
         """The call, and why it cannot be decoded whole."""
+        troubles = []
         try:
-            self._call = decode_call(data)
+            call = decode_call(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            self._call = picked(data)
-            return self._call, [f"this is no hook call: {error}"]
-        return self._call, []
+            call = picked(data)
+            troubles.append(f"this is no hook call: {error}")
+        self._call = msgspec.structs.replace(call, asker=asker_of(call, self._asker, self._env))
+        return self._call, troubles
 
     def _answer(self, call: HookCall, troubles: list[str]) -> Answer:
         """The answer of both budgets: each is asked and brought up to date, whatever the other says."""
@@ -86,4 +97,7 @@ class Inquiry:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, (BudgaugeError, OSError)) else f"{type(error).__name__}: {error}"
+    """Why nothing could be decided, for a model to read: no value that stands in a file, and not much of anything."""
+    text = str(error) if isinstance(error, (BudgaugeError, OSError)) else f"{type(error).__name__}: {error}"
+    text = _VALUE.sub("", text)
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"

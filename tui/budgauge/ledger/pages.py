@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from budgauge.accounting.records import PART, Usage
+from budgauge.accounting.records import CLAIM, PART, Usage
 from budgauge.ledger.relays import under_own_id
 
-CLAIM = "="
-"""Ends the alias of a line without tokens: the record of that id, by an older version, belongs to this call."""
 _LATER_PAGE = re.compile(r"(codex:.+):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:([0-9]+)")
 
 Find = Callable[[str], "Usage | None"]

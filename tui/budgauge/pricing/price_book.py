@@ -45,6 +45,12 @@ class PriceBook:
         self.lessons = 0
         """How often something was looked up: between two times, costs stay as they are."""
 
+    def under(self, overrides: Mapping[str, PriceOverride], factors: Mapping[str, Decimal] | None) -> PriceBook:
+        """Return a book of what another config sets, with everything that was looked up for this one."""
+        book = PriceBook(overrides, factors=factors)
+        book._path, book._resolved = self._path, dict(self._resolved)
+        return book
+
     def price(self, model: str) -> ModelPrice | None:
         """A model's price; None if it is unknown or not resolved yet."""
         return self._overrides.get(model) or self._resolved.get(model)
@@ -98,7 +104,7 @@ class PriceBook:
         return any(price is not None and not price.plain for price in found.values())
 
 
-NAMING = 2
+NAMING = 3
 """Of how models' names are read; what was looked up under another reading is not used."""
 UNKNOWN_VERSION = "unknown"
 

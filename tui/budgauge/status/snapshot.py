@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -22,14 +22,12 @@ from budgauge.accounting.limits import (
     warning_due,
     warning_message,
 )
+from budgauge.accounting.period import since
 from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
-from budgauge.text import plural
-
-if TYPE_CHECKING:
-    from budgauge.ledger.reader import LedgerReader
+from budgauge.status.problems import Problem, fold_problems, name_problems
 
 _EXACT = Context(prec=80)
 
@@ -132,14 +130,6 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
     unpriced_tokens: int
     """Counted tokens whose price is unknown."""
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in the ledger that a person should know of."""
-
-    kind: str
-    count: int
-    message: str
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,15 +302,6 @@ def _cycle_row(
         calls=sums.calls,
         cost_usd=cost_of(groups.items(), prices),
     )
-
-
-def since(totals: Totals, now: float) -> float | None:
-    """Unix seconds since when the counters run: the last reset of everyone or the cycle's beginning, if any."""
-    begin = totals.cycle(now)[0] or None
-    reset = totals.last_reset()
-    if reset is None or (begin is not None and reset.timestamp < begin):
-        return begin
-    return reset.timestamp
 
 
 def _stale_at(totals: Totals, now: float) -> float | None:
@@ -526,41 +507,5 @@ def _cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
     )
 
 
-_ODDITIES: Mapping[str, str] = {
-    "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
-    "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
-    "id_conflict": "with a known id but other content; set aside",
-    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
-    "second_end": "that settle or release a reservation which had ended; set aside",
-}
-
-
-def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
-    """What was odd in the records themselves, from how many there were of each kind."""
-    return tuple(
-        Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
-        for kind, number in sorted(odd.items())
-    )
-
-
-def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
-    """What of names a person cannot see, so that two may look the same."""
-    found = sorted(name for name in names if hidden(name))
-    if not found:
-        return ()
-    message = f"{plural(len(found), 'name')} with spaces at the ends or invisible characters, such as {found[0]!a}"
-    return (Problem(kind="hidden_name", count=len(found), message=message),)
-
-
 def _names_in(groups: Groups) -> set[str]:
     return {name for agent_id, model, *_ in groups for name in (agent_id, model)}
-
-
-def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
-    """What of the file was set aside."""
-    if not reader.fault_count:
-        return ()
-    first = reader.faults[0]
-    where = "at byte" if reader.fault_count == 1 else "the first at byte"
-    message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
-    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)

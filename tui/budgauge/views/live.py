@@ -21,7 +21,8 @@ from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
 from budgauge.status.kept_rows import KeptRows
-from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
+from budgauge.status.problems import ledger_problems
+from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.config_watch import SETTLE_SECONDS as SETTLE_SECONDS
 from budgauge.views.config_watch import ConfigWatch, change_of_budget

@@ -1,0 +1,22 @@
+"""The words of the installed command: `budgauge hook AGENT`, read without a command line library."""
+
+from budgauge.config.load import Options
+from budgauge.gate.asker import ASKERS
+
+_OPTIONS = ("--config", "--ledger")
+
+
+def plain_call(words: list[str]) -> tuple[str, Options] | None:
+    """Return the agent's name and the options of a command as it is installed; None if it is any other.
+
+    The agent's name is empty where the command does not give one.
+    """
+    if words[:1] != ["hook"]:
+        return None
+    asker = words[1] if words[1:2] and words[1] in ASKERS else ""
+    rest = words[2:] if asker else words[1:]
+    names, values = rest[::2], rest[1::2]
+    if len(names) != len(values) or not all(values) or len(set(names)) != len(names) or set(names) - set(_OPTIONS):
+        return None
+    given = dict(zip(names, values, strict=True))
+    return asker, Options(config=given.get("--config"), ledger=given.get("--ledger"))
