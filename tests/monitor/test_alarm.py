@@ -157,7 +157,7 @@ async def test_a_hostile_name_is_shown_as_text(tmp_path: Path, name: str) -> Non
 
     stage = Stage(tmp_path, hostile(1))
     async with stage.run(120, 40) as pilot:
-        await stage.wait(pilot, "1 / 1,000,000")
+        await stage.wait(pilot, "2 / 1,000,000")
         stage.take(hostile(900))
         await stage.wait(pilot, "90.0% used (900 /")
         check(stage)
