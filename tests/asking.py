@@ -9,9 +9,20 @@ from typing import Any
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
+from budgauge.gate.reply import ADVICE
 from faults.crew import fold
 from sources.rollouts import PARENT, START, Log
 from sources.sessions import SESSION, Session, tokens
+
+
+def refusal(reply: Answer) -> str:
+    """See that it refuses in every agent's way; why it says so."""
+    assert reply.code == 2
+    reason, advice = reply.error[:-1].split("\n")
+    assert advice == ADVICE
+    assert reason.isprintable()
+    assert not reply.output or json.loads(reply.output) == {"decision": "block", "reason": reply.error[:-1]}
+    return reason
 
 
 def reset_line(seconds: int) -> bytes:

@@ -137,3 +137,10 @@ def test_numbers_are_plain(used: int) -> None:
     (total,) = crossings.of(seen(config, b=used))
     assert "," not in total.message
     assert str(used) in total.message
+
+
+def test_a_limit_of_0_has_no_percentage() -> None:
+    crossings = Crossings()
+    crossings.of(seen())
+    (crossing,) = crossings.of(seen(none=5))
+    assert crossing.message == "Agent none exceeded: 5 used, none is allowed"

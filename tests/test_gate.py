@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asking import Stage, reset_line
+from asking import Stage, refusal, reset_line
 from budgauge.gate import Answer
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sessions import OTHER, Session, tokens
@@ -21,6 +21,7 @@ from usage import line
 
 ALLOWED = Answer()
 DECIDING = ("UserPromptSubmit", "PreToolUse")
+EXCEEDED = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 UPDATING = ("PostToolUse", "Stop", "SubagentStop", "SessionStart", "SessionEnd", "PreCompact", "Whatever")
 
 
@@ -39,13 +40,9 @@ def claude(own_place: Path, ledger: Path) -> Stage:
     return Stage("claude-code", own_place, ledger)
 
 
-def refused(text: str) -> Answer:
-    return Answer(2, error=f"{text}\n")
-
-
-def limited(agent: str) -> Answer:
-    """Refused because an agent used all of its limit of 100."""
-    return refused(f"Agent {agent} would exceed limit of 100 tokens (current: 100, requested: 1)")
+def limited(agent: str) -> str:
+    """Why it is refused where an agent used all of its limit of 100."""
+    return f"Agent {agent} would exceed limit of 100 tokens (current: 100, requested: 1)"
 
 
 @pytest.mark.parametrize("event", DECIDING)
@@ -54,7 +51,7 @@ def test_it_is_allowed_until_nothing_is_left(stage: Stage, event: str) -> None:
     stage.spend(80, 19)
     assert stage.ask(event) == ALLOWED
     stage.spend(0, 1)
-    assert stage.ask(event) == refused("Total budget of 100 tokens would be exceeded (current: 100, requested: 1)")
+    assert refusal(stage.ask(event)) == "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
     assert stage.used == {stage.agent: 100}
 
 
@@ -66,7 +63,7 @@ def test_its_own_limit_and_its_familys_refuse(stage: Stage, event: str, family: 
     stage.spend(90, 9)
     assert stage.ask(event) == ALLOWED
     stage.spend(1, 0)
-    assert stage.ask(event) == refused(f"Agent {who} would exceed limit of 100 tokens (current: 100, requested: 1)")
+    assert refusal(stage.ask(event)) == f"Agent {who} would exceed limit of 100 tokens (current: 100, requested: 1)"
 
 
 def test_a_sub_agent_has_its_own_limit(stage: Stage) -> None:
@@ -75,14 +72,14 @@ def test_a_sub_agent_has_its_own_limit(stage: Stage) -> None:
     stage.spend_below(1, 9, 1)
     assert stage.ask("PreToolUse") == ALLOWED
     assert stage.ask("PreToolUse", agent_id="a2", agent_type="Plan") == ALLOWED
-    assert stage.ask("PreToolUse", agent_id="a1", agent_type="Explore") == refused(
+    assert refusal(stage.ask("PreToolUse", agent_id="a1", agent_type="Explore")) == (
         f"Agent {stage.agent}/Explore would exceed limit of 10 tokens (current: 10, requested: 1)"
     )
 
 
 def test_a_sub_agent_without_a_type_goes_by_its_id(stage: Stage) -> None:
     stage.config(f'total_budget = 0\nper_agent_limits = {{"{stage.agent}/a7" = 0}}')
-    assert stage.ask("PreToolUse", agent_id="a7") == refused(
+    assert refusal(stage.ask("PreToolUse", agent_id="a7")) == (
         f"Agent {stage.agent}/a7 would exceed limit of 0 tokens (current: 0, requested: 1)"
     )
 
@@ -91,13 +88,13 @@ def test_a_sub_agent_of_codex_goes_by_the_role_in_its_own_log(codex: Stage) -> N
     codex.config('total_budget = 0\nper_agent_limits = {"codex/worker" = 10}')
     child = Log(CHILD).meta(agent_role="worker", session_id=PARENT).turn().call(9, 0, 1, 0).write(codex.codex)
     own = codex.ask("PreToolUse", transcript_path=str(child), session_id=CHILD)
-    assert own == refused("Agent codex/worker would exceed limit of 10 tokens (current: 10, requested: 1)")
+    assert refusal(own) == "Agent codex/worker would exceed limit of 10 tokens (current: 10, requested: 1)"
 
 
 def test_projects_can_be_the_agents_names(stage: Stage) -> None:
     stage.config('total_budget = 0\nper_agent_limits = {"app" = 5}\n[token_budget.collect]\nagent = "project"')
     stage.spend(5, 0)
-    assert stage.ask() == refused("Agent app would exceed limit of 5 tokens (current: 5, requested: 1)")
+    assert refusal(stage.ask()) == "Agent app would exceed limit of 5 tokens (current: 5, requested: 1)"
 
 
 def test_a_budget_that_nobody_set_never_refuses_but_limits_do(stage: Stage) -> None:
@@ -247,7 +244,7 @@ def test_the_agent_is_warned_once_a_session(stage: Stage, event: str) -> None:
 def test_a_refusal_carries_no_warning_and_uses_none_up(stage: Stage) -> None:
     stage.config("total_budget = 100")
     stage.spend(100, 0)
-    assert stage.ask().output == ""
+    assert refusal(stage.ask()) == EXCEEDED
     assert "100.0% used" in stage.ask("PostToolUse").output
 
 
@@ -280,7 +277,7 @@ def test_without_a_reset_from_the_first_collected_call_on(stage: Stage) -> None:
     assert stage.ask() == ALLOWED
     assert stage.used == {"x": 12}, "calls that nobody collected do not tell"
     stage.ledger.write_bytes(line("x", 7, 0, id="x", source="codex", timestamp=before))
-    assert stage.ask() == ALLOWED
+    assert stage.ask().code == 0
     assert stage.used == {"x": 7, stage.agent: 10}
 
 
@@ -344,8 +341,8 @@ def test_the_command_answers_by_exit_code_and_both_outputs(stage: Stage, named: 
     assert json.loads(out)["hookSpecificOutput"]["hookEventName"] == "UserPromptSubmit"
     stage.spend(15, 0)
     process = hook(stage, stage.call("PreToolUse"), *options)
-    message = b"Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
-    assert (*process.communicate(), process.returncode) == (b"", message, 2)
+    out, err = process.communicate()
+    assert (out, refusal(Answer(process.returncode, error=err.decode()))) == (b"", EXCEEDED)
 
 
 def test_many_at_once_count_everything_once(stage: Stage) -> None:
@@ -377,11 +374,7 @@ def test_many_at_once_count_everything_once(stage: Stage) -> None:
 def test_nothing_that_a_model_writes_opens_the_gate(stage: Stage, event: str, odd: bytes) -> None:
     stage.config("total_budget = 100")
     stage.spend(100, 0)
-    reply = stage.answer(stage.call(event)[:-1] + b", " + odd + b"}")
-    assert (reply.code, reply.error) == (2, EXCEEDED)
-
-
-EXCEEDED = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+    assert refusal(stage.answer(stage.call(event)[:-1] + b", " + odd + b"}")) == EXCEEDED
 
 
 def test_a_text_cut_within_a_character_hides_no_call(stage: Stage) -> None:
@@ -439,7 +432,7 @@ def test_a_session_begun_as_some_agent_is_still_the_sessions_own(claude: Stage) 
     claude.config('[token_budget.per_agent_limits]\n"claude-code" = 100')
     claude.spend(100, 0)
     for event in DECIDING:
-        assert claude.ask(event, agent_type="reviewer") == limited("claude-code")
+        assert refusal(claude.ask(event, agent_type="reviewer")) == limited("claude-code")
 
 
 @pytest.mark.parametrize("named", [{"agent_id": "a1"}, {"agent_type": "free"}, {"turn_id": "t"}, {"cwd": "/"}])
@@ -449,13 +442,13 @@ def test_a_model_cannot_say_who_asks(stage: Stage, named: dict[str, str]) -> Non
     deep = b'"deep": ' + b"[" * 3000 + b"]" * 3000
     for field in (b"tool_input", b"prompt"):
         free = b', "%s": {%s, %s}}' % (field, json.dumps(named)[1:-1].encode(), deep)
-        assert stage.answer(stage.call("PreToolUse")[:-1] + free) == limited(stage.agent)
+        assert refusal(stage.answer(stage.call("PreToolUse")[:-1] + free)) == limited(stage.agent)
 
 
 def test_a_codex_thread_is_named_by_the_project_it_was_begun_in(codex: Stage, tmp_path: Path) -> None:
     codex.config('[token_budget.collect]\nagent = "project"\n[token_budget.per_agent_limits]\n"app" = 100')
     codex.spend(100, 0)
-    assert codex.ask(cwd=str(tmp_path)) == limited("app")
+    assert refusal(codex.ask(cwd=str(tmp_path))) == limited("app")
     assert codex.used == {"app": 100}
 
 
@@ -480,6 +473,6 @@ def test_what_is_kept_of_a_session_goes_when_it_is_old(stage: Stage, own_place: 
     kept = list((own_place / ".cache" / "budgauge").glob("hook-*"))
     for path in kept:
         os.utime(path, (1, 1))
-    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn"}
+    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn", ".asked"}
     assert stage.ask(session_id=OTHER) == ALLOWED
     assert [path for path in kept if path.exists()] == []

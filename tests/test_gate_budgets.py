@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from asking import Stage, reset_line
+from asking import Stage, refusal, reset_line
 from budgauge import gate
 from budgauge.gate import Answer
 from faults.crew import fold
 from sources.rollouts import START
 
-OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 
 
 class Place(Stage):
@@ -61,14 +61,14 @@ def test_a_projects_config_takes_no_budget_away(place: Place, config: bytes) -> 
     place.config("total_budget = 100")
     place.project_config(config)
     place.spend(100, 0)
-    assert place.ask("PreToolUse", cwd=str(place.project)) == Answer(2, error=OVER)
+    assert refusal(place.ask("PreToolUse", cwd=str(place.project))) == OVER
 
 
 def test_a_project_may_refuse_and_both_ledgers_have_the_call(place: Place) -> None:
     place.config("total_budget = 1000")
     place.project_config(b"[token_budget]\ntotal_budget = 100\n")
     place.spend(100, 0)
-    assert place.ask(cwd=str(place.project)) == Answer(2, error=OVER)
+    assert refusal(place.ask(cwd=str(place.project))) == OVER
     assert fold(place.ledger) == fold(place.project_ledger) == {place.agent: 100}
 
 
@@ -93,7 +93,7 @@ def test_the_sessions_own_folder_names_the_project(place: Place, own_place: Path
     place.spend(100, 0)
     place.begin_in_project()
     for cwd in (str(place.project / "src"), str(own_place), "", None):
-        assert place.ask("PreToolUse", cwd=cwd) == Answer(2, error=OVER)
+        assert refusal(place.ask("PreToolUse", cwd=cwd)) == OVER
     assert fold(place.project_ledger) == {place.agent: 100}
 
 
@@ -110,7 +110,7 @@ def test_the_environment_lowers_a_budget(place: Place, monkeypatch: pytest.Monke
     place.spend(100, 0)
     assert place.ask().code == 0
     monkeypatch.setenv("CODEX_TOKEN_BUDGET", "100")
-    assert place.ask() == Answer(2, error=OVER)
+    assert refusal(place.ask()) == OVER
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

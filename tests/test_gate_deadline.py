@@ -13,18 +13,20 @@ from typing import Any
 
 import pytest
 
-from asking import Stage
+from asking import Stage, refusal
 from budgauge import gate
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
 from budgauge.ledger import file as ledger_file
+from budgauge.ledger import tail as tail_module
 from budgauge.ledger.booked import Booked
+from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.lock import take_lock
 from budgauge.sources import collector, tail
 from sources.sessions import Session, tokens
 from usage import line
 
-OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 WAIT_SECONDS = 60
 
 
@@ -126,14 +128,14 @@ def test_a_refusal_of_one_budget_holds_when_the_others_takes_too_long(late: Cloc
     late.monkeypatch.setattr(Gate, "answer", answer)
     late.monkeypatch.setattr(gate, "in_time", in_time_after(late.hangs))
     late.monkeypatch.delenv("CODEX_TOKEN_LEDGER")
-    assert late.ask(stage.call(cwd=str(project.parent))) == Answer(2, error=OVER)
+    assert refusal(late.ask(stage.call(cwd=str(project.parent)))) == OVER
 
 
 def test_a_ledger_that_is_over_refuses_before_anything_is_read(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.config("total_budget = 100")
     stage.ledger.write_bytes(line("x", 100, 0))
     monkeypatch.setattr(Gate, "answer", None)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER
     assert list((Path.home() / ".cache" / "budgauge").glob("hook-*.notes")), "the session asked"
 
 
@@ -219,8 +221,11 @@ def _position(cursor: Any) -> list[Any]:
     return list(msgspec.msgpack.decode(cursor.position))
 
 
-def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1 << 19)
+@pytest.mark.parametrize(("due", "value"), [("WAY_BYTES", 1 << 19), ("WAY_SECONDS", -1.0)])
+def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str, value: float
+) -> None:
+    monkeypatch.setattr(ledger_file, due, value)
     ledger = tmp_path / "ledger.jsonl"
     with ledger.open("wb") as file:
         for number in range(20_000):
@@ -237,6 +242,34 @@ def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(tmp_path: Path, monk
     booked.refresh()
     assert len(keeps) > 2
     assert keeps[0] < ledger.stat().st_size
+
+
+def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late: Clockless
+) -> None:
+    stage.config("total_budget = 100_000")
+    many = b"".join(line(f"agent-{number}", 1, 0) for number in range(12_000))
+    stage.ledger.write_bytes(stage.ledger.read_bytes() + many)
+    monkeypatch.setattr(ledger_file, "WAY_SECONDS", -1.0)
+    real, kept = CheckpointStore.write, list[int]()
+
+    def write(self: Any, mark: Any, *arguments: Any) -> bool:
+        real(self, mark, *arguments)
+        kept.append(mark.offset)
+        return bool(late.hang())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointStore, "write", write)
+        patched.setattr(gate, "in_time", in_time_after(late.hangs))
+        assert "could not decide" in late.ask(stage.call()).error
+    assert 0 < kept[0] < stage.ledger.stat().st_size
+    read: list[int] = []
+    real_read = tail_module.Tail._consume
+    monkeypatch.setattr(
+        tail_module.Tail, "_consume", lambda tail, data: (read.append(tail.offset), real_read(tail, data))[1]
+    )
+    assert stage.ask() == Answer()
+    assert kept[0] in read
 
 
 def test_one_hook_of_a_session_reads_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +311,7 @@ def test_a_hook_that_gets_no_turn_reads_all_the_same(stage: Stage, monkeypatch: 
     stage.spend(100, 0)
     descriptor = os.open(path, os.O_RDWR)
     take_lock(path, descriptor, 0.0)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER
     os.close(descriptor)
 
 

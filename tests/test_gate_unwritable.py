@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from asking import Stage, reset_line
+from asking import Stage, refusal, reset_line
 from budgauge import gate
 from budgauge.accounting.billing_cycle import Calendar
 from budgauge.accounting.fold import Totals
@@ -24,7 +24,7 @@ from budgauge.gate import Answer
 from sources.rollouts import START
 from usage import line, usage
 
-OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)\n"
+OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 
 
 @pytest.fixture(params=["codex", "claude-code"])
@@ -113,10 +113,10 @@ def test_what_the_ledger_lacks_refuses(
     stage.spend_below(1, 10, 0)
     mend = hinder(stage, monkeypatch)
     for _ in range(2):
-        assert stage.ask(event) == Answer(2, error=OVER)
+        assert refusal(stage.ask(event)) == OVER
     mend()
     assert stage.used == {stage.agent: 60}
-    assert stage.ask(event) == Answer(2, error=OVER)
+    assert refusal(stage.ask(event)) == OVER
     assert sum(stage.used.values()) == 100, "it is booked as soon as it can be"
 
 
@@ -158,7 +158,7 @@ def test_a_folder_in_which_no_ledger_can_be_made_decides_as_well(stage: Stage, m
     stage.log.time = int(time.time()) + 60
     stage.spend(100, 0)
     read_only(stage, monkeypatch)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER
     assert not stage.ledger.exists()
 
 
@@ -179,7 +179,7 @@ def test_a_limit_on_the_size_of_files_opens_no_gate(stage: Stage) -> None:
     size = str(stage.ledger.stat().st_size)
     command = [sys.executable, "-c", _LIMITED, str(stage.ledger), size]
     done = subprocess.run(command, input=stage.call("PreToolUse"), capture_output=True, check=False)
-    assert (done.returncode, done.stderr.decode()) == (2, OVER)
+    assert refusal(Answer(done.returncode, error=done.stderr.decode())) == OVER
 
 
 @pytest.mark.parametrize(("timestamp", "used"), [(START, 107), (START - 86_400, 100), (START + 86_400, 100)])
@@ -199,4 +199,4 @@ def test_a_ledger_of_others_alone_counts_too(stage: Stage, hinder: Hinder, monke
         file.write(line("someone", 99, 0))
     stage.spend(1, 0)
     hinder(stage, monkeypatch)
-    assert stage.ask() == Answer(2, error=OVER)
+    assert refusal(stage.ask()) == OVER

@@ -112,6 +112,38 @@ def test_what_a_call_costs_is_what_the_table_itself_says(model: str) -> None:
         assert price.cost(price.extent(prompt, moment.timestamp()).bucket, sums) == theirs, (prompt, moment)
 
 
+CERTAIN = [
+    *("claude-opus-4-8-20260301", "claude-opus-4-8@20260301", "claude-sonnet-4-20250514", "claude-3-5-haiku-20241022"),
+    *("claude-opus-4-8-latest", "us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-8@default", "o3"),
+    *("gemini-2.5-pro-preview-05-06", "gemini-1.5-pro-002", "gemini-2.0-flash-exp", "deepseek-r1-0528", "GPT-4"),
+    *("gpt-4o-audio-preview-2024-12-17", "gpt-5-nano-2025-08-07", "gpt-5.6-sol-2026-06-01", "claude-2.1"),
+    *("magistral-small-2506", "openrouter/anthropic/claude-opus-4.8", "gpt-5.2-codex"),
+]
+UNCERTAIN = [
+    *("claude-opus-4-8-foo", "claude-opus-4-80", "claude-opus-4-8-mini", "claude-opus-4-8-20260301-foo"),
+    *("us.anthropic.claude-opus-4-8-foo-v1:0", "openrouter/anthropic/claude-opus-4.8-foo", "my-gemini-1.5-pro"),
+    *("gemini-2.5-pro-max", "gemini-3-pro-preview-foo", "gpt-5-nano-foo", "deepseek-chat-plus", "deepseek-r1:free"),
+    *(
+        "somewhere/gemini-1.5-pro",
+        "not-claude-v2",
+        "gpt-4.5-preview-mini",
+        "gpt-5.6-sol-pro",
+        "claude-haiku-5.55",
+        "claude-2x",
+    ),
+]
+
+
+@pytest.mark.parametrize("model", CERTAIN)
+def test_a_release_of_a_known_model_has_its_price(model: str) -> None:
+    assert lookup([model])[model] is not None
+
+
+@pytest.mark.parametrize("model", UNCERTAIN)
+def test_a_name_that_only_begins_like_a_known_model_has_no_price(model: str) -> None:
+    assert lookup([model])[model] is None
+
+
 def test_the_models_compared_have_tiers_and_periods() -> None:
     prices = [price_of(model) for model in MODELS]
     assert sum(any(len(period.tiers) > 1 for period in price.periods) for price in prices) >= 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from budgauge.status.standing import nearer, nearest_end, total_words
+from budgauge.status.standing import Standing, nearer, nearest_end, total_words
 from monitor.stage import view
 
 
@@ -18,7 +18,7 @@ from monitor.stage import view
         (1_000_000, {"docs": 100_000}, "81.2% (812,000 / 1,000,000)"),
         (0, {"coder/*": 612_000}, "coder/* 100.0% (612,000 / 612,000)"),
         (0, {"nobody": 0}, None),
-        (0, {"coder": 0}, "coder 100.0% (612,000 / 0)"),
+        (0, {"coder": 0}, "coder (612,000 / 0)"),
     ],
 )
 def test_the_largest_part_counts(budget: int, limits: dict[str, int], words: str | None) -> None:
@@ -38,3 +38,7 @@ def test_only_what_is_nearer_is_worth_a_word(other: int, shown: int, is_nearer: 
 def test_the_total_in_words() -> None:
     assert total_words(view().snapshot) == "81.2% (812,000 / 1,000,000)"
     assert total_words(view(budget=0).snapshot) == "812,000 tokens used, no total budget is set"
+
+
+def test_a_limit_of_0_has_no_percentage() -> None:
+    assert Standing(100.0, 5, 0, "exceeded", "none").words == "none (5 / 0)"

@@ -13,8 +13,8 @@ from budgauge.accounting import fold as totals_module
 from budgauge.accounting.accumulator import FOREVER, Extent
 from budgauge.accounting.counters import Sums
 from budgauge.accounting.fold import Totals
+from budgauge.accounting.period import since
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
-from budgauge.status.snapshot import since
 from usage import usage
 
 
@@ -79,6 +79,24 @@ def test_calls_add_up_by_agent_model_and_in_total() -> None:
     assert totals.at(0).groups["a", "m2", (0, 0), ""].last_used == 9e9
 
 
+@pytest.mark.parametrize(
+    ("claim", "calls"),
+    [
+        ({"prompt": 0, "completion": 0, "id": "y", "alias": "x="}, 1),
+        ({"prompt": 0, "completion": 0, "id": "y", "alias": "w="}, 2),
+        ({"prompt": 0, "completion": 0, "id": "x="}, 2),
+        ({"prompt": 5, "completion": 1, "id": "x="}, 2),
+        ({"prompt": 5, "completion": 1, "id": "y", "alias": "x="}, 2),
+    ],
+)
+def test_a_line_that_only_gives_an_earlier_call_another_name_is_no_call(claim: dict[str, Any], calls: int) -> None:
+    totals = Totals()
+    totals.add([usage("a", 150, 1, id="x")])
+    totals.add([usage("a", **claim)])
+    [cycle] = totals.cycles.values()
+    assert sum(sums.calls for sums in cycle.groups.values()) == calls
+
+
 def test_parts_are_summed() -> None:
     parts: dict[str, Any] = {"cached_tokens": 4, "cache_write_tokens": 5, "cache_write_1h_tokens": 2}
     totals = folded(usage(**parts), usage(**parts))
@@ -101,6 +119,8 @@ def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
         ({"cached_tokens": 11}, (10, 0, 0)),
         ({"cached_tokens": 6, "cache_write_tokens": 6}, (6, 4, 0)),
         ({"cache_write_tokens": 4, "cache_write_1h_tokens": 5}, (0, 4, 4)),
+        ({"cached_tokens": 8, "cache_write_tokens": 5, "cache_write_1h_tokens": 5}, (8, 2, 2)),
+        ({"cached_tokens": 8, "cache_write_tokens": 2, "cache_write_1h_tokens": 3}, (8, 2, 2)),
         ({"cache_write_1h_tokens": 5}, (0, 0, 0)),
         ({"reasoning_tokens": 6}, (0, 0, 0)),
     ],

@@ -161,7 +161,8 @@ def next_blocks(request: Json, number: int, command: str) -> tuple[list[Json], s
     insists = answers < INSISTING and asked(messages, "insist:")
     if "tool_result" in json.dumps(messages[-1:]) and not insists:
         return [text], "end_turn"
-    if "Agent" in tools and asked(messages, "delegate"):
+    # A sub-agent may work beside the conversation, which then goes on with other words than a tool's result.
+    if "Agent" in tools and asked(messages, "delegate") and '"name": "Agent"' not in json.dumps(messages):
         task = {"description": "say hi", "prompt": "say hi", "subagent_type": "general-purpose"}
         return [text, {**use, "name": "Agent", "input": task}], "tool_use"
     if "Bash" in tools:

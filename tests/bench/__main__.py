@@ -1,6 +1,6 @@
 """Speed, each figure as a ratio against a named rival measured in the same run.
 
-    python tests/bench [--short] [collect] [flood] [hook] [ledger] [live] [paint] [rpc] [soak] [status]
+    python tests/bench [--short] [collect] [flood] [hook] [ledger] [live] [many_agents] [paint] [rpc] [soak] [status]
 
 Run it on an otherwise quiet machine; `--short` makes the monitor's long ones short. Modules are
 compiled first, as an installed package's are. `README.md` beside this file has what was measured.
@@ -28,6 +28,7 @@ import collect
 import flood
 import hook
 import live
+import many_agents
 import paint
 import soak
 import status
@@ -41,6 +42,7 @@ BENCHES = {
     "hook": hook.run,
     "ledger": ledger.run,
     "live": live.run,
+    "many_agents": many_agents.run,
     "paint": paint.run,
     "rpc": rpc.run,
     "soak": soak.run,

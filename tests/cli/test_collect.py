@@ -19,6 +19,7 @@ from budgauge.cli import cli
 from budgauge.config import Cycle
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import Session, tokens
+from usage import line
 
 Run = Callable[..., Result]
 
@@ -101,6 +102,12 @@ def test_without_since_it_begins_where_the_cycle_does(run: Run, own_place: Path,
     reset = {"type": "reset", "id": "r", "timestamp": int(begin) - 5}
     ledger.write_text(json.dumps(reset) + "\n", encoding="utf-8")
     assert fields(run("--json"))["total_tokens"] == 6, "a reset of an earlier cycle is over"
+
+
+def test_a_reset_dated_in_the_future_hides_no_call(run: Run, ledger: Path) -> None:
+    before = line("x", timestamp=START - 1)
+    ledger.write_bytes(before + b'{"type":"reset","id":"r","timestamp":100000000000}\n')
+    assert fields(run("--json"))["records"] == 2
 
 
 @pytest.mark.parametrize("since", ["cycle", "tomorrow", "7", ""])

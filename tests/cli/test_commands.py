@@ -102,7 +102,7 @@ def test_status_json_has_every_public_field(run: Run) -> None:
         *("total_budget", "total_used", "remaining_budget", "reserved", "usage_percentage", "warning_threshold"),
         *("state", "agent_totals", "agents", "families", "models", "cost", "since", "reset_id", "ledger", "problems"),
         *("cycle_start", "cycle_end"),
-        "user_budget",
+        *("user_budget", "unasked"),
     }
     assert fields["agent_totals"] == {"a": 1000, "b": 500}
     agent_a, agent_b = fields["agents"]  # type: ignore[misc]

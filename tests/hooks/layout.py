@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from budgauge.sources.hook_settings import installed, uninstalled
 from budgauge.sources.settings.entry import EVENTS, Agent
 
-OURS = "/opt/venv/bin/budgauge hook"
+OURS = "/opt/venv/bin/budgauge hook codex"
 OLDER = "/old/bin/budgauge hook"
 BOTH: tuple[Agent, ...] = ("codex", "claude-code")
 TOML = '''# My Codex. Änderungen: keine

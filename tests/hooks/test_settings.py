@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from budgauge.errors import ConfigError
 from budgauge.sources.codex import hooks as codex_settings
-from budgauge.sources.hook_settings import installed, settings_file, uninstalled
+from budgauge.sources.hook_settings import (
+    commands_at,
+    installation,
+    installed,
+    removal,
+    settings_files,
+    uninstalled,
+)
 from budgauge.sources.settings import change
+from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import EVENTS, Agent
 from hooks.layout import (
+    BOTH,
     OLDER,
     OURS,
     TOML,
@@ -41,13 +52,113 @@ from hooks.layout import (
     ],
 )
 def test_the_users_file_is_where_the_agent_looks(agent: Agent, env: dict[str, str], expected: str) -> None:
-    assert settings_file(agent, env, None) == Path(expected)
+    assert settings_files(agent, env, None)[0] == Path(expected)
 
 
-def test_a_projects_file_is_in_the_project_whatever_the_environment_says() -> None:
+def test_a_projects_files_are_in_the_project_whatever_the_environment_says() -> None:
     env = {"HOME": "/h", "CODEX_HOME": "/c", "CLAUDE_CONFIG_DIR": "/a"}
-    assert settings_file("codex", env, Path("/p")) == Path("/p/.codex/config.toml")
-    assert settings_file("claude-code", env, Path("/p")) == Path("/p/.claude/settings.json")
+    codex, claude = Path("/p/.codex"), Path("/p/.claude")
+    assert settings_files("codex", env, Path("/p")) == (codex / "config.toml", codex / "hooks.json")
+    assert settings_files("claude-code", env, Path("/p")) == (claude / "settings.local.json", claude / "settings.json")
+
+
+# Several files
+
+
+def other_json(command: str) -> str:
+    """A JSON file in which somebody's command, or ours, is called at one event."""
+    return json.dumps({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}}) + "\n"
+
+
+def made(changes: Sequence[Change]) -> list[str]:
+    """The names of the files that were changed."""
+    for one in changes:
+        write(one)
+    return [one.path.name for one in changes if one.diff]
+
+
+def test_codex_hooks_go_where_its_hooks_are(tmp_path: Path) -> None:
+    env = {"CODEX_HOME": str(tmp_path)}
+    toml = put(tmp_path / "config.toml", TOML)
+    write(installed("codex", toml, OLDER))
+    path = put(tmp_path / "hooks.json", other_json("x"))
+    files = settings_files("codex", env, None)
+    assert made(installation("codex", files, OURS)) == ["hooks.json", "config.toml"]
+    assert (toml.read_text(), sorted(commands_at("codex", path))) == (TOML, sorted(EVENTS["codex"]))
+    assert made(installation("codex", files, OURS)) == []
+    assert made(removal("codex", files)) == ["hooks.json"]
+    assert path.read_text() == other_json("x")
+
+
+def test_codex_gets_no_second_file(tmp_path: Path) -> None:
+    files = settings_files("codex", {"CODEX_HOME": str(tmp_path)}, None)
+    assert made(installation("codex", files, OURS)) == ["config.toml"]
+    assert os.listdir(tmp_path) == ["config.toml"]
+
+
+@pytest.mark.parametrize("holding", ["settings.json", "settings.local.json"])
+def test_a_hook_in_either_of_a_projects_files_counts(holding: str, tmp_path: Path) -> None:
+    path = tmp_path / ".claude" / holding
+    path.parent.mkdir()
+    files = settings_files("claude-code", {}, tmp_path)
+    write(installed("claude-code", path, OLDER))
+    assert made(installation("claude-code", files, OURS)) == [holding]
+    assert set(commands_at("claude-code", path).values()) == {OURS}
+    assert made(installation("claude-code", files, OURS)) == []
+
+
+def test_a_new_hook_of_a_project_is_not_shared_and_both_files_lose_theirs(tmp_path: Path) -> None:
+    shared, local = tmp_path / ".claude" / "settings.json", tmp_path / ".claude" / "settings.local.json"
+    files = settings_files("claude-code", {}, tmp_path)
+    assert made(installation("claude-code", files, OURS)) == ["settings.local.json"]
+    assert not shared.exists()
+    write(installed("claude-code", shared, OLDER))
+    assert made(installation("claude-code", files, OURS)) == ["settings.json"]
+    assert (commands_at("claude-code", shared), len(commands_at("claude-code", local))) == ({}, 6)
+    write(installed("claude-code", shared, OLDER))
+    assert made(removal("claude-code", files)) == ["settings.local.json", "settings.json"]
+    assert (commands_at("claude-code", shared), commands_at("claude-code", local)) == ({}, {})
+
+
+@pytest.mark.parametrize("agent", BOTH)
+@pytest.mark.parametrize("place", ["folder", "file", "broken"])
+def test_no_link_is_followed_out_of_the_project(agent: Agent, place: str, tmp_path: Path) -> None:
+    project, outside = tmp_path / "project", tmp_path / "outside"
+    project.mkdir()
+    outside.mkdir()
+    path = settings_files(agent, {}, project)[0]
+    if place == "folder":
+        path.parent.symlink_to(outside)
+    else:
+        path.parent.mkdir()
+        path.symlink_to(outside / "settings" if place == "broken" else put(outside / "settings", ""))
+    before = {name: (outside / name).read_text() for name in os.listdir(outside)}
+    for act in (lambda *of, **by: installation(*of, OURS, **by), removal):
+        with pytest.raises(ConfigError, match=f"{path}: leads to {outside}") as caught:
+            act(agent, settings_files(agent, {}, project), within=project)
+        assert caught.value.hint
+    assert {name: (outside / name).read_text() for name in os.listdir(outside)} == before
+
+
+def test_a_link_that_appears_before_the_write_is_not_followed(tmp_path: Path) -> None:
+    project, outside = tmp_path / "project", put(tmp_path / "outside", "")
+    project.mkdir()
+    (change, _) = installation("codex", settings_files("codex", {}, project), OURS, within=project)
+    change.path.parent.mkdir()
+    change.path.symlink_to(outside)
+    with pytest.raises(ConfigError, match="outside the project"):
+        write(change)
+    assert outside.read_text() == ""
+
+
+def test_a_link_within_the_project_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    (tmp_path / ".claude").symlink_to("agent")
+    files = settings_files("claude-code", {}, tmp_path)
+    change = installation("claude-code", files, OURS, within=tmp_path)[0]
+    assert (change.is_linked, change.target) == (True, tmp_path.resolve() / "agent" / "settings.local.json")
+    write(change)
+    assert commands_at("claude-code", change.target)
 
 
 # Put in, and taken out

@@ -15,7 +15,7 @@ from budgauge.monitor.screens.details import Details
 from budgauge.monitor.screens.reset_question import ResetQuestion
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.dossier import Dossier
-from budgauge.status.snapshot import Problem
+from budgauge.status.problems import Problem
 from budgauge.views.live import View
 from monitor.stage import NOW, Stage, view
 from usage import usage

@@ -15,6 +15,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from budgauge.accounting.records import Reset, encode
 from budgauge.monitor.drawing.chart import _EIGHTHS, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number, shown_steps
+from budgauge.monitor.drawing.when import moment, utc_offset
 from budgauge.monitor.screens.over_time import OverTime
 from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.time_chart import NAMED, TimeChart
@@ -303,3 +304,23 @@ async def test_a_page_that_is_closed_while_it_opens_draws_nothing(tmp_path: Path
         assert isinstance(page, OverTime)
         await page.query_one(TimeChart).remove()
         page.on_mount()
+
+
+@pytest.mark.parametrize("odd", [line("odd", 7, 0, timestamp=0), encode(Reset(0, "r1"))], ids=["call", "reset"])
+async def test_a_line_of_1970_does_not_stretch_the_chart(stage: Stage, odd: bytes) -> None:
+    with stage.observer.ledger.open("ab") as file:
+        file.write(odd)
+    shown = stage.observer.view
+    if b"reset" in odd:
+        shown = msgspec.structs.replace(shown, snapshot=msgspec.structs.replace(shown.snapshot, since=0.0))
+    stage.observer.view = shown
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "812,000 /")
+        await pilot.press("o")
+        await stage.wait(pilot, "since 2025-12-31")
+        assert "1970" not in stage.text
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "23:14"), (8, "11-14 23:14"), (200, "11-14"), (400, "2023-11-14")])
+def test_a_long_axis_shows_years(days: int, words: str) -> None:
+    assert moment(1_700_000_040 + 3600 - utc_offset(1_700_000_040), days * 86_400) == words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from budgauge.accounting.family import families_of
 from budgauge.monitor.order import ORDERS, Order, order_key
 from budgauge.monitor.rows import Row, row_text, table_rows, tree_of
-from monitor.stage import NOW, Call, view
+from monitor.stage import NOW, Call, Stage, view
 
 CALLS: tuple[Call, ...] = (
     *(("code", "gpt-4", 500), ("team/a", "gpt-4", 300), ("team/a/x", "gpt-4", 40), ("team/b", "in-house", 200)),
@@ -57,7 +58,6 @@ def test_agents_stand_below_their_nearest_family() -> None:
 def test_a_family_without_a_limit_is_the_sum_of_its_agents() -> None:
     family = rows()[0]
     assert (family.source.used, family.source.limit, family.source.calls, family.members) == (550, None, 4, 4)
-    assert family.source.share == pytest.approx(50)
 
 
 def test_a_folded_family_hides_what_is_below_it() -> None:
@@ -145,3 +145,18 @@ def test_a_row_is_copied_in_full_numbers() -> None:
     assert found["code"] == "code: 500 tokens used, 83.3% of 600, 1 call, $0.0150"
     assert found["team/b"] == "team/b: 200 tokens used, no limit, 1 call, unknown"
     assert found["team/*"] == "team/*: 550 tokens used, no limit, 4 calls, $0.0105"
+
+
+def test_a_limit_of_0_has_no_percentage() -> None:
+    (row,) = rows((("none", "gpt-4", 5),), limits={"none": 0})
+    assert row_text(row).startswith("none: 5 tokens used, of 0, ")
+
+
+async def test_no_screen_shows_a_part_of_a_limit_of_0(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, view((("none", "gpt-4", 5),), limits={"none": 0, "unused": 0}, budget=0))
+    async with stage.run(120, 40) as pilot:
+        await stage.wait(pilot, "exceeded")
+        assert "100.0%" not in stage.text
+        await pilot.press("enter")
+        await stage.wait(pilot, "0 left")
+        assert "100.0%" not in stage.text.split("use", 1)[0]

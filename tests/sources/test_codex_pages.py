@@ -123,6 +123,18 @@ def test_a_ledger_of_an_older_version_is_completed_with_the_difference(tmp_path:
     assert prompts(tmp_path) == TOTAL
 
 
+@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize("turns", ["on", "no", "ono", "oonn"])
+def test_a_call_that_an_older_version_recorded_is_one_call(tmp_path: Path, turns: str, records: bool) -> None:
+    write_pages(tmp_path, records=records)
+    for turn in turns:
+        (collect if turn == "n" else collect_by_older)(tmp_path)
+    totals = Totals()
+    totals.add(recorded(tmp_path))
+    [cycle] = totals.cycles.values()
+    assert sum(sums.calls for sums in cycle.groups.values()) == 7
+
+
 def test_a_writer_that_dies_between_two_lines_loses_and_doubles_nothing(tmp_path: Path) -> None:
     write_pages(tmp_path)
     collect(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.sources import long_line
 from budgauge.sources import tail as tail_module
 from budgauge.sources.tail import ReplacedError, Tail
 
@@ -57,6 +58,57 @@ def test_a_line_without_end_is_skipped_in_bounded_memory(
         given += b"".join(lines(tail, path))
     assert given == b"one\ntwo\n"
     assert tail.position.skipped_lines == skipped, "only a line that tells of usage is a loss"
+
+
+PICTURE = "x" * 500
+INNER = '{"usage":{"input_tokens":7},"type":"assistant","payload":{"type":"token_count"}}'
+"""What a tool may have answered."""
+LONG_LINES = [
+    ('{"type":"user","toolUseResult":%s,"picture":"%s"}', 0),
+    ('{"parentUuid":null,"toolUseResult":%s,"type":"user","picture":"%s"}', 0),
+    ('{ "a" : [{"type":"assistant"}, 1.5, null, "\\"\\\\"], "b": %s, "type" : "user", "picture": "%s" }', 0),
+    ('{"type":"response_item","payload":{"type":"function_call_output","output":%s},"picture":"%s"}', 0),
+    ('{"type":"event_msg","payload":{"type":"mcp_tool_call_end","result":%s},"picture":"%s"}', 0),
+    ('{"type":"event_msg","payload":{"result":%s,"type":"mcp_tool_call_end"},"picture":"%s"}', 0),
+    ('{"type":"compacted","payload":{"history":%s},"picture":"%s"}', 0),
+    ('{"type":"assistant","message":{"content":%s},"picture":"%s"}', 1),
+    ('{"type":"event_msg","payload":{"type":"token_count","info":%s},"picture":"%s"}', 1),
+    ('{"type":"event_msg","payload":{"type":"token_counts","info":%s},"picture":"%s"}', 1),
+    ('{"payload":{"type":"token_count","info":%s},"type":"event_msg","picture":"%s"}', 1),
+    ('{"type":"token_usage_record","payload":%s,"picture":"%s"}', 1),
+    ('{"type":"model_usage","payload":%s,"picture":"%s"}', 1),
+    ('{"type":{"type":"user"},"payload":%s,"picture":"%s"}', 1),
+    ('{"payload":%s,"picture":"%s","type":"user"}', 1),
+    ('[{"type":"user"},%s,"%s"]', 1),
+    ('"type":"user",%s,"%s"', 1),
+]
+
+
+@pytest.mark.parametrize(("text", "skipped"), LONG_LINES)
+@pytest.mark.parametrize("block_bytes", [8, 64])
+def test_usage_within_a_tools_answer_is_no_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, skipped: int, block_bytes: int
+) -> None:
+    monkeypatch.setattr(tail_module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(tail_module, "MAX_LINE_BYTES", 350)
+    path = tmp_path / "log"
+    path.write_text(f"one\n{text % (INNER, PICTURE)}\ntwo\n")
+    tail = Tail()
+    assert b"".join(lines(tail, path)) == b"one\ntwo\n"
+    assert tail.position.skipped_lines == skipped
+
+
+def test_the_kind_of_a_line_is_looked_for_in_bounded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_line, "_MAX_STEPS", 100)
+    head, tail = '{"a":', ',"type":"user"'
+    assert long_line.holds_no_usage(f'{head}"{"x" * 10_000}"{tail}'.encode())
+    for within in ("[" * 101 + "]" * 101, '"' + "\\n" * 101 + '"', ",".join(["{}"] * 101)):
+        assert not long_line.holds_no_usage(f"{head}{within}{tail}".encode())
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"type', '{"type":"us', '{"type":user', "}", "]]", '{"type":"\\u0075ser"'])
+def test_the_kind_of_a_line_that_says_none_is_unknown(text: str) -> None:
+    assert not long_line.holds_no_usage(text.encode())
 
 
 def shorter(path: Path) -> None:

@@ -6,6 +6,9 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
+
+MAX_CALL_BYTES = 1 << 20
 
 
 def main() -> None:
@@ -18,19 +21,48 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        if sys.argv[1:] == ["hook"]:
-            # An agent waits for the answer: what the command line costs to load is spared.
-            from budgauge import gate
-
-            code = gate.main()
-            # Nothing is left to be tidied up; an agent waits.
-            os._exit(code)
+        if sys.argv[1:2] == ["hook"] and not (sys.stdin and sys.stdin.isatty()):
+            _answer_hook(sys.argv[1:])
         from budgauge.cli import cli
 
         cli(prog_name="budgauge")
     except KeyboardInterrupt:
         # While modules are loaded, nobody else takes it.
         sys.exit(130)
+
+
+def _answer_hook(words: list[str]) -> None:
+    """Answer an agent, which waits: what the command line costs to load is spared. Returns if it is no hook call."""
+    try:
+        from budgauge import gate
+        from budgauge.gate.command import plain_call
+    except BaseException as error:
+        # To some agents a crash is a consent, to others a refusal.
+        os._exit(_answer_for_a_crash(error))
+    call = plain_call(words, os.environ)
+    if call is not None:
+        asker, options = call
+        # Nothing is left to be tidied up; an agent waits.
+        os._exit(gate.main(options, asker=asker))
+
+
+def _answer_for_a_crash(error: BaseException) -> int:
+    import json
+    import re
+
+    from budgauge.files.denying import any_says_deny, nearby_files
+
+    call = sys.stdin.buffer.read(MAX_CALL_BYTES) if sys.stdin else b""
+    event = re.search(rb'"hook_event_name"\s*:\s*"(\w*)"', call)
+    decides = event is None or event[1].startswith((b"UserPrompt", b"PreTool", b"Before"))
+    denies = decides and any_says_deny(nearby_files(os.environ))
+    done = "so this was refused" if denies else "so this was allowed without a check"
+    text = f"budgauge could not decide, {done}: it cannot be loaded ({type(error).__name__}). Install it anew."
+    answer = {"decision": "block", "reason": text} if denies else {"systemMessage": text}
+    with suppress(OSError, ValueError, AttributeError):
+        print(json.dumps(answer), flush=True)
+        print(text, file=sys.stderr, flush=True)
+    return 2 if denies else 0
 
 
 if __name__ == "__main__":

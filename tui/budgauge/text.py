@@ -106,6 +106,11 @@ def percent(value: float | None) -> str:
     return "99.9%" if 99.9 < value < 100 else f"{value:,.1f}%"
 
 
+def percent_of(value: float | None, limit: int | None) -> str:
+    """Return the percentage of a limit in words; nothing for a limit of 0, of which there are no parts."""
+    return "" if limit == 0 else percent(value)
+
+
 def money(value: Decimal | None) -> str:
     """US dollars to the cent, amounts below a dollar to four places: $12.34, $0.0031; unknown stays unknown."""
     if value is None:

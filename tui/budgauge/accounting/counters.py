@@ -94,14 +94,19 @@ Groups = dict[GroupKey, Sums]
 class Counters:
     """What one cycle's calls add up to since the last reset."""
 
-    def __init__(self) -> None:
-        self.groups: Groups = {}
+    def __init__(self, groups: Groups | None = None) -> None:
+        """`groups` are taken over as they are."""
+        self.groups: Groups = {} if groups is None else groups
         self.spent: dict[str, tuple[int, int]] = {}
         """(total, cached) tokens of each agent."""
         self.spent_by_all: tuple[int, int] = (0, 0)
         """(total, cached) tokens of everyone."""
+        self.cuts = 0
+        """How often groups were taken away or brought back; between two of these, groups are only added."""
         self._other_forms: dict[str, list[str]] = {}
         """A name in the form in which names are compared → its other forms, as they came."""
+        for key, sums in self.groups.items():
+            self.spend(key[0], sums.total, sums.cached)
 
     def spend(self, agent_id: str, total: int, cached: int) -> None:
         """Note tokens of one agent that were added to its groups."""
@@ -131,12 +136,14 @@ class Counters:
 
     def bring_back(self, groups: Groups) -> None:
         """Add groups that were taken away."""
+        self.cuts += 1
         for key, sums in groups.items():
             self.groups.setdefault(key, Sums()).add(sums)
             self.spend(key[0], sums.total, sums.cached)
 
     def take(self, agent_id: str | None) -> Groups:
         """Take away one agent's groups, a family's (`a/*`), or everyone's."""
+        self.cuts += 1
         if agent_id is None:
             gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
             return gone

@@ -1,21 +1,21 @@
 """The fold: records, in file order, to sums by cycle, agent, model and price bucket. Pure; reads no clock."""
 
 from collections.abc import Callable, Iterator, Sequence
-from zlib import crc32
 
 import msgspec
 
 from budgauge.accounting.accumulator import ALWAYS, FOREVER, Cell, PricingOf, unpriced
+from budgauge.accounting.continuation import continues, earlier_ids
 from budgauge.accounting.counters import Counters, Groups, Sums
 from budgauge.accounting.id_index import KnownIds
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import PART, Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, same_content
 from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.config.factors import surcharges
 
 KNOWN_IDS = 100_000
 """How many of the latest ids are known."""
-_PART_DIGITS = 4
+_END = "\0end"
 KEPT_MINUTES = 256
 """How many minutes that saw usage are kept of everyone,"""
 KEPT_RECENT = 64
@@ -67,6 +67,10 @@ class Totals:
         """Of everyone, resets or not."""
         self.recent: dict[str, Minutes] = {}
         """Of each agent, resets or not."""
+        self.touched: set[str] = set()
+        """Agents that something was added to; whoever keeps up with them takes them out."""
+        self.known_models: set[str] | None = None
+        """Every model there was, once somebody asked."""
         self.resets: list[PastReset] = []
         """Resets not undone, oldest first."""
         self.holds = OpenReservations()
@@ -105,7 +109,9 @@ class Totals:
 
     def models(self) -> set[str]:
         """Every model there was, resets or not."""
-        return {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        if self.known_models is None:
+            self.known_models = {model for _, groups in self._every_groups() for _, model, *_ in groups}
+        return self.known_models
 
     def agents(self) -> set[str]:
         """Every agent there was, resets or not."""
@@ -208,7 +214,7 @@ class Totals:
 
     def _call_of(self, id: str) -> Usage | None:
         """The call with an id or alias."""
-        return self._find(self.ids, crc32(id.encode()), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
+        return self._find(self.ids, self.ids.digest(id), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
@@ -216,15 +222,19 @@ class Totals:
         if held is not None:
             return same_content(held, reserve)
         found = self._find(
-            self.hold_ids, crc32(reserve.id.encode()), lambda r: isinstance(r, Reserve) and r.id == reserve.id
+            self.hold_ids, self.hold_ids.digest(reserve.id), lambda r: isinstance(r, Reserve) and r.id == reserve.id
         )
         return None if found is None else same_content(found, reserve)
 
     def ending(self, reserve_id: str) -> Settle | Release | None:
         """The record that ended a reservation, if one did."""
         return self._find(
-            self.hold_ids, _end_digest(reserve_id), lambda r: isinstance(r, _ENDS) and r.reserve == reserve_id
+            self.hold_ids, self._end_digest(reserve_id), lambda r: isinstance(r, _ENDS) and r.reserve == reserve_id
         )  # type: ignore[return-value]  # as the condition says
+
+    def _end_digest(self, reserve_id: str) -> int:
+        """A reservation's id as that of its end, not to be taken for its beginning."""
+        return self.hold_ids.digest(f"{reserve_id}{_END}")
 
     def _find(self, ids: KnownIds, digest: int, fits: Callable[[Record], bool]) -> Record | None:
         for place in ids.places(digest):
@@ -249,7 +259,8 @@ class Totals:
         """Those of calls that all have ids whose ids are new; they are noted."""
         if any(usage.alias is not None for usage in calls):
             return [usage for usage, place in zip(calls, places, strict=True) if self._remember(usage, place)]
-        digests = [crc32(usage.id.encode()) for usage in calls]  # type: ignore[union-attr]  # all have one
+        digest = self.ids.digest
+        digests = [digest(usage.id) for usage in calls]  # type: ignore[arg-type]  # all have one
         index = self.ids.add_new(digests, places, 0)
         if index == len(calls):
             return calls
@@ -270,18 +281,18 @@ class Totals:
                 self._set_aside("id_conflict")
             return False
         assert usage.id is not None
-        self.ids.add(crc32(usage.id.encode()), place)
+        self.ids.add(self.ids.digest(usage.id), place)
         if usage.alias is not None:
-            self.ids.add(crc32(usage.alias.encode()), place)
+            self.ids.add(self.ids.digest(usage.alias), place)
         return True
 
     def _count(self, calls: Sequence[Usage]) -> None:
         """Fold calls in that all count; some may be the rest of a call of which a part was counted before."""
-        rests = [usage for usage in calls if usage.id is not None and PART in _part_name(usage)]
+        rests = [usage for usage in calls if continues(usage)]
         if not rests:
             self.count_calls(calls)
             return
-        whole: list[Usage] = [usage for usage in calls if usage.id is None or PART not in _part_name(usage)]
+        whole: list[Usage] = [usage for usage in calls if not continues(usage)]
         for usage in rests:
             prompt = self._prompt_before(usage)
             if prompt is None:
@@ -292,11 +303,11 @@ class Totals:
 
     def _prompt_before(self, usage: Usage) -> int | None:
         """The prompt of the call that this record continues, as its id says: `x#3` after `x` and `x#2`; else None."""
-        id, _, part = _part_name(usage).rpartition(PART)
-        if not part.isdecimal() or len(part) > _PART_DIGITS or part.startswith("0") or part == "1":
+        names = earlier_ids(usage)
+        if names is None:
             return None
         prompt = 0
-        for name in (id, *(f"{id}{PART}{number}" for number in range(2, int(part)))):
+        for name in names:
             before = self._call_of(name)
             if before is None or (before.agent_id, before.model) != (usage.agent_id, usage.model):
                 return None
@@ -373,23 +384,27 @@ class Totals:
     def _book(self, cell: Cell, second: float) -> None:
         """Let the counters know what was added to a cell, all in one minute if that is a recent one."""
         total, cached = cell.book()
+        self.touched.add(cell.agent_id)
         if second < self._recent_from or not total:
             return
         recent = self.recent.get(cell.agent_id)
         if recent is None:
             if len(self.recent) >= 2 * KEPT_AGENTS:
                 latest = sorted(self.recent.items(), key=lambda agent: max(agent[1].spent))[-KEPT_AGENTS:]
+                self.touched.update(self.recent)
                 self.recent = dict(latest)
             recent = self.recent[cell.agent_id] = Minutes(KEPT_RECENT)
         recent.add(int(second) // 60, total, cached)
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
-        more = surcharges(usage)
+        more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
         before = self._cells.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.
             self._book(before, usage.timestamp)
+        if self.known_models is not None:
+            self.known_models.add(usage.model)
         pricing = self._pricing_of(usage.model)
         extent = pricing.extent(usage.prompt_tokens, usage.timestamp) if pricing else ALWAYS
         cycle = self._cycle_of(usage.timestamp)
@@ -432,7 +447,7 @@ class Totals:
             if not known:
                 self._set_aside("id_conflict")
             return
-        self.hold_ids.add(crc32(reserve.id.encode()), place)
+        self.hold_ids.add(self.hold_ids.digest(reserve.id), place)
         if self.ending(reserve.id) is not None:
             # It was settled before it came: its line was late, or its ledger is another now.
             return
@@ -452,7 +467,7 @@ class Totals:
             if not same_content(before, record):
                 self._set_aside("second_end")
             return False
-        self.hold_ids.add(_end_digest(record.reserve), place)
+        self.hold_ids.add(self._end_digest(record.reserve), place)
         return True
 
     def _reset(self, reset: Reset) -> None:
@@ -486,14 +501,4 @@ def counted_parts(usage: Usage) -> tuple[int, int]:
     return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
 
 
-def _part_name(usage: Usage) -> str:
-    """The name that tells which call a record continues, if any: its alias where that is a part's name, else its id."""
-    return usage.alias if usage.alias is not None and PART in usage.alias else usage.id or ""
-
-
 _ENDS = (Settle, Release)
-
-
-def _end_digest(reserve_id: str) -> int:
-    """A reservation's id as that of its end, not to be taken for its beginning."""
-    return crc32(reserve_id.encode(), 1)

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 
 _MASK = (1 << 17) - 1
+_PRIME_BITS = 30
+"""Python divides by a number of up to so many bits in one pass."""
+_PRIME_BYTES = 4
+
+
+class Fingerprint:
+    """The hash of an id: the id, as a number, modulo a random prime (Karp and Rabin, 1987).
+
+    Nobody who does not know the prime can choose ids of one hash, so no lookup has many records to compare.
+    """
+
+    def __init__(self, prime: int | None = None) -> None:
+        self.prime = prime or _random_prime()
+        """Under 31 bits. It is kept with the ids."""
+
+    def of(self, id: str) -> int:
+        """The 32-bit hash of an id."""
+        # The last byte tells ids apart that differ by NULs at their end.
+        return int.from_bytes(id.encode() + b"\1", "little") % self.prime
+
+
+def _random_prime() -> int:
+    source = random.SystemRandom()
+    while True:
+        number = source.getrandbits(_PRIME_BITS) | 1 << (_PRIME_BITS - 1) | 1
+        if pow(2, number - 1, number) == pow(3, number - 1, number) == 1:
+            return number
 
 
 class KnownIds:
@@ -19,6 +47,7 @@ class KnownIds:
     def __init__(self, size: int) -> None:
         self._size = size
         self._count = 0
+        self._fingerprint = Fingerprint()
         self._source: Callable[[], bytes] | None = None
         self._heads = array("I")
         """bucket → number of the latest id in it; numbers start at 1."""
@@ -26,6 +55,12 @@ class KnownIds:
         """slot → number of the id before it in the same bucket."""
         self._hashes = array("I")
         self._places = array("Q")
+
+    def digest(self, id: str) -> int:
+        """The hash of an id here."""
+        if self._source is not None:
+            self._need()
+        return self._fingerprint.of(id)
 
     def places(self, digest: int) -> Iterator[int]:
         """Where ids with this 32-bit hash stand, the latest first."""
@@ -93,7 +128,10 @@ class KnownIds:
     def dump(self) -> bytes:
         """Everything, for `load_later` on a machine of the same kind; empty if there is nothing."""
         self._need()
-        return b"".join(part.tobytes() for part in self._arrays()) if self._count else b""
+        if not self._count:
+            return b""
+        prime = self._fingerprint.prime.to_bytes(_PRIME_BYTES, "little")
+        return b"".join((prime, *(part.tobytes() for part in self._arrays())))
 
     def load_later(self, count: int, source: Callable[[], bytes]) -> None:
         """Take over what `dump` gave when `count` ids had been added; `source` is asked when it is first needed.
@@ -109,7 +147,8 @@ class KnownIds:
         data = self._source()
         self._source = None
         self._allocate()
-        start = 0
+        start = _PRIME_BYTES
+        self._fingerprint = Fingerprint(int.from_bytes(data[:start], "little"))
         for part in self._arrays():
             end = start + len(part) * part.itemsize
             del part[:]
@@ -122,15 +161,20 @@ class KnownIds:
 
 def dump_bytes(size: int) -> int:
     """How long a dump is that is not empty."""
-    return 4 * (_MASK + 1) + 16 * size
+    return _PRIME_BYTES + 4 * (_MASK + 1) + 16 * size
 
 
 class EveryId:
     """As KnownIds, but no id is ever forgotten: it grows by 16 bytes an id."""
 
     def __init__(self) -> None:
+        self._fingerprint = Fingerprint()
         self._heads = array("I", bytes(4 * (_MASK + 1)))
         self._before, self._hashes, self._places = array("I", [0]), array("I", [0]), array("Q", [0])
+
+    def digest(self, id: str) -> int:
+        """The hash of an id here."""
+        return self._fingerprint.of(id)
 
     def places(self, digest: int) -> Iterator[int]:
         """Where ids with this 32-bit hash stand, the latest first."""
@@ -153,13 +197,15 @@ class EveryId:
 
     def dump(self) -> tuple[bytes, ...]:
         """Everything, for `load` on a machine of the same kind."""
-        return tuple(part.tobytes() for part in (self._heads, self._before, self._hashes, self._places))
+        prime = self._fingerprint.prime.to_bytes(_PRIME_BYTES, "little")
+        return (prime, *(part.tobytes() for part in (self._heads, self._before, self._hashes, self._places)))
 
     @classmethod
     def load(cls, dump: Sequence[bytes]) -> EveryId:
         """What `dump` gave."""
         ids = cls()
-        for part, data in zip((ids._heads, ids._before, ids._hashes, ids._places), dump, strict=True):
+        ids._fingerprint = Fingerprint(int.from_bytes(dump[0], "little"))
+        for part, data in zip((ids._heads, ids._before, ids._hashes, ids._places), dump[1:], strict=True):
             del part[:]
             part.frombytes(data)
         return ids

@@ -22,6 +22,8 @@ MAX_NAME_BYTES = 128
 
 PART = "#"
 """Between a call's id and the number of a later record that adds to it, as in `x#2`."""
+CLAIM = "="
+"""Ends the alias of a line without tokens: the record of that id, by an older version, belongs to this call."""
 VARIANT = "@"
 """Between a message's id and what tells one more call of the same id from the first, as in `x@1200.80`."""
 

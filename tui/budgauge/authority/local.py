@@ -1,4 +1,4 @@
-"""Where a tracker's records are: in this process alone, or in a ledger file that all processes share."""
+"""A tracker's records in a ledger file that all processes share."""
 
 from __future__ import annotations
 
@@ -9,72 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from budgauge.accounting.accumulator import PricingOf
-from budgauge.accounting.billing_cycle import Calendar
-from budgauge.accounting.fold import Totals, uncut
-from budgauge.accounting.records import Record
+from budgauge.accounting.fold import Totals
 from budgauge.config import Cycle
 from budgauge.errors import LedgerError, LedgerWriteError
 from budgauge.files.cache import cache_folder
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter
-    from budgauge.status.snapshot import Problem
-
-
-class Memory:
-    """Records kept in this process alone."""
-
-    path: Path | None = None
-    exists = True
-    problems: tuple[Problem, ...] = ()
-    set_aside: tuple[Problem, ...] = ()
-
-    def __init__(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
-        self._pricing_of = pricing_of
-        self._records: list[Record] = []
-        self.set_cycle(cycle)
-
-    def set_cycle(self, cycle: Cycle | None) -> None:
-        """Fold afresh, with other cycles."""
-        self._cycle_of = Calendar(cycle).span if cycle else uncut
-        self.refold()
-
-    def set_lock_timeout(self, seconds: float) -> None:
-        """Nobody is waited for."""
-
-    def refresh(self) -> None:
-        """Nothing can be new."""
-
-    def check_writable(self) -> None:
-        """It always is."""
-
-    def refold(self) -> None:
-        """Fold afresh, with other price tiers."""
-        self.totals = Totals(self._pricing_of, self._cycle_of)
-        self.totals.add(self._records)
-
-    def transaction(self) -> Memory:
-        """Nobody else is there to be kept out."""
-        return self
-
-    def __enter__(self) -> Memory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def append(self, record: Record) -> None:
-        """Append to the fold itself."""
-        self._records.append(record)
-        self.totals.add([record])
-
-    def written(self) -> None:
-        """Nothing is to be brought to a disk."""
-
-    @property
-    def known(self) -> Totals:
-        """What knows ids."""
-        return self.totals
+    from budgauge.status.problems import Problem
 
 
 class Shared:
@@ -123,16 +65,16 @@ class Shared:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What of the file was set aside."""
-        from budgauge.status.snapshot import ledger_problems
+        from budgauge.status.problems import ledger_problems
 
         return ledger_problems(self.known)
 
     @property
     def set_aside(self) -> tuple[Problem, ...]:
-        """Every line that is not counted: no records, and records that contradict earlier ones."""
-        if not self.known.fault_count and not self.totals.set_aside:
+        """Every line that is not counted: no records, records that contradict earlier ones, lines that are gone."""
+        if not self.known.fault_count and not self.totals.set_aside and self.known.lost is None:
             return ()
-        from budgauge.status.snapshot import fold_problems
+        from budgauge.status.problems import fold_problems
 
         return *self.problems, *fold_problems(self.totals.set_aside)
 
@@ -146,12 +88,15 @@ class Shared:
             return
         from budgauge.ledger.file import open_ledger
         from budgauge.ledger.foreign import check_is_ledger
+        from budgauge.ledger.network import check_is_local, device_at
 
         try:
             fd = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
+            check_is_local(self.path, device_at(self.path.parent))
             return
         try:
+            check_is_local(self.path, os.fstat(fd).st_dev)
             check_is_ledger(self.path, fd)
         finally:
             os.close(fd)

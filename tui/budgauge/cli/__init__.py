@@ -47,26 +47,46 @@ class _Commands(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        with _told():
-            return super().make_context(info_name, args, parent, **extra)
+        answers = _answers_a_hook(args)
+        with _told(refuses=not answers):
+            made = super().make_context(info_name, args, parent, **extra)
+            made.meta[_ANSWERS] = answers
+            return made
 
     def invoke(self, ctx: click.Context) -> object:
-        with _told():
+        with _told(refuses=not ctx.meta.get(_ANSWERS)):
             return super().invoke(ctx)
 
 
+_ANSWERS = "budgauge.answers_a_hook"
+"""The key in a context's `meta` that says whether an agent waits for the exit code."""
+
+
+def _answers_a_hook(words: list[str]) -> bool:
+    """Return whether these words are an agent's hook call, as well as can be said where they are misspelt."""
+    return next((word for word in words if word in _COMMANDS), None) == "hook" and "install" not in words
+
+
 @contextmanager
-def _told() -> Iterator[None]:
-    """Make of every error one that click shows in a few lines, safe for the terminal."""
+def _told(*, refuses: bool) -> Iterator[None]:
+    """Make of every error one that click shows in a few lines, safe for the terminal.
+
+    Without `refuses` no error has exit code 2: agents take that for a refusal.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except click.ClickException as error:
         error.message = safe(error.message)  # type: ignore[misc]  # final for subclasses; it is only made safe
+        if not refuses:
+            error.exit_code = 1  # type: ignore[misc]  # click reads it from the instance
         raise
     except BudgaugeError as error:
-        raise Failure.of(error) from error
+        failure = Failure.of(error)
+        if not refuses:
+            failure.exit_code = 1  # type: ignore[misc]  # click reads it from the instance
+        raise failure from error
     except OSError as error:
         raise Failure.of_system(error) from error
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from budgauge.accounting.billing_cycle import midnight
+from budgauge.accounting.records import Usage
 from budgauge.cli.news import News
 from budgauge.cli.options import common, load_config
 from budgauge.cli.since import FORMS, parse_moment
@@ -30,6 +31,7 @@ from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
+from budgauge.sources.unasked.spent import SpentFile
 
 AGENTS = ("codex", "claude-code")
 """Whose logs can be collected."""
@@ -146,7 +148,13 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
         booked.refresh()
         cursors = CursorFile(cache, booked, place.project, writes=False)
         return Collector(Trial(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
-    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count)
+
+    def count_both(new: Sequence[Usage]) -> None:
+        count(new)
+        spent.count(new)
+
+    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count_both)
+    spent = SpentFile(cache, booking.booked)
     return Collector(
         booking,
         sources,
@@ -154,6 +162,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
         only_below=place.project,
         lock_path=cache / lock_name(place.path),
         cursors=CursorFile(cache, booking.booked, place.project),
+        spent=spent,
     )
 
 

@@ -3,33 +3,74 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from budgauge.cli.options import common, note, on_terminal
+from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
-from budgauge.config.load import Options, working_folder
-from budgauge.gate import main
-from budgauge.sources.hook_settings import installed, settings_file, uninstalled
-from budgauge.sources.settings.change import write
+from budgauge.config.load import Options, load, working_folder
+from budgauge.files.cache import cache_folder
+from budgauge.gate import ASKERS, main
+from budgauge.gate.command import pin
+from budgauge.sources.hook_obstacle import obstacles, project_folders
+from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
+from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
+from budgauge.sources.unasked.asked import Hook, add_hook, forget_hooks
 from budgauge.text import safe
 
 
-@click.group(invoke_without_command=True)
+class _Hook(click.Group):
+    """The gate's command, in which an agent's name may follow."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
+
+
+def _places(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the installed command that name folders."""
+    for name in ("--home", "--codex-home"):
+        command = click.option(name, metavar="FOLDER", hidden=True)(command)
+    return command
+
+
+def _asking(asker: str) -> click.Command:
+    """Make the command that answers an agent's hook call."""
+
+    @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
+    @_places
+    @common
+    def command(options: Options, home: str | None, codex_home: str | None) -> None:
+        pin(os.environ, home, codex_home)
+        _answer(options, asker)
+
+    return command
+
+
+@click.group(cls=_Hook, invoke_without_command=True)
+@_places
 @common
-def hook_command(options: Options) -> None:
-    """Answer a hook call of Codex or Claude Code on standard input: exit code 0 allows, 2 refuses.
+def hook_command(options: Options, home: str | None, codex_home: str | None) -> None:
+    """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls it by itself once it is installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
-        if on_terminal(sys.stdin):
-            raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
-        click.get_current_context().exit(main(options))
+        pin(os.environ, home, codex_home)
+        _answer(options)
+
+
+def _answer(options: Options, asker: str = "") -> None:
+    """End the process with the exit code that answers the call on standard input."""
+    if on_terminal(sys.stdin):
+        raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
+    click.get_current_context().exit(main(options, asker=asker))
 
 
 @hook_command.command("install")
@@ -39,20 +80,48 @@ def hook_command(options: Options) -> None:
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
     """Show the change to an agent's settings, then make it."""
-    path = settings_file(agent, os.environ, working_folder() if project else None)
-    change = uninstalled(agent, path) if uninstall else installed(agent, path, own_command())
-    if not change.diff:
-        click.echo(f"{safe(str(path))}: nothing to change")
-        if not uninstall:
-            _note_missing_budget(options)
+    folder = working_folder() if project else None
+    files = settings_files(agent, os.environ, folder)
+    if uninstall:
+        _make(removal(agent, files, within=folder), files)
+        home, place = _place(files, folder)
+        forget_hooks(cache_folder(), agent, home=home, folder=place)
         return
-    click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
-    write(change)
-    click.echo(f"{safe(str(path))}: written")
-    if not uninstall:
-        _note_missing_budget(options)
-    if agent == "codex" and not uninstall:
-        note("Codex asks once whether you trust these hooks; in its terminal: /hooks")
+    if options.config or options.ledger:
+        load(options)  # a mistake in them must not wait in the installed command
+    command = own_command(agent, options, os.environ)
+    changes, were_whole = installation(agent, files, command, within=folder), are_whole(agent, files)
+    _make(changes, files)
+    # From now on sessions call the gate; who spends without is found by that.
+    add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
+    _note_missing_budget(options)
+    if folder is not None and (project_folders(folder)[-1] / ".git").exists():
+        named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
+        if named:
+            note(f"keep it out of commits, for it names this machine's paths: {named}")
+    for obstacle in obstacles(agent, os.environ, working_folder()):
+        note(f"the gate does not hold: {obstacle}")
+
+
+def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
+    """Show the changes, then make them."""
+    changes = [change for change in changes if change.diff]
+    for change in changes:
+        if change.is_linked:
+            click.echo(safe(f"{change.path} is a link to {change.target}"))
+        click.echo("\n".join(safe(line) for line in change.diff.splitlines()))
+    for change in changes:
+        write(change)
+        click.echo(f"{safe(str(change.path))}: written")
+    if not changes:
+        click.echo(f"{safe(', '.join(map(str, files)))}: nothing to change")
+
+
+def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
+    """The agent's folder and the project's whose sessions call the hooks in these files; empty for any."""
+    if project is not None:
+        return "", os.path.realpath(project)
+    return os.path.realpath(files[0].parent), ""
 
 
 def _note_missing_budget(options: Options) -> None:
@@ -62,12 +131,3 @@ def _note_missing_budget(options: Options) -> None:
         note(str(trouble))
     if not budgets.troubles and not any(loaded.sets_something for loaded in budgets.all):
         note(f"no budget is set, so nothing will be refused. {SET_ONE}")
-
-
-def own_command() -> str:
-    """How an agent calls this very installation, whatever its PATH is then."""
-    script, beside = Path(sys.argv[0]), Path(sys.executable).with_name("budgauge")
-    found = next((path for path in (script, beside) if path.name == "budgauge" and path.is_file()), None)
-    if found:
-        return f"{shlex.quote(os.path.abspath(found))} hook"
-    return f"{shlex.quote(sys.executable)} -m budgauge hook"

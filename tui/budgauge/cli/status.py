@@ -14,7 +14,8 @@ from budgauge.config.load import Options
 from budgauge.status.fields import to_json
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
-from budgauge.text import count, money, percent, safe, width
+from budgauge.status.unasked import unasked_words
+from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import View
 
@@ -62,10 +63,12 @@ def _lines(view: View) -> list[str]:
         held = any(row.reserved for row in rows)
         heads = [head for head in _HEADS if held or head != _RESERVED]
         # One table for both: numbers stand under each other.
-        table = _table(heads, [_cells(row, held=held) for row in rows])
+        table = _table(heads, [_cells(row, snapshot, held=held) for row in rows])
         lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]
     lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
+    if snapshot.unasked:
+        lines.append(f"Gate    {unasked_words(snapshot.unasked)}; what to do: budgauge doctor")
     return lines
 
 
@@ -153,10 +156,14 @@ _RESERVED = "Reserved"
 _HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "Part", "State", "Calls", "Cost"]
 
 
-def _cells(row: AgentRow | FamilyRow, *, held: bool) -> list[str]:
+def _cells(row: AgentRow | FamilyRow, snapshot: Snapshot, *, held: bool) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
-    part = percent(row.share) if row.usage_percentage is None else percent(row.usage_percentage)
+    part = (
+        percent(snapshot.share(row.used))
+        if row.usage_percentage is None
+        else percent_of(row.usage_percentage, row.limit)
+    )
     state = "of used" if row.limit is None else row.state
     reserved = [count(row.reserved)] if held else []
     name = row.agent_id if isinstance(row, AgentRow) else row.family

@@ -45,6 +45,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Every file that was read or would be, if it existed."""
     found: tuple[Path, ...]
     """The files that held a budget, weakest first."""
+    emptied: tuple[Path, ...] = ()
+    """Those of them whose table has no keys."""
     project: Path | None = None
     """The project's file, if it held a budget."""
     options: Options = Options()
@@ -99,6 +101,7 @@ def load(
         warnings=tuple(warnings),
         files=files,
         found=tuple(table.path for table in tables),
+        emptied=tuple(table.path for table in tables if not table.values),
         project=project.path if project else None,
         options=options,
     )

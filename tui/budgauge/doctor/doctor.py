@@ -16,8 +16,9 @@ from pathlib import Path
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
-from budgauge.doctor.agents import agents_logs, gate
+from budgauge.doctor.agents import agents_logs, gate, sessions
 from budgauge.doctor.budgets import budgets
+from budgauge.doctor.dates import dates
 from budgauge.doctor.finding import Finding, State
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
 from budgauge.files.cache import cache_folder
@@ -25,12 +26,14 @@ from budgauge.files.watch import watch
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.file import open_ledger
 from budgauge.ledger.foreign import check_is_ledger
+from budgauge.ledger.last_seen import LastSeenFile
 from budgauge.ledger.lock import holder
-from budgauge.ledger.network import FORCE, network_kind
+from budgauge.ledger.network import FORCE, device_at, network_kind
 from budgauge.ledger.reader import LedgerReader, cycle_name
 from budgauge.ledger.tail import Tail
 from budgauge.pricing.price_book import PriceBook, lookup_in_child, table_version
-from budgauge.status.snapshot import fold_problems, model_rows, name_problems, price_advice
+from budgauge.status.problems import fold_problems, lost_words, name_problems
+from budgauge.status.snapshot import model_rows, price_advice
 from budgauge.text import count, plural
 
 EVENT_SECONDS = 2.0
@@ -55,12 +58,14 @@ def examine(options: Options) -> Iterator[Finding]:
         ("file system", _file_system),
         ("watching", _watching),
         ("lines", _lines),
+        ("dates", dates),
         ("lock", _lock),
         ("checkpoint", _checkpoint),
         ("prices", _prices),
         ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
+        ("sessions", sessions),
     )
     usable = True
     for name, look in looks:
@@ -109,21 +114,43 @@ def _ledger(loaded: Loaded) -> Finding:
     path = loaded.ledger.path
     fd = _opened(loaded)
     if fd is None:
-        return Finding(name="ledger", state="ok", message=f"{path}: no file yet; the first record makes it")
+        none_yet = Finding(name="ledger", state="ok", message=f"{path}: no file yet; the first record makes it")
+        return _lost_lines(loaded, None) or none_yet
     try:
         status = os.fstat(fd)
         try:
             check_is_ledger(path, fd)
         except LedgerRefusedError as error:
             return Finding(name="ledger", state="error", message=str(error), mend=error.hint)
+        lost = _lost_lines(loaded, fd)
     finally:
         os.close(fd)
     message, mend = f"{path}: {count(status.st_size)} bytes", f"chmod 600 {shlex.quote(str(path))}"
     if not os.access(path, os.W_OK):
         return Finding(name="ledger", state="error", message=f"{path}: cannot be written", mend=mend)
+    if lost is not None:
+        return lost
     if stat.S_IMODE(status.st_mode) & 0o077:
         return Finding(name="ledger", state="warning", message=f"{message}; others may read or write it", mend=mend)
     return Finding(name="ledger", state="ok", message=message)
+
+
+def _lost_lines(loaded: Loaded, fd: int | None) -> Finding | None:
+    """A warning if the ledger was longer before, or another file, and no reset or cycle has begun since."""
+    seen = LastSeenFile(cache_folder(), loaded.ledger.path)
+    seen.compare(fd)
+    if seen.lost is None:
+        return None
+    reader = LedgerReader(loaded.ledger.path, cycle=loaded.config.cycle, checkpoints=cache_folder())
+    reader.refresh(fd)
+    if reader.lost is None:
+        return None
+    message = f"{loaded.ledger.path}: {lost_words(reader.lost, reader.offset)}"
+    mend = (
+        "Put the file back, or start anew with a reset (budgauge reset). "
+        f"If the lines were removed on purpose, remove the note of them: rm {shlex.quote(str(seen.path))}"
+    )
+    return Finding(name="ledger", state="warning", message=message, mend=mend)
 
 
 def _lines(loaded: Loaded) -> Finding:
@@ -234,7 +261,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _file_system(loaded: Loaded) -> Finding:
-    kind = network_kind(os.stat(_existing(loaded.ledger.path.parent)).st_dev)
+    kind = network_kind(device_at(loaded.ledger.path.parent))
     if kind is None:
         return Finding(name="file system", state="ok", message="local, as far as the system tells")
     if os.environ.get(FORCE) == "1":
@@ -360,5 +387,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs)
+_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs, dates)
 """Looks that would only say again what is wrong with the ledger itself."""

@@ -1,7 +1,6 @@
 """The budgets that the gate asks, and what holds where it cannot decide."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,11 @@ import msgspec
 from budgauge.config.both import load_budgets
 from budgauge.config.find import config_files, missing_home, stranger
 from budgauge.config.load import Loaded, Options, read_variables
-from budgauge.config.table import MAX_BYTES, Keys
+from budgauge.config.table import Keys
 from budgauge.errors import BudgaugeError, ConfigError
 
 _LOOSE = ("CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD")
 """Variables that a repository's settings may set for a hook."""
-_STRINGS = re.compile(rb"""\"[^\"\n]*\"|'[^'\n]*'""")
-_DENIES = re.compile(rb"""\bon_hook_error["']?\s*=\s*["']{1,3}deny["']""")
 
 
 class Asked:
@@ -51,29 +48,11 @@ class Asked:
 
 
 def possible_files(options: Options, env: Mapping[str, str], start: Path | None) -> Iterator[Path]:
-    """The configs that may hold here, readable or not."""
+    """The configs that may hold here, readable or not, but for strangers' own."""
     with suppress(BudgaugeError, OSError):
         start = start or Path.cwd()
-        yield from [start / options.config] if options.config else config_files(start, env)
-
-
-def any_says_deny(files: Iterable[Path]) -> bool:
-    """Does the text of any config refuse where nothing can be decided? A file that cannot be read hides no other."""
-    return any(map(_says_deny, files))
-
-
-def _says_deny(path: Path) -> bool:
-    """As well as can be told of a config that is broken somewhere."""
-    with suppress(OSError, ValueError):
-        if path.is_file() and not stranger(path.parent):
-            with path.open("rb") as file:
-                return any(map(_line_denies, file.read(MAX_BYTES).split(b"\n")))
-    return False
-
-
-def _line_denies(line: bytes) -> bool:
-    found = _DENIES.search(line)
-    return found is not None and b"#" not in _STRINGS.sub(b"", line[: found.start()])
+        found = [start / options.config] if options.config else config_files(start, env)
+        yield from (path for path in found if not stranger(path.parent))
 
 
 def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from budgauge.accounting.records import repaired
-from budgauge.sources.name import AgentNames
+from budgauge.sources.name import CLAUDE_CODE, CODEX, UNKNOWN, AgentNames
 
-DECIDING = ("UserPromptSubmit", "PreToolUse")
+PROMPT, TOOL = ("UserPromptSubmit", "BeforeAgent", "BeforeModel"), ("PreToolUse", "BeforeTool")
+"""Events before a model is called, and before a tool; those with `Before` are Gemini's."""
+DECIDING = PROMPT + TOOL
 """Events at which a refusal is obeyed; at all others the ledger is only brought up to date."""
 TELLING = ("UserPromptSubmit", "PostToolUse")
 """Events whose answer can tell the agent something."""
@@ -30,11 +32,20 @@ class HookCall(msgspec.Struct, frozen=True):
     tool_use_id: str | None = None
     turn_id: str | None = None
     """Codex's alone."""
+    client_type: str | None = None
+    """Kimi's alone."""
+    asker: str = ""
+    """The agent that asks; empty where it is not known. Set after the call is decoded, whatever the call says."""
 
     @property
     def is_codex(self) -> bool:
-        """Else it is Claude Code."""
-        return self.turn_id is not None or os.path.basename(self.transcript_path or "").startswith("rollout-")
+        """Does Codex ask?"""
+        return self.asker == CODEX
+
+    @property
+    def is_read(self) -> bool:
+        """Are this agent's logs read?"""
+        return self.asker in (CODEX, CLAUDE_CODE)
 
     def folder(self, env: Mapping[str, str]) -> Path | None:
         """Where the session was begun, if that is known, else where the agent is now; None if neither is."""
@@ -48,7 +59,7 @@ class HookCall(msgspec.Struct, frozen=True):
     @property
     def own_folder(self) -> str | None:
         """Where the session was begun, as its log says; None if that says nothing yet."""
-        if not self.transcripts:
+        if not self.transcripts or not self.is_read:
             return None
         if not self.is_codex:
             from budgauge.sources.claude_code.folder import session_folder
@@ -70,12 +81,14 @@ class HookCall(msgspec.Struct, frozen=True):
         """The id of the agent or sub-agent that asks, as its calls are booked."""
         # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
+        if not self.is_read:
+            return names.of(self.asker or UNKNOWN, role, self.cwd)
         if not self.is_codex:
-            return names.of("claude-code", role, (self.own_folder or self.cwd) if names.by_project else None)
+            return names.of(CLAUDE_CODE, role, (self.own_folder or self.cwd) if names.by_project else None)
         from budgauge.sources.codex.session import first_line
 
         meta = first_line(Path(self.transcript_path)) if self.transcript_path else None
-        return names.of("codex", (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)
+        return names.of(CODEX, (meta.role if meta else None) or role, meta.cwd if meta else self.cwd)
 
 
 _decode = msgspec.json.Decoder(HookCall).decode

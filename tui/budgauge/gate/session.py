@@ -12,11 +12,11 @@ from budgauge.accounting.records import Usage
 from budgauge.config.load import Loaded
 from budgauge.errors import LedgerError, SourceError
 from budgauge.files.cache import cache_folder
-from budgauge.gate.call import DECIDING, TELLING, HookCall
+from budgauge.gate.call import DECIDING, TELLING, TOOL, HookCall
 from budgauge.gate.notes import Notes, NotesFile
-from budgauge.gate.reply import Answer, told
+from budgauge.gate.reply import Answer, refused, told
 from budgauge.gate.turn import turn
-from budgauge.gate.waiting import await_tool_use, check_log, check_usage_lines, no_log
+from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
 from budgauge.ledger.booked import Booked
 from budgauge.sources.collector import Book, Collector
 from budgauge.sources.cursors import CursorFile
@@ -25,7 +25,6 @@ from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
-from budgauge.text import safe
 from budgauge.tracker.tracker import TokenBudgetTracker
 
 LOCK_SECONDS = 2.0
@@ -52,29 +51,31 @@ class Gate:
         """The refusal by the ledger as it is; None if it does not refuse, or is not asked here. Raises LedgerError."""
         if self._call.hook_event_name not in DECIDING:
             return None
-        refused = self._refused()
-        if refused is not None:
+        reply = self._refused()
+        if reply is not None:
             notes = self._notes_file.read()
             if self._notes_file.is_first:
                 self._notes_file.write(notes)
-        return refused
+        return reply
 
     def answer(self, *, tells: bool = True) -> Answer:
         """The answer of one budget; with `tells`, it may warn. Raises whatever kept it from being decided."""
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
         trouble: Exception | None = None
-        if call.transcripts:
+        if not call.is_read:
+            trouble = unread(call.asker) if call.hook_event_name in DECIDING else None
+        elif call.transcripts:
             try:
-                if call.hook_event_name == "PreToolUse":
-                    await_tool_use(call)
+                if call.hook_event_name in TOOL:
+                    await_call(call)
                 self._bring_up_to_date(notes)
-                if call.hook_event_name == "PreToolUse":
+                if call.hook_event_name in TOOL:
                     check_log(call)
             except Exception as error:  # whatever it is
                 # What is booked already may be enough to refuse.
                 trouble = error
-        elif call.hook_event_name == "PreToolUse":
+        elif call.hook_event_name in TOOL:
             trouble = no_log()
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
         if trouble is not None and not reply.code:
@@ -96,8 +97,8 @@ class Gate:
                 booking.booked.refresh()
                 self._collect(Trial(booking.booked, self._unbooked.extend), booking.booked, format, keeps=False)
                 raise
-        if unread := [*format.unlistable, *source.unreadable]:
-            raise SourceError(f"cannot read {', '.join(unread)}", hint="Check its permissions.")
+        if hidden := [*format.unlistable, *source.unreadable]:
+            raise SourceError(f"cannot read {', '.join(hidden)}", hint="Check its permissions.")
         if self._call.hook_event_name in DECIDING:
             check_usage_lines(source)
 
@@ -126,8 +127,7 @@ class Gate:
         Of the latter two, if a call was collected before, from that one on.
         """
         reset = self._tracker.get_last_reset()
-        # A reset dated in the future would leave every call out.
-        if reset is not None and reset <= time.time():
+        if reset is not None:
             return reset
         booked.refresh()
         begun = self._tracker.get_cycle_start() or midnight(time.time())
@@ -135,14 +135,14 @@ class Gate:
 
     def _decided(self) -> Answer:
         """The answer by the ledger, and by what could not be booked in it."""
-        refused = self._refused()
-        if refused is None:
+        reply = self._refused()
+        if reply is None:
             self._tracker.check_writable()
-        return refused or Answer()
+        return reply or Answer()
 
     def _refused(self) -> Answer | None:
-        refused = self._tracker.refusal(self._call.agent(self._names), unbooked=self._unbooked)
-        return Answer(2, error=f"{safe(str(refused))}\n") if refused else None
+        error = self._tracker.refusal(self._call.agent(self._names), unbooked=self._unbooked)
+        return refused(self._call.hook_event_name, str(error)) if error else None
 
     def _told(self, notes: Notes) -> Answer:
         """The warning if it is due, and the remarks: each once a session."""

@@ -14,23 +14,33 @@ from budgauge.text import plural
 LINE_SECONDS = 0.1
 """How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
 LOOK_SECONDS = 0.004
+_RECORD, _COUNT = b'"token_usage_record"', b'"token_count"'
 END_BYTES = 1 << 18
 """So much of the log's end is looked at for that line."""
 
 
-def await_tool_use(call: HookCall) -> None:
-    """Wait, not for long, until the log holds the message that asked for the tool.
+def await_call(call: HookCall) -> None:
+    """Wait, not for long, until the log holds the model's call that asked for the tool.
 
-    Claude Code asks this hook while it still writes that message: without it the decision would
-    be one call behind.
+    Claude Code asks this hook while it still writes that message, and Codex while the answer still
+    comes in, whose usage stands behind it: without it the decision would be one call behind.
     """
-    from budgauge.sources.claude_code.files import agents_log
+    log = call.transcripts[0]
+    if call.agent_id and not call.is_codex:
+        from budgauge.sources.claude_code.files import agents_log
 
-    log = agents_log(call.transcripts[0], call.agent_id) if call.agent_id else call.transcripts[0]
-    mark = f'"{call.tool_use_id}"'.encode(errors="replace")
+        log = agents_log(log, call.agent_id)
     deadline = time.monotonic() + LINE_SECONDS
-    while call.tool_use_id and mark not in _end_of(log) and time.monotonic() < deadline:
+    while call.tool_use_id and not _has_call(_end_of(log), call) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
+
+
+def _has_call(end: bytes, call: HookCall) -> bool:
+    _, mark, behind = end.partition(f'"{call.tool_use_id}"'.encode(errors="replace"))
+    if not call.is_codex or not mark:
+        return bool(mark)
+    # A version that writes no record writes the usage only once the tool has run.
+    return _RECORD in behind or (_RECORD not in end and _COUNT in end)
 
 
 def check_log(call: HookCall) -> None:
@@ -48,6 +58,16 @@ def check_usage_lines(source: Source) -> None:
             f"{plural(lines, 'line')} of the session's logs cannot be read, so its usage is not known",
             hint="See budgauge doctor; a new session begins without them.",
         )
+
+
+def unread(asker: str) -> SourceError:
+    """The error of an agent whose logs are not read."""
+    if asker:
+        return SourceError(f"the logs of {asker} are not read, so what its sessions use is not known")
+    return SourceError(
+        "the hook's command does not name its agent, and its call does not show it",
+        hint="Name it behind the command, such as: budgauge hook claude-code",
+    )
 
 
 def no_log() -> SourceError:

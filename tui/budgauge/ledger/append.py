@@ -186,7 +186,7 @@ class LedgerWriter:
             if file is None or file.forks != _forks:
                 # A descriptor from before a fork shares its lock with the parent: it would exclude nobody.
                 file = self._file = _File(_open_for_append(self._path, self.sync))
-                check_is_local(self._path, file.fd)
+                check_is_local(self._path, file.device)
             try:
                 take_lock(self._path, file.fd, begin + self.timeout)
             except BaseException:

@@ -1,4 +1,4 @@
-"""Which calls of agents' own logs a ledger holds: all of them, however long ago they were written.
+"""Which calls with ids a ledger holds: all of them, however long ago they were written.
 
 A fold of the ledger knows the latest ids alone. That is enough for retries, but an agent's log
 may repeat a call after months: a session that is resumed begins with a copy of what it said.
@@ -6,7 +6,6 @@ may repeat a call after months: a session that is resumed begins with a copy of 
 
 import os
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 
@@ -16,7 +15,7 @@ from budgauge.files.cache import read_cache, short_name, write_cache
 from budgauge.ledger.file import DUE_BYTES, LedgerFile, open_ledger
 from budgauge.ledger.tail import Mark, Tail
 
-VERSION = 2
+VERSION = 3
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -32,33 +31,39 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 class Booked(LedgerFile):
-    """The records of a ledger that have an id and a source, found by id. Used by one thread at a time."""
+    """The calls of a ledger that have an id, found by it. Used by one thread at a time.
+
+    Whoever wrote them: an id that is taken cannot be given to another call.
+    """
 
     def __init__(self, path: Path, folder: Path | None = None) -> None:
-        """`folder` is where the ids of a long ledger are kept; None keeps none."""
+        """`folder` is where the ids of a long ledger are kept, and what any was; None keeps nothing."""
         self._kept_path = folder / f"calls-{short_name(os.path.abspath(path))}.ids" if folder else None
         self._kept_offset = 0
         self._ids = EveryId()
         self.earliest: float | None = None
-        """Unix seconds of the earliest of these calls."""
-        super().__init__(path)
+        """Unix seconds of the earliest of the calls that come from agents' own logs."""
+        super().__init__(path, folder)
 
     def find(self, name: str) -> Usage | None:
         """The record with an id or alias; the first in the file counts. The ledger must have been read."""
         if not len(self._ids):
             return None
-        for place in sorted(self._ids.places(crc32(name.encode()))):
-            record = self.recall(place)
-            if isinstance(record, Usage) and name in (record.id, record.alias):
-                return record
-        return None
+        return next(
+            (record for place in self._ids.places(self._ids.digest(name)) if (record := self._named(name, place))), None
+        )
+
+    def _named(self, name: str, place: int) -> Usage | None:
+        """The record at a place, if it has this id or alias."""
+        record = self.recall(place)
+        return record if isinstance(record, Usage) and name in (record.id, record.alias) else None
 
     @property
     def mark(self) -> Mark:
         """Where in which ledger it stands."""
         return self._tail.mark
 
-    def keep(self) -> None:
+    def _keep_work(self) -> None:
         """Keep the ids if much was read since they were kept."""
         if self._kept_path is None or self.offset - self._kept_offset < DUE_BYTES:
             return
@@ -87,17 +92,25 @@ class Booked(LedgerFile):
         self._kept_offset = 0
 
     def _take(self, batch: Batch) -> None:
-        if not any(isinstance(record, Usage) and record.source for record in batch.records):
+        if not any(isinstance(record, Usage) and record.id is not None for record in batch.records):
             return
         for record, place in zip(batch.records, batch.offsets(), strict=True):
             self._take_own(record, place)
 
     def _take_own(self, record: Record, place: int) -> None:
-        if isinstance(record, Usage) and record.id is not None and record.source:
-            self._ids.add(crc32(record.id.encode()), place)
-            if record.alias is not None:
-                self._ids.add(crc32(record.alias.encode()), place)
+        if not isinstance(record, Usage) or record.id is None:
+            return
+        self._note(record.id, place)
+        if record.alias is not None:
+            self._note(record.alias, place)
+        if record.source:
             self.earliest = record.timestamp if self.earliest is None else min(self.earliest, record.timestamp)
+
+    def _note(self, name: str, place: int) -> None:
+        """Remember where an id stands first. A line that repeats it must not make it slower to find."""
+        digest = self._ids.digest(name)
+        if not any(self._named(name, known) for known in self._ids.places(digest)):
+            self._ids.add(digest, place)
 
 
 def still_holds(path: Path, mark: Mark) -> bool:

@@ -23,7 +23,7 @@ from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.files.cache import read_cache, short_name, verified, write_cache
 from budgauge.ledger.tail import Mark
 
-VERSION = 5
+VERSION = 6
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""
@@ -75,8 +75,8 @@ class Checkpoint(msgspec.Struct, kw_only=True):
                 raise DamagedIdsError
             known.load_later(count, file.read)
         for begin, rows in self.cycles:
-            totals.cycles[begin] = counters = Counters()
-            counters.bring_back(_groups(rows))
+            totals.cycles[begin] = Counters(_groups(rows))
+        totals.known_models = None
         totals.minutes = Minutes(KEPT_MINUTES, self.minutes)
         totals.recent = {agent_id: Minutes(KEPT_RECENT, spent) for agent_id, spent in self.recent}
         for past in self.resets:

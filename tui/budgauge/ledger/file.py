@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from budgauge.accounting.records import Batch, Record, decode
 from budgauge.errors import LedgerReadError
+from budgauge.ledger.last_seen import LastSeenFile
 from budgauge.ledger.tail import MAX_LINE_BYTES, Tail
 
 _USUAL_LINE_BYTES = 1024
@@ -16,13 +19,18 @@ DUE_BYTES = 1 << 20
 """So much of the ledger is read anew at most; of a shorter one nothing is kept."""
 WAY_BYTES = 128 << 20
 """After so much, what was made of a long ledger is kept, though its end is not reached: the reader may be cut off."""
+WAY_SECONDS = 2.0
+"""The same after so long: where each line is slow to take in, few bytes take many seconds."""
 
 
 class LedgerFile(ABC):
     """The ledger at a path, read by one thread at a time. What its records add up to is for subclasses to keep."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache: Path | None, clock: Callable[[], float] = time.time) -> None:
+        """`cache` is the folder where it is kept what the ledger was; None keeps nothing."""
         self.path = path
+        self._clock = clock
+        self.last_seen = LastSeenFile(cache, path) if cache else None
         self.exists = False
         """Was there a file at the last refresh?"""
         self.restarts = 0
@@ -31,8 +39,22 @@ class LedgerFile(ABC):
         self._tail = Tail()
         self._forget()
 
-    @abstractmethod
     def keep(self) -> None:
+        """Keep what the ledger is, and what was made of a long one, for the next start, where that is due."""
+        last_seen = self.last_seen
+        if last_seen is not None:
+            if last_seen.lost is not None and self._begins_anew_since(last_seen.lost.seen_at):
+                last_seen.begin_anew()
+            if last_seen.is_due(self._tail.offset, now := self._clock()):
+                last_seen.note(self._tail.mark, now)
+        self._keep_work()
+
+    def _begins_anew_since(self, _moment: float) -> bool:
+        """Did a reset or a cycle begin since a moment (unix seconds), as far as is known here?"""
+        return False
+
+    @abstractmethod
+    def _keep_work(self) -> None:
         """Keep what was made of a long ledger for the next start, where that is due."""
 
     @abstractmethod
@@ -68,6 +90,8 @@ class LedgerFile(ABC):
             opened = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
             gone, self.exists = self.exists, False
+            if self.last_seen is not None:
+                self.last_seen.compare(None)
             if gone:
                 self._start_afresh()
                 self._tail = Tail()
@@ -111,18 +135,23 @@ class LedgerFile(ABC):
         self.exists = True
         before, self._fd = self._fd, fd
         try:
-            if self._tail.is_new:
+            is_new = self._tail.is_new
+            if is_new:
                 self._restore(fd)
             if not self._tail.resumes(fd, status):
                 self._start_afresh()
-                changed = True
-            way_from = self._tail.offset
+                is_new = changed = True
+            if is_new and self.last_seen is not None:
+                self.last_seen.compare(fd)
+            way_from, due_at = self._tail.offset, time.monotonic() + WAY_SECONDS
             for batch in self._tail.read(fd):
                 self._take(batch)
                 changed = True
-                if self._tail.offset - way_from >= WAY_BYTES:
-                    way_from = self._tail.offset
+                if self._tail.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
+                    way_from, began = self._tail.offset, time.monotonic()
                     self.keep()
+                    # Keeping may be slow as well: most of the time goes on reading.
+                    due_at = time.monotonic() + max(WAY_SECONDS, 4 * (time.monotonic() - began))
         except OSError as error:
             raise LedgerReadError(
                 f"{self.path}: cannot be read: {error.strerror}",

@@ -1,9 +1,13 @@
-"""Network file systems: their locks and appends do not hold, so a ledger there is not written to."""
+"""Network file systems: their locks and appends do not hold, so a ledger there is not written to.
+
+Windows' drives under WSL are among them: until locks are shown to hold there, they count as such.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from budgauge.errors import LedgerRefusedError
 
@@ -13,36 +17,66 @@ _NETWORK = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"),
         *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.davfs"),
+        # Windows' drives under WSL 2 and WSL 1; 9p is also how virtual machines share folders of their host.
+        *("9p", "drvfs"),
     }
 )
+_SHARED_BY_WSL = "virtiofs"
+"""How WSL 2 can mount Windows' drives as well. Elsewhere it may be a local disk."""
 _MOUNTS = Path("/proc/self/mountinfo")
+_KERNEL = Path("/proc/sys/kernel/osrelease")
 
 
-def file_system(device: int) -> str | None:
-    """The kind of the file system with this device number, where Linux tells."""
+class Mount(NamedTuple):
+    """What Linux says of a mounted file system."""
+
+    kind: str
+    source: str
+
+
+def mounted(device: int) -> Mount | None:
+    """The file system with this device number, where Linux tells."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        return None
-    for line in lines:
+    for line in _text(_MOUNTS).split("\n"):
         fields = line.split()
         if len(fields) > 2 and fields[2] == wanted and "-" in fields:
-            return fields[fields.index("-") + 1]
+            kind, source, *_ = (*fields[fields.index("-") + 1 :], "", "")
+            return Mount(kind, source)
     return None
 
 
+def device_at(path: Path) -> int:
+    """The device of the file or folder at a path, or of the nearest folder above it that is there. Raises OSError."""
+    return next(place for place in (path, *path.parents) if place.exists()).stat().st_dev
+
+
 def network_kind(device: int) -> str | None:
-    """The kind of file system if it is one that lies on another machine."""
-    kind = file_system(device)
-    return kind if kind in _NETWORK else None
+    """The kind of file system if it is one that lies on another machine, or belongs to Windows under WSL."""
+    mount = mounted(device)
+    if mount is None:
+        return None
+    return mount.kind if mount.kind in _NETWORK or _is_windows_drive(mount) else None
 
 
-def check_is_local(path: Path, fd: int) -> None:
-    """LedgerRefusedError if an open ledger lies on a network file system, unless it is forced."""
+def _is_windows_drive(mount: Mount) -> bool:
+    """Does WSL share this file system from Windows in the way that has no kind of its own?"""
+    return mount.kind == _SHARED_BY_WSL and (
+        mount.source.startswith("drvfs") or "microsoft" in _text(_KERNEL).casefold()
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def check_is_local(path: Path, device: int) -> None:
+    """LedgerRefusedError if a ledger's device is a network file system, unless it is forced."""
     if os.environ.get(FORCE) == "1":
         return
-    kind = network_kind(os.fstat(fd).st_dev)
+    kind = network_kind(device)
     if kind is not None:
         raise LedgerRefusedError(
             f"{path}: lies on a network file system ({kind}), where locks do not hold the budget",

@@ -15,10 +15,12 @@ from budgauge.accounting.accumulator import PricingOf, unpriced
 from budgauge.accounting.billing_cycle import Calendar
 from budgauge.accounting.fold import Totals, uncut
 from budgauge.accounting.local_zone import LOCAL, local_name
+from budgauge.accounting.period import since
 from budgauge.accounting.records import Batch, Fault, Record, Release, Reserve, Settle, Usage
 from budgauge.config import Cycle
 from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
 from budgauge.ledger.file import DUE_BYTES, LedgerFile
+from budgauge.ledger.last_seen import LastSeen
 from budgauge.ledger.tail import Tail
 
 KEPT_FAULTS = 100
@@ -40,17 +42,16 @@ class LedgerReader(LedgerFile):
         checkpoints: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`checkpoints` is the folder where the fold of a long ledger is kept; None keeps none."""
+        """`checkpoints` is where the fold of a long ledger is kept, and what any ledger was; None keeps nothing."""
         self.faults: list[Fault] = []
         """The first lines set aside."""
         self.fault_count = 0
         self._pricing_of = pricing_of
         self._cycle_of = Calendar(cycle).span if cycle else uncut
         self._store = CheckpointStore(checkpoints, path, cycle_name(cycle)) if checkpoints else None
-        self._clock = clock
         self._trusts_checkpoint = True
         self._kept_offset = 0
-        super().__init__(path)
+        super().__init__(path, checkpoints, clock)
 
     def refold(self) -> None:
         """Forget the fold and make it again, for instance because prices tell calls apart by other tiers."""
@@ -70,7 +71,17 @@ class LedgerReader(LedgerFile):
         """As Totals.ending."""
         return self._asked(lambda: self.totals.ending(reserve_id))
 
-    def keep(self) -> None:
+    @property
+    def lost(self) -> LastSeen | None:
+        """What the ledger was when it was last seen, if it lost lines and no reset or cycle has begun since."""
+        lost = self.last_seen.lost if self.last_seen else None
+        return None if lost is None or self._begins_anew_since(lost.seen_at) else lost
+
+    def _begins_anew_since(self, moment: float) -> bool:
+        begun = since(self.totals, self._clock())
+        return begun is not None and begun >= moment
+
+    def _keep_work(self) -> None:
         """Keep the fold as a checkpoint if much was read since the last one."""
         if self._store is None or self._tail.offset - self._kept_offset < DUE_BYTES:
             return

@@ -39,11 +39,6 @@ def name_of(source: Source) -> str:
     return source.agent_id if isinstance(source, AgentRow) else source.family
 
 
-def part_of(source: Source) -> float:
-    """Percent: of the limit, or of everyone's total where there is none."""
-    return source.share if source.usage_percentage is None else source.usage_percentage
-
-
 def order_key(order: Order, now: float) -> Callable[[Source], Key]:
     """What to sort by, smallest first, at a moment (unix seconds): the most, the fastest or the latest come first."""
 
@@ -52,7 +47,7 @@ def order_key(order: Order, now: float) -> Callable[[Source], Key]:
 
     def share(source: Source) -> float:
         # A part of a limit says how near its end is; a share of the total says no such thing.
-        return -source.usage_percentage if source.usage_percentage is not None else 1.0 - source.share / 1000
+        return -source.usage_percentage if source.usage_percentage is not None else 1 / (1 + source.used)
 
     def rate(source: Source) -> float:
         return -float(rate_now(source.minutes, now)) if source.minutes else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from budgauge.accounting.family import families_of
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
-from budgauge.monitor.order import Key, Source, name_of, part_of
+from budgauge.monitor.order import Key, Source, name_of
 from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
 from budgauge.text import count, percent, safe, short, width
 
@@ -57,11 +57,6 @@ class Row(msgspec.Struct, frozen=True):
         return shown_name(self.key)
 
     @property
-    def part(self) -> float:
-        """Percent: of the limit, or of everyone's total where there is none."""
-        return part_of(self.source)
-
-    @property
     def sign(self) -> str:
         """The glyph of its state."""
         return NO_LIMIT_GLYPH if self.source.limit is None else GLYPHS[self.source.state]
@@ -88,6 +83,8 @@ def row_text(row: Row) -> str:
     limit = tr("no limit")
     if source.limit is not None:
         limit = tr("{percent} of {limit}", percent=percent(source.usage_percentage), limit=count(source.limit))
+    if source.limit == 0:
+        limit = tr("of {limit}", limit=0)
     calls, cost = trn("{n} call", "{n} calls", source.calls), dollars(source.cost_usd)
     return f"{row.name}: {tr('{n} tokens used', n=count(source.used))}, {limit}, {calls}, {cost}"
 
@@ -110,7 +107,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     for top, members in tops.items():
         key = f"{top}/*"
         if len(members) > 1 and key not in families and top:
-            families[key] = fold_family(key, members, None, snapshot.warning_threshold, snapshot.total_used, minute)
+            families[key] = fold_family(key, members, None, snapshot.warning_threshold, minute)
     below: dict[str, list[Source]] = {"": []}
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
@@ -122,7 +119,17 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
 
 
 def _put(below: dict[str, list[Source]], families: dict[str, FamilyRow], around: Iterator[str], source: Source) -> None:
-    below.setdefault(next((key for key in around if key in families), ""), []).append(source)
+    below.setdefault(parent_of(around, families), []).append(source)
+
+
+def parent_of(around: Iterator[str], families: Mapping[str, FamilyRow]) -> str:
+    """Return the nearest of the families around something that has a row; empty where none has."""
+    return next((key for key in around if key in families), "")
+
+
+def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
+    """Return True where an agent's id holds all words, upper or lower case."""
+    return all(word in agent_id.lower() for word in words)
 
 
 def table_rows(
@@ -152,7 +159,7 @@ def table_rows(
                 else:
                     del rows[place:]
                 members += number
-            elif all(word in source.agent_id.lower() for word in words):
+            elif holds_words(source.agent_id, words):
                 rows.append(Row(source, depth))
                 members += 1
         return members

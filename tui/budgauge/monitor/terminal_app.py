@@ -11,17 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
-from rich.control import Control
 from textual.app import App
-from textual.geometry import Offset
-from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
 from budgauge.monitor.drawing.changed_cells import Shown
 from budgauge.monitor.drawing.plain import AsciiGlyphs, WithoutColour, draws_ascii
 from budgauge.monitor.language import tr
 from budgauge.monitor.preferences import Preferences
-from budgauge.monitor.textual_internals import replace_bad_input
+from budgauge.monitor.textual_internals import InternalApp, line_filters, replace_bad_input, suspend_in_line, write
 from budgauge.monitor.theme import THEMES, next_theme
 
 if TYPE_CHECKING:
@@ -32,12 +29,11 @@ SGR_MOUSE = "\x1b[?1006h"
 """Asks the terminal for mouse reports in SGR format, which are ASCII."""
 
 
-class TerminalApp(App[None]):
+class TerminalApp(InternalApp):
     """Knows nothing of what is shown. What it has to say goes to `say`."""
 
     INLINE_PADDING = 0
     _panicked = False
-    _mouse = True
 
     def __init__(self, preferences: Preferences, *, in_line: bool) -> None:
         """`in_line` is for a run in a few lines of the scrollback."""
@@ -46,11 +42,14 @@ class TerminalApp(App[None]):
         if not without_colour:
             os.environ.pop("NO_COLOR", None)
         super().__init__()
+        filters = line_filters(self)
         if without_colour:
             os.environ["NO_COLOR"] = "1"
-            self._filters[:] = [WithoutColour()]
+            if filters is not None:
+                filters[:] = [WithoutColour()]
         self._ascii = AsciiGlyphs(enabled=draws_ascii(preferences.choices.glyphs, os.environ))
-        self._filters.append(self._ascii)
+        if filters is not None:
+            filters.append(self._ascii)
         if not preferences.choices.animation:
             self.animation_level = "none"
         self._shown = Shown()
@@ -99,21 +98,14 @@ class TerminalApp(App[None]):
         else:
             super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
-    def _build_driver(self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None) -> Driver:
-        self._mouse = mouse
-        driver = super()._build_driver(headless, inline, mouse, size)
-        replace_bad_input(driver, partial(self.call_later, self._ask_for_mouse_mode, driver))
+    def driver_made(self, driver: Driver, *, mouse: bool) -> None:
+        """Survive bad input, and keep what stands above the five lines."""
+        # A byte that is not UTF-8 is often a mouse report in the oldest format: ask for SGR (1006) again.
+        replace_bad_input(driver, partial(self.call_later, write, self, SGR_MOUSE) if mouse else lambda: None)
         if driver.is_inline:
-            write = driver.write
+            sent = driver.write
             # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
-            driver.write = lambda data: write(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
-        return driver
-
-    def _ask_for_mouse_mode(self, driver: Driver) -> None:
-        """A byte that is not UTF-8 is often a mouse report in the oldest format: ask for SGR (1006) again."""
-        if self._mouse:
-            driver.write(SGR_MOUSE)
-            driver.flush()
+            driver.write = lambda data: sent(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
 
     def panic(self, *renderables: RenderableType) -> None:
         """End with exit code 1 and show what failed; also where a thread of Textual's failed."""
@@ -125,28 +117,14 @@ class TerminalApp(App[None]):
         """The exit code; 1 after a panic, None while the app runs."""
         return (super().return_code or 1) if self._panicked else super().return_code
 
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        # Textual offers no other place between an update and the terminal.
-        super()._display(screen, self._shown.only_changed(renderable))
+    def drawn(self, update: RenderableType | None) -> RenderableType | None:
+        """Return what of an update is not on the terminal yet."""
+        return self._shown.only_changed(update)
 
     def action_suspend_process(self) -> None:
         """Stop until `fg`. In five lines they stay where they are, and are drawn anew below what came since."""
-        driver = self._driver
-        if sys.platform == "win32" or driver is None or not driver.is_inline:
+        if not suspend_in_line(self, _wait_for_foreground):
             super().action_suspend_process()
-            return
-        self._suspend_signal()
-        column, line = self._previous_cursor_position
-        driver.write(
-            Control.move(-column, -line).segment.text + "\n" * min(self._get_inline_height(), self.size.height)
-        )
-        driver.stop_application_mode()
-        # What SIGTSTP does where nobody handles it, and here it is handled.
-        os.kill(os.getpid(), signal.SIGSTOP)
-        _wait_for_foreground()
-        self._previous_cursor_position = Offset(0, 0)
-        driver.start_application_mode()
-        self._resume_signal()
 
     def action_command_palette(self) -> None:
         """Every action, searched as you type."""

@@ -1,17 +1,158 @@
-"""Textual's private names, all in this file: a version of Textual that lacks one draws plainly instead of failing."""
+"""Textual's private names, all in this file: with a version of Textual that lacks one, we draw plainly and go on.
+
+What falls away with each: without `textual._compositor` or `App._display`, whole lines are sent instead of
+changed cells; without `App._filters`, there is no ASCII drawing, and Textual alone does without colours; without
+`App._build_driver`, bad input is Textual's to decode; without the names of a suspension, five lines are suspended
+as a whole screen is; without those of a layout, the next view lays out again.
+"""
 
 from __future__ import annotations
 
 import codecs
+import importlib
+import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.control import Control
+from textual.app import App
+from textual.geometry import Offset
+from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
     from textual.driver import Driver
+    from textual.filter import LineFilter
 
 REPLACEMENT = "\ufffd"
 """What a byte that is not UTF-8 becomes."""
+_SUSPENSION = ("_suspend_signal", "_resume_signal", "_previous_cursor_position", "_get_inline_height")
+
+
+class Updates(NamedTuple):
+    """What Textual sends to the terminal."""
+
+    some: type[ChopsUpdate]
+    """Some lines."""
+    whole: type[LayoutUpdate]
+    """A region from its first line to its last."""
+    base: type[CompositorUpdate]
+    """Both are one of these."""
+
+    def is_known(self, update: object) -> bool:
+        """Return True for an update that can be read."""
+        needed = _SOME if isinstance(update, self.some) else _WHOLE if isinstance(update, self.whole) else ()
+        return bool(needed) and all(hasattr(update, name) for name in needed)
+
+    def replaced(self, update: RenderableType, send: Callable[[Console], str]) -> RenderableType:
+        """Return an update that sends something else in the place of another."""
+        return _replaced_type(self.base)(update, send)  # type: ignore[arg-type]  # every type can be hashed
+
+
+@cache
+def _replaced_type(base: type[Any]) -> Callable[..., RenderableType]:
+    class Replaced(base):  # type: ignore[misc]  # a class made at run time
+        def __init__(self, update: RenderableType, send: Callable[[Console], str]) -> None:
+            self.update, self.send = update, send
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            yield self.update
+
+        def render_segments(self, console: Console) -> str:
+            return self.send(console)
+
+    return Replaced
+
+
+_SOME = ("spans", "chops", "chop_ends", "render_segments")
+_WHOLE = ("strips", "region", "render_segments")
+
+
+def updates() -> Updates | None:
+    """Return what Textual sends; None where it sends something else."""
+    try:
+        module = importlib.import_module("textual._compositor")
+        return Updates(module.ChopsUpdate, module.LayoutUpdate, module.CompositorUpdate)
+    except (ImportError, AttributeError):
+        return None
+
+
+class InternalApp(App[None]):
+    """An app that offers under public names what Textual keeps to itself."""
+
+    def drawn(self, update: RenderableType | None) -> RenderableType | None:
+        """Return what is sent in the place of an update."""
+        return update
+
+    def driver_made(self, driver: Driver, *, mouse: bool) -> None:
+        """Prepare the terminal's driver before it begins; with `mouse` it asks for reports of the mouse."""
+
+    def _display(self, *arguments: Any, **named: Any) -> None:
+        if len(arguments) == 2 and not named:
+            arguments = arguments[0], self.drawn(arguments[1])
+        super()._display(*arguments, **named)
+
+    def _build_driver(self, *arguments: Any, **named: Any) -> Driver:
+        driver = super()._build_driver(*arguments, **named)
+        self.driver_made(driver, mouse=bool(named.get("mouse", arguments[2] if len(arguments) > 2 else True)))
+        return driver
+
+
+def line_filters(app: App[Any]) -> list[LineFilter] | None:
+    """Return the filters that each drawn line goes through, to be changed; None where there are none to change."""
+    found = getattr(app, "_filters", None)
+    return found if isinstance(found, list) else None
+
+
+def write(app: App[Any], sequence: str) -> bool:
+    """Write a control sequence to the terminal; False where there is none, or it cannot be reached."""
+    driver = getattr(app, "_driver", None)
+    if driver is None or app.is_headless:
+        return False
+    driver.write(sequence)
+    driver.flush()
+    return True
+
+
+def suspend_in_line(app: App[Any], wait: Callable[[], object]) -> bool:
+    """Stop an app that runs in some lines of the scrollback until `fg`: they stay, and are drawn anew below.
+
+    `wait` is called once the program goes on. Return False, with nothing done, where the app has the whole
+    screen, or Textual lacks a name that this needs.
+    """
+    driver = getattr(app, "_driver", None)
+    if sys.platform == "win32" or driver is None or not driver.is_inline:
+        return False
+    internal: Any = app
+    if not all(hasattr(internal, name) for name in _SUSPENSION):
+        return False
+    internal._suspend_signal()
+    column, line = internal._previous_cursor_position
+    lines = min(internal._get_inline_height(), app.size.height)
+    driver.write(Control.move(-column, -line).segment.text + "\n" * lines)
+    driver.stop_application_mode()
+    # What SIGTSTP does where nobody handles it, and here it is handled.
+    os.kill(os.getpid(), signal.SIGSTOP)
+    wait()
+    internal._previous_cursor_position = Offset(0, 0)
+    driver.start_application_mode()
+    internal._resume_signal()
+    return True
+
+
+def count_layout(widget: Widget) -> None:
+    """Have a layout that is asked for now counted, though one before it was not seen yet.
+
+    Textual counts a request only when the one before it was seen, and keeps the height it had worked out
+    meanwhile: without this, a first view that comes at the wrong moment stays as tall as nothing.
+    """
+    internal: Any = widget
+    if getattr(internal, "_layout_required", False) and hasattr(internal, "_layout_updates"):
+        internal._layout_updates += 1
 
 
 def replace_bad_input(driver: Driver, replaced: Callable[[], object]) -> bool:

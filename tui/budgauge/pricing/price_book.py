@@ -42,6 +42,14 @@ class PriceBook:
         # What an unknown version said cannot be told from what the next one says: it is not kept.
         self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
         self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
+        self.lessons = 0
+        """How often something was looked up: between two times, costs stay as they are."""
+
+    def under(self, overrides: Mapping[str, PriceOverride], factors: Mapping[str, Decimal] | None) -> PriceBook:
+        """Return a book of what another config sets, with everything that was looked up for this one."""
+        book = PriceBook(overrides, factors=factors)
+        book._path, book._resolved = self._path, dict(self._resolved)
+        return book
 
     def price(self, model: str) -> ModelPrice | None:
         """A model's price; None if it is unknown or not resolved yet."""
@@ -90,12 +98,13 @@ class PriceBook:
         With `keep`, the cache folder keeps it.
         """
         self._resolved.update(found)
+        self.lessons += bool(found)
         if keep and found and self._path is not None:
             write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
         return any(price is not None and not price.plain for price in found.values())
 
 
-NAMING = 2
+NAMING = 3
 """Of how models' names are read; what was looked up under another reading is not used."""
 UNKNOWN_VERSION = "unknown"
 

@@ -14,6 +14,7 @@ from genai_prices.types import ConditionalPrice, ModelInfo, StartDateConstraint,
 from genai_prices.types import ModelPrice as TablePrice
 
 from budgauge.config.model_name import model_name, undated
+from budgauge.pricing.certain import is_certain
 from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier
 
 _Price = Union[Decimal, TieredPrices]
@@ -36,9 +37,10 @@ def model_price(model: str) -> ModelPrice | None:
 
 def _found(name: str) -> ModelInfo | None:
     try:
-        return data_snapshot.get_snapshot().find_provider_model(name, None, None, None)[1]
+        info = data_snapshot.get_snapshot().find_provider_model(name, None, None, None)[1]
     except LookupError:
         return None
+    return info if is_certain(info, name) else None
 
 
 def _period(conditional: ConditionalPrice) -> Period | None:

@@ -77,7 +77,9 @@ class Server:
         self._loop = loop = asyncio.get_running_loop()
         # The ledger stays, whatever the config says later: it is what clients find the server by.
         ledger = load(self._options).ledger.path
-        observer = Observer(Options(config=self._options.config, ledger=os.fspath(ledger)))
+        named = Options(config=self._options.config, ledger=os.fspath(ledger))
+        # A project's limits hold for the project's ledger, as long as it is served.
+        observer = Observer(named, keeps_project=True)
         with ExitStack() as ending:
             place = Place(ledger)
             ending.callback(place.leave)

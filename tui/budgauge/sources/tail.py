@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.sources.block import BLOCK_BYTES, MAX_LINE_BYTES, Block, open_log
+from budgauge.sources.long_line import holds_no_usage
 
 _BEFORE_BYTES = 64
 _USAGE = (b'"usage"', b'"token_count"', b'"token_usage_record"')
@@ -29,6 +30,8 @@ class Position(msgspec.Struct, array_like=True):
     """Lines longer than `MAX_LINE_BYTES` that tell of usage."""
     is_counted: bool = False
     """Is the line that is being skipped among these?"""
+    is_harmless: bool = False
+    """Is that line known to be of a kind that tells of none, whatever stands within it?"""
 
 
 class Tail:
@@ -99,6 +102,7 @@ class Tail:
                 self.bytes_read += end
             elif size > MAX_LINE_BYTES:
                 at.skipping, at.is_counted, at.before = True, False, b""
+                at.is_harmless = holds_no_usage(buffer[:size])
                 self._skip(buffer, size)
             elif size == len(buffer):
                 # Room for a longer line; what was read is read again.
@@ -112,7 +116,7 @@ class Tail:
 
     def _skip(self, data: bytearray, end: int) -> None:
         at = self.position
-        if not at.is_counted:
+        if not at.is_counted and not at.is_harmless:
             # A mark may lie across two blocks.
             seam = at.before + data[: min(end, _BEFORE_BYTES)]
             at.is_counted = any(mark in seam or data.find(mark, 0, end) >= 0 for mark in _USAGE)

@@ -9,7 +9,7 @@ import msgspec
 
 from budgauge.accounting.limits import Severity, percentage
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import percent
+from budgauge.text import percent_of
 
 Scope = Literal["total", "agent", "family"]
 _HEIGHT: dict[Severity, int] = {"ok": 0, "warning": 1, "exceeded": 2}
@@ -59,7 +59,7 @@ def _standing(snapshot: Snapshot) -> Iterator[Crossing]:
     """Everything that stands at or over its threshold, though used."""
     if snapshot.state != "ok" and snapshot.total_used:
         yield _crossing("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
-    for row in snapshot.agents:
+    for row in snapshot.limited:
         if row.state != "ok" and row.used and row.limit is not None:
             yield _crossing("agent", row.agent_id, row.state, row.used, row.limit)
     for family in snapshot.families:
@@ -71,5 +71,6 @@ def _crossing(scope: Scope, name: str, state: Severity, used: int, limit: int) -
     share = percentage(used, limit) or 0.0
     what = "Token budget" if scope == "total" else f"{scope.capitalize()} {name}"
     # The total's warning is the one that everybody knows, to the letter; the others are like it.
-    message = f"{what} {state}: {percent(share).replace(',', '')} used ({used} / {limit})"
+    part = percent_of(share, limit).replace(",", "")
+    message = f"{what} {state}: " + (f"{part} used ({used} / {limit})" if part else f"{used} used, none is allowed")
     return Crossing(scope=scope, name=name, state=state, used=used, limit=limit, percentage=share, message=message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -22,14 +22,13 @@ from budgauge.accounting.limits import (
     warning_due,
     warning_message,
 )
+from budgauge.accounting.period import since
 from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
-from budgauge.text import plural
-
-if TYPE_CHECKING:
-    from budgauge.ledger.reader import LedgerReader
+from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
 
@@ -47,8 +46,6 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
     usage_percentage: float | None
     """Of its limit; None without one."""
     state: Severity
-    share: float
-    """Percent of the total used; 0 when nothing is used."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -73,8 +70,6 @@ class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
     remaining: int | None
     usage_percentage: float | None
     state: Severity
-    share: float
-    """Percent of the total used; 0 when nothing is used."""
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -138,14 +133,6 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """Counted tokens whose price is unknown."""
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in the ledger that a person should know of."""
-
-    kind: str
-    count: int
-    message: str
-
-
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything there is to show, at one moment."""
 
@@ -166,6 +153,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: Severity
     agents: tuple[AgentRow, ...]
     """Most used first. Agents with a limit are here even if they used nothing."""
+    limited: tuple[AgentRow, ...]
+    """Those of them that have a limit of their own, most used first."""
+    active: tuple[AgentRow, ...]
+    """Those of them whose last usage was at most `ACTIVE_MINUTES` ago, by name."""
     families: tuple[FamilyRow, ...]
     models: tuple[ModelRow, ...]
     cost: Cost
@@ -185,6 +176,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    unasked: tuple[UnaskedSession, ...]
+    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
@@ -193,10 +186,45 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Is the cycle's beginning, and no later reset, what the counters run since?"""
         return self.cycle_start is not None and self.since == self.cycle_start
 
+    def share(self, used: int) -> float:
+        """Return the part, in percent, that some counted tokens are of the total used; 0 when nothing is used."""
+        return used * 100 / self.total_used if self.total_used else 0.0
+
     @property
     def agent_totals(self) -> dict[str, int]:
         """Counted tokens of every agent used since the reset."""
         return {row.agent_id: row.used for row in self.agents if row.calls}
+
+
+ACTIVE_MINUTES = 11
+"""Agents whose last usage is longer ago show nothing that changes by time alone."""
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a snapshot that there is one of for each agent, family or model."""
+
+    agents: tuple[AgentRow, ...]
+    limited: tuple[AgentRow, ...]
+    active: tuple[AgentRow, ...]
+    families: tuple[FamilyRow, ...]
+    models: tuple[ModelRow, ...]
+    hidden: tuple[str, ...]
+    """Names that hold what a person cannot see."""
+
+
+def all_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
+    """Return all rows, each made from the fold."""
+    spending, groups, minute = Spending(config, totals, now), totals.at(now).groups, int(now // 60)
+    agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    active = (row for row in agents if row.minutes and row.minutes[-1][0] >= minute - ACTIVE_MINUTES)
+    return Rows(
+        agents=agents,
+        limited=tuple(row for row in agents if row.limit is not None),
+        active=tuple(sorted(active, key=lambda row: row.agent_id)),
+        families=_family_rows(agents, config, minute),
+        models=model_rows(groups, config, prices),
+        hidden=tuple(sorted(name for name in _names_in(groups) if hidden(name))),
+    )
 
 
 def take_snapshot(
@@ -208,15 +236,17 @@ def take_snapshot(
     budget_is_default: bool = False,
     ledger: str = "",
     problems: Iterable[Problem] = (),
+    rows: Rows | None = None,
+    unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
-    """The view of a fold under a config, at the prices known and a moment in unix seconds."""
+    """The view of a fold under a config, at the prices known and a moment in unix seconds.
+
+    `rows` are those of this very moment, where they are known; else all are made here.
+    """
+    rows = rows or all_rows(totals, config, prices, now)
     spending = Spending(config, totals, now)
-    groups = totals.at(now).groups
     used = spending.by_all()
     budget = config.total_budget or None
-    agents = _agent_rows(groups, totals.recent, spending, config, prices)
-    models = model_rows(groups, config, prices)
-    families = _family_rows(agents, config, used, int(now // 60))
     return Snapshot(
         total_budget=config.total_budget,
         budget_is_default=budget_is_default,
@@ -228,10 +258,12 @@ def take_snapshot(
         warning_at=None if budget is None else int(warning_at(config)),
         untracked_buffer=config.untracked_buffer,
         state=severity(used, budget, config.warning_threshold),
-        agents=agents,
-        families=families,
-        models=models,
-        cost=_cost(models, config, used),
+        agents=rows.agents,
+        limited=rows.limited,
+        active=rows.active,
+        families=rows.families,
+        models=rows.models,
+        cost=_cost(rows.models, config, used),
         since=since(totals, now),
         cycle_start=totals.cycle(now)[0] if config.cycle else None,
         cycle_end=None if (end := totals.cycle(now)[1]) == FOREVER else end,
@@ -240,11 +272,12 @@ def take_snapshot(
         problems=(
             *problems,
             *fold_problems({**totals.flagged, **totals.set_aside}),
-            *name_problems(_names_in(groups)),
+            *name_problems(rows.hidden),
         ),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
-        exceeded=_exceeded(agents, families),
+        exceeded=_exceeded(rows.limited, rows.families),
+        unasked=unasked,
         stale_at=_stale_at(totals, now),
     )
 
@@ -276,15 +309,6 @@ def _cycle_row(
     )
 
 
-def since(totals: Totals, now: float) -> float | None:
-    """Unix seconds since when the counters run: the last reset of everyone or the cycle's beginning, if any."""
-    begin = totals.cycle(now)[0] or None
-    reset = totals.last_reset()
-    if reset is None or (begin is not None and reset.timestamp < begin):
-        return begin
-    return reset.timestamp
-
-
 def _stale_at(totals: Totals, now: float) -> float | None:
     expires, end = totals.holds.move_to(now).next_expiry, totals.cycle(now)[1]
     moments = [moment for moment in (expires, end) if moment is not None and moment != FOREVER]
@@ -313,6 +337,15 @@ def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, lis
 def _agent_rows(
     groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
 ) -> tuple[AgentRow, ...]:
+    rows = [
+        agent_row(agent_id, part, recent.get(agent_id), spending, config, prices)
+        for agent_id, part in agents_parts(groups, spending, config).items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+
+
+def agents_parts(groups: Groups, spending: Spending, config: BudgetConfig) -> dict[str, list[Part]]:
+    """Return the groups of every agent that has a row: who used or reserved something, or has a limit."""
     parts = _grouped(groups, lambda key: key[0])
     for agent_id in spending.reserved:
         parts.setdefault(agent_id, [])
@@ -320,13 +353,10 @@ def _agent_rows(
     for agent_id in config.per_agent_limits:
         if agent_id not in present and not agent_id.endswith("/*"):
             parts[agent_id] = []
-    rows = [
-        _agent_row(agent_id, part, recent.get(agent_id), spending, config, prices) for agent_id, part in parts.items()
-    ]
-    return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
+    return parts
 
 
-def _agent_row(
+def agent_row(
     agent_id: str,
     parts: list[Part],
     recent: Minutes | None,
@@ -334,6 +364,7 @@ def _agent_row(
     config: BudgetConfig,
     prices: PriceBook,
 ) -> AgentRow:
+    """Return an agent's row from its groups and its recent minutes."""
     sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)
@@ -347,7 +378,6 @@ def _agent_row(
         remaining=None if limit is None else max(0, limit - limited),
         usage_percentage=percentage(limited, limit),
         state=severity(limited, limit, config.warning_threshold),
-        share=_share(used, spending.by_all()),
         prompt_tokens=sums.prompt,
         completion_tokens=sums.completion,
         cached_tokens=sums.cached,
@@ -358,20 +388,14 @@ def _agent_row(
     )
 
 
-def _share(used: int, total_used: int) -> float:
-    return used * 100 / total_used if total_used else 0.0
-
-
-def _family_rows(
-    agents: Iterable[AgentRow], config: BudgetConfig, total_used: int, minute: int
-) -> tuple[FamilyRow, ...]:
+def _family_rows(agents: Iterable[AgentRow], config: BudgetConfig, minute: int) -> tuple[FamilyRow, ...]:
     members: dict[str, list[AgentRow]] = {key: [] for key in config.per_agent_limits if key.endswith("/*")}
     for row in agents if members else ():
         for family in families_of(same_name(row.agent_id)):
             if family in members:
                 members[family].append(row)
     rows = (
-        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, total_used, minute)
+        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, minute)
         for family, rows in members.items()
     )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
@@ -388,7 +412,6 @@ def fold_family(
     members: Sequence[AgentRow],
     limit: int | None,
     threshold: float,
-    total_used: int,
     minute: int,
 ) -> FamilyRow:
     """A family's row from its members' at a unix minute; `threshold` in percent."""
@@ -403,7 +426,6 @@ def fold_family(
         remaining=None if limit is None else max(0, limit - used),
         usage_percentage=percentage(used, limit),
         state=severity(used, limit, threshold),
-        share=_share(used, total_used),
         prompt_tokens=sum(row.prompt_tokens for row in members),
         completion_tokens=sum(row.completion_tokens for row in members),
         cached_tokens=sum(row.cached_tokens for row in members),
@@ -490,41 +512,5 @@ def _cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
     )
 
 
-_ODDITIES: Mapping[str, str] = {
-    "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
-    "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
-    "id_conflict": "with a known id but other content; set aside",
-    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
-    "second_end": "that settle or release a reservation which had ended; set aside",
-}
-
-
-def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
-    """What was odd in the records themselves, from how many there were of each kind."""
-    return tuple(
-        Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
-        for kind, number in sorted(odd.items())
-    )
-
-
-def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
-    """What of names a person cannot see, so that two may look the same."""
-    found = sorted(name for name in names if hidden(name))
-    if not found:
-        return ()
-    message = f"{plural(len(found), 'name')} with spaces at the ends or invisible characters, such as {found[0]!a}"
-    return (Problem(kind="hidden_name", count=len(found), message=message),)
-
-
 def _names_in(groups: Groups) -> set[str]:
     return {name for agent_id, model, *_ in groups for name in (agent_id, model)}
-
-
-def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
-    """What of the file was set aside."""
-    if not reader.fault_count:
-        return ()
-    first = reader.faults[0]
-    where = "at byte" if reader.fault_count == 1 else "the first at byte"
-    message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
-    return (Problem(kind="set_aside", count=reader.fault_count, message=message),)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from budgauge.accounting.limits import Severity
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import count, percent, safe
+from budgauge.text import count, percent_of, safe
 
 
 class Standing(NamedTuple):
@@ -22,13 +22,14 @@ class Standing(NamedTuple):
     @property
     def words(self) -> str:
         """The figures in any language, safe to show."""
-        figures = f"{percent(self.percentage)} ({count(self.used)} / {count(self.limit)})"
+        fraction = f"({count(self.used)} / {count(self.limit)})"
+        figures = f"{percent_of(self.percentage, self.limit)} {fraction}".strip()
         return f"{safe(self.name, 40)} {figures}" if self.name else figures
 
 
 def nearest_end(snapshot: Snapshot) -> Standing | None:
     """The total or limit of which the largest part is used; None where nothing is limited."""
-    rows = [(row.agent_id, row) for row in snapshot.agents] + [(row.family, row) for row in snapshot.families]
+    rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
         Standing(row.usage_percentage, row.used, row.limit, row.state, name)
         for name, row in rows

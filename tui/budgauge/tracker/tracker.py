@@ -16,6 +16,7 @@ from budgauge.accounting.accumulator import Pricing
 from budgauge.accounting.family import is_family
 from budgauge.accounting.fold import counted_parts
 from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
+from budgauge.accounting.period import last_reset_at, since
 from budgauge.accounting.records import (
     MAX_COUNT,
     Release,
@@ -33,7 +34,8 @@ from budgauge.accounting.records import (
     same_content,
 )
 from budgauge.accounting.reservation import Hold
-from budgauge.authority.local import Memory, Shared
+from budgauge.authority.local import Shared
+from budgauge.authority.memory import Memory
 from budgauge.config import BudgetConfig
 from budgauge.errors import RecordError, RefusedError
 from budgauge.files.cache import cache_folder
@@ -53,7 +55,8 @@ from budgauge.tracker.refused import (
 
 if TYPE_CHECKING:
     from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.status.snapshot import Problem, Snapshot
+    from budgauge.status.problems import Problem
+    from budgauge.status.snapshot import Snapshot
 
 _Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
@@ -85,7 +88,7 @@ class TokenBudgetTracker:
         cycle = self._config.cycle
         self._store_is_memory = ledger is None
         self._store = (
-            Memory(self._pricing_of, cycle)
+            Memory(self._pricing_of, cycle, self._resolved_prices)
             if ledger is None
             else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
         )
@@ -379,9 +382,6 @@ class TokenBudgetTracker:
     def get_since(self) -> float | None:
         """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
         with self._mutex:
-            # Loaded here, as in get_status: a gate that only asks is called anew each time.
-            from budgauge.status.snapshot import since
-
             self._store.refresh()
             return since(self._store.totals, self._now())
 
@@ -396,11 +396,10 @@ class TokenBudgetTracker:
             return self._store.set_aside
 
     def get_last_reset(self) -> float | None:
-        """Unix seconds of the last reset of everyone; None if there was none."""
+        """Unix seconds of the last reset of everyone, clamped as `last_reset_at` does; None if there was none."""
         with self._mutex:
             self._store.refresh()
-            reset = self._store.totals.last_reset()
-            return reset.timestamp if reset else None
+            return last_reset_at(self._store.totals, self._now())
 
     def get_status(self) -> Snapshot:
         """Everything at once. Models whose price was not looked up yet are looked up here."""
@@ -424,8 +423,9 @@ class TokenBudgetTracker:
         with self._mutex:
             before, self._config, self._budget_is_default = self._config, config, False
             self._warning_at = warning_at(config)
-            if config.prices != before.prices:
-                self._prices = None
+            if (config.prices, config.price_factors) != (before.prices, before.price_factors):
+                if self._prices is not None:
+                    self._prices = self._prices.under(config.prices, config.price_factors)
                 self._store.refold()
             if isinstance(self._store, Shared) and config.sync != before.sync:
                 self._store.set_sync(config.sync)

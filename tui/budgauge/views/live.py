@@ -14,20 +14,25 @@ import msgspec
 from budgauge.config import BudgetConfig
 from budgauge.config.find import left_behind
 from budgauge.config.load import Loaded, Options, load, working_folder
-from budgauge.errors import BudgaugeError, ConfigError, LedgerError
+from budgauge.errors import BudgaugeError, LedgerError
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
-from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, ledger_problems, take_snapshot
+from budgauge.sources.unasked.search import UnaskedWatch
+from budgauge.status.kept_rows import KeptRows
+from budgauge.status.problems import ledger_problems
+from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views.config_watch import SETTLE_SECONDS as SETTLE_SECONDS
+from budgauge.views.config_watch import ConfigWatch, change_of_budget
 from budgauge.views.scan import AgentScan, Span, TimeScan
 
-SETTLE_SECONDS = 0.25
-"""How long a changed config file must stay as it is before it is read: editors write in steps."""
 NOTICE_SECONDS = 60.0
 """How long it is said that the ledger was read afresh."""
+CHANGE_NOTICE_SECONDS = 600.0
+"""How long it is said that another budget or ledger is shown: often nobody looks while a branch is checked out."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,15 +70,19 @@ class Observer:
         lookup: bool = True,
         cache: Path | None = None,
         read: Callable[..., Loaded] | None = None,
+        keeps_project: bool = False,
     ) -> None:
         """With `lookup`, prices that are missing are looked up in a process of their own while looking goes on.
 
         What was looked up is kept in `cache`, by default the user's cache folder.
-        `read` loads the config in the place of `load`.
+        `read` loads the config in the place of `load`. With `keeps_project` the config of a project
+        stays in force when its file is gone; else the user's own takes its place, and a notice says so.
         """
         # The folder is taken once: the working directory may be removed while we run.
         folder = working_folder() if start is None else start
-        self._watch = ConfigWatch(lambda: (read or load)(options, env=env, start=folder), monotonic)
+        self._watch = ConfigWatch(
+            lambda: (read or load)(options, env=env, start=folder), monotonic, keeps_project=keeps_project
+        )
         self._monotonic = monotonic
         self._clock = clock
         self._taken_at = 0.0
@@ -81,9 +90,13 @@ class Observer:
         self._lookup = _Lookup()
         self._looks_up = lookup
         self._restarted_at: float | None = None
+        self._change: str | None = None
+        self._changed_at = 0.0
         self._view: View | None = None
         self._rereading = False
         self._glance = Glance()
+        self._rows = KeptRows()
+        self._unasked = UnaskedWatch(self._cache)
         self._open()
 
     @property
@@ -98,7 +111,9 @@ class Observer:
 
     def look(self) -> View:
         """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
+        before = self.loaded
         if self._watch.poll():
+            self._note_change(before)
             self._reopen()
         self._glance.at(self._reader.path)
         restarts = self._reader.restarts
@@ -174,6 +189,11 @@ class Observer:
         self._reader = self._make_reader(self._prices)
         self._changed = True
 
+    def _note_change(self, before: Loaded) -> None:
+        """Say for a while that another budget or ledger is shown."""
+        if (change := change_of_budget(before, self.loaded)) is not None:
+            self._change, self._changed_at = change, self._monotonic()
+
     def _make_reader(self, prices: PriceBook) -> LedgerReader:
         loaded = self.loaded
         self._cycle = loaded.config.cycle
@@ -224,6 +244,8 @@ class Observer:
     def _compose(self, trouble: str | None) -> View:
         old = self._view
         now = self._clock()
+        loaded = self.loaded
+        self._changed |= self._unasked.look(loaded.ledger.path, loaded.config, now, self._monotonic())
         if old is not None:
             over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
             # A clock that was put back brings the past back, too.
@@ -251,10 +273,14 @@ class Observer:
             budget_is_default=self.loaded.budget_is_default,
             ledger=str(self._reader.path),
             problems=ledger_problems(self._reader),
+            rows=self._rows.take(self._reader.totals, self.loaded.config, self._prices, now),
+            unasked=self._unasked.rows,
         )
 
     def _notices(self) -> tuple[str, ...]:
         notices = list(self.loaded.warnings)
+        if self._change is not None and self._monotonic() - self._changed_at < CHANGE_NOTICE_SECONDS:
+            notices.insert(0, self._change)
         if self._left_behind:
             notices.append(f"another ledger, {self._left_behind}, is not counted here: the default place has moved")
         if self._restarted_at is not None and self._monotonic() - self._restarted_at < NOTICE_SECONDS:
@@ -262,65 +288,6 @@ class Observer:
         if self._lookup.failed:
             notices.append(f"Prices could not be looked up: {self._lookup.failed}")
         return tuple(notices)
-
-
-class ConfigWatch:
-    """The config in force, read again when its files changed and then stayed still for a moment."""
-
-    def __init__(self, load: Callable[[], Loaded], monotonic: Callable[[], float]) -> None:
-        self._load = load
-        self._monotonic = monotonic
-        self.loaded = load()
-        """The last good config."""
-        self.trouble: str | None = None
-        """Why the files as they are now cannot be used; the last good config stays in force."""
-        # Not known to be what was just read: it may have changed in between.
-        self._read: tuple[object, ...] | None = None
-        self._seen, self._seen_at = self._signature(), monotonic()
-
-    def poll(self) -> bool:
-        """Look at the files; True if another config is in force now."""
-        signature = self._signature()
-        if signature != self._seen:
-            self._seen, self._seen_at = signature, self._monotonic()
-        if signature == self._read or self._monotonic() - self._seen_at < SETTLE_SECONDS:
-            return False
-        self._read = signature
-        try:
-            loaded = self._load()
-        except ConfigError as error:
-            self.trouble = str(error)
-            return False
-        changed = loaded.config != self.loaded.config
-        self.trouble = self._lost(loaded) if changed else None
-        if self.trouble or loaded == self.loaded:
-            return False
-        self.loaded = loaded
-        return True
-
-    def _lost(self, loaded: Loaded) -> str | None:
-        """A file that held the budget no longer does: more likely half written than a wish for no limits."""
-        folders = {path.parent for path in loaded.found}
-        for path in self.loaded.found:
-            emptied = path in loaded.found and not loaded.origins and self.loaded.origins
-            if emptied or path.parent not in folders:
-                why = f" ({'; '.join(loaded.warnings)})" if emptied and loaded.warnings else ""
-                return (
-                    f"{path}: no longer holds the budget{why}; its last values stay in force "
-                    "until it is back or budgauge restarts"
-                )
-        return None
-
-    def _signature(self) -> tuple[object, ...]:
-        return tuple(_stamp(path) for path in self.loaded.files)
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        return (error.errno or 0,)
-    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
 
 
 class _Lookup:

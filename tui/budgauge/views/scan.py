@@ -26,6 +26,8 @@ from budgauge.pricing.price_book import PriceBook
 from budgauge.status.snapshot import ModelRow, Part, cost_of, model_rows
 
 LATEST_CALLS = 50
+EARLIEST = 1_577_836_800
+"""1 January 2020 in unix seconds: a call that claims to be older comes from a clock that was not set."""
 
 
 class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,7 +221,8 @@ class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
     """The same of all time before the first of these steps."""
     cost_before: Decimal | None
     first: float | None
-    """Unix seconds of the ledger's first call; of a few that stand out of order, not always the earliest."""
+    """Unix seconds of the ledger's first call; of a few that stand out of order, not always the earliest.
+    Calls that claim to be older than any agent (before 2020) are counted, but not looked at here."""
 
 
 class TimeScan:
@@ -241,7 +244,8 @@ class TimeScan:
         self._first = FOREVER
 
         def bin_of(timestamp: float) -> tuple[float, float]:
-            self._first = min(self._first, timestamp)
+            if timestamp >= EARLIEST:
+                self._first = min(self._first, timestamp)
             place = bisect_right(edges, timestamp)
             return edges[place - 1], edges[place] if place < len(edges) else FOREVER
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.segment import Segment
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+from budgauge.monitor.textual_internals import updates
+
+if TYPE_CHECKING:
+    from textual._compositor import ChopsUpdate, LayoutUpdate
 
 JOINED_CELLS = 8
 """Unchanged cells between two changes that are sent along: going around them takes more bytes."""
@@ -29,19 +34,25 @@ class Shown:
     def __init__(self) -> None:
         self._lines: dict[int, list[_Cell]] = {}
         self._styles: dict[Style, Style] = {}
+        self._updates = updates()
 
     def only_changed(self, update: RenderableType | None) -> RenderableType | None:
         """The same update, which sends nothing that is shown already; unchanged where that cannot be known."""
-        return _Difference(update, self) if isinstance(update, (ChopsUpdate, LayoutUpdate)) else update
+        types = self._updates
+        if types is None or update is None or not types.is_known(update):
+            return update
+        known: ChopsUpdate | LayoutUpdate = update  # type: ignore[assignment]  # as was just seen
+        # Compared with what is shown at the moment when it is sent, if it is sent at all.
+        return types.replaced(update, lambda console: self.send(known, console))
 
     def send(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:
         """What brings the terminal up to an update; a layout is sent whole, for it follows all that is unknown."""
-        if isinstance(update, LayoutUpdate):
+        if self._updates is not None and isinstance(update, self._updates.whole):
             self._lines.clear()
             for y, strips in enumerate(update.strips, update.region.y):
                 self._note(y, update.region.x, [cell for strip in strips for cell in self._cells(strip)])
             return update.render_segments(console)
-        return "".join(self._changes(update, console))
+        return "".join(self._changes(update, console))  # type: ignore[arg-type]  # there are two kinds
 
     def _changes(self, update: ChopsUpdate, console: Console) -> Iterator[str]:
         for y, begin, end in update.spans:
@@ -104,21 +115,6 @@ class Shown:
         if len(self._styles) > _KEPT_STYLES:
             self._styles.clear()
         return self._styles.setdefault(style, style)
-
-
-class _Difference(CompositorUpdate):
-    """An update that is compared with what is shown at the moment when it is sent, if it is sent at all."""
-
-    def __init__(self, update: ChopsUpdate | LayoutUpdate, shown: Shown) -> None:
-        self._update = update
-        self._shown = shown
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._update
-
-    def render_segments(self, console: Console) -> str:
-        """What is sent."""
-        return self._shown.send(self._update, console)
 
 
 @lru_cache(1024)

@@ -55,11 +55,16 @@ def span(seconds: float) -> str:
     return f"{days}d" if days < 1000 else ">999d"
 
 
+_YEAR_SECONDS = 300 * 86_400
+
+
 def moment(second: float, reach: float) -> str:
-    """A moment on an axis that reaches over so many seconds: 09:04, 11-24 09:04 or 11-24."""
+    """A moment on an axis that reaches over so many seconds: 09:04, 11-24 09:04, 11-24 or 2026-11-24."""
     if reach <= 86_400:
         return _local(second, "%H:%M")
-    return _local(second, "%m-%d %H:%M") if reach <= 8 * 86_400 else _local(second, "%m-%d")
+    if reach <= 8 * 86_400:
+        return _local(second, "%m-%d %H:%M")
+    return _local(second, "%m-%d" if reach < _YEAR_SECONDS else "%Y-%m-%d")
 
 
 def utc_offset(second: float) -> int:

@@ -10,6 +10,7 @@ from budgauge.config.model import Notify
 from budgauge.monitor.drawing.sign import state_word
 from budgauge.monitor.language import tr, trn
 from budgauge.monitor.notify.title import TerminalTitle
+from budgauge.monitor.textual_internals import write
 from budgauge.monitor.widgets.banner import NAMED, exceeded_words
 from budgauge.status.alerts import Crossing, Crossings
 from budgauge.status.snapshot import Snapshot
@@ -77,10 +78,7 @@ class Alarm:
             self._app.notify(text, severity=severity, timeout=TOAST_SECONDS, markup=False)
 
     def _write(self, sequence: str) -> None:
-        driver = self._app._driver
-        if driver is not None and not self._app.is_headless:
-            driver.write(sequence)
-            driver.flush()
+        write(self._app, sequence)
 
 
 def _words(crossed: Sequence[Crossing]) -> list[str]:

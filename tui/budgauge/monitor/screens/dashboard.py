@@ -117,12 +117,16 @@ class Dashboard(Board):
         self._title_agents()
         self.set_class(is_new(view), "-new")
         self.set_class(is_new(view) and bool(snapshot.agents or snapshot.families), "-with-limits")
-        self.tick(view, now, around)
+        self._show_moment(view, now, around)
 
     def tick(self, view: View, now: float, around: Surroundings) -> None:
         """Bring up to a moment what changes by time alone."""
-        snapshot = view.snapshot
         self.query_one(AgentTable).tick(now)
+        self._show_moment(view, now, around)
+
+    def _show_moment(self, view: View, now: float, around: Surroundings) -> None:
+        """The same of all but the table."""
+        snapshot = view.snapshot
         readable = not view.ledger_trouble
         self.query_one(Gauge).face = gauge_face(view, now)
         self.query_one(Figures).face = figures(snapshot, now, readable=readable)

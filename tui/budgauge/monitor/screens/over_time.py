@@ -18,7 +18,7 @@ from budgauge.monitor.screens.page import Page
 from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.time_chart import TimeChart, time_face
 from budgauge.views.live import View
-from budgauge.views.scan import Span, TimeReport, TimeScan
+from budgauge.views.scan import EARLIEST, Span, TimeReport, TimeScan
 
 _MARGIN_CELLS = 12
 """Borders, padding, a scrollbar and the axis."""
@@ -105,9 +105,13 @@ class OverTime(Page[_Read]):
 
     def _since(self) -> float | None:
         """When the counters began; where they never were reset, the first call, once the ledger was read."""
-        if self.view.snapshot.since is None and self.report is not None:
-            return self.report[2].first
-        return self.view.snapshot.since
+        known = self._known_since()
+        return self.report[2].first if known is None and self.report is not None else known
+
+    def _known_since(self) -> float | None:
+        """When the counters began, without the ledger; None as well where a reset claims to be older than any agent."""
+        since = self.view.snapshot.since
+        return None if since is None or since < EARLIEST else since
 
     def action_zoom(self, steps: int) -> None:
         """Show a longer time, or a shorter one."""
@@ -133,7 +137,7 @@ class OverTime(Page[_Read]):
         """Show what is known now."""
         chart, since = self._chart(), self._since()
         read = self.report
-        if since is not None and self.view.snapshot.since is None and read is not None and read[1].begin > since:
+        if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
             since = None  # what was read begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
         self.query_one(TimeChart).face = time_face(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -15,20 +14,17 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, extent, fit_columns
+from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, fit_columns
+from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
 from budgauge.monitor.language import mark, tr
-from budgauge.monitor.order import MOVING, ORDERS, Key, Order, Source, name_of, order_key
-from budgauge.monitor.rows import Row, RowKey, Tree, table_rows, tree_of
+from budgauge.monitor.order import MOVING, ORDERS, Order
+from budgauge.monitor.rows import Row
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, placed
-from budgauge.status.snapshot import FamilyRow, Snapshot
+from budgauge.status.snapshot import ACTIVE_MINUTES, Snapshot
 from budgauge.text import fit
 
 HEAD_LINES = 1
 _BLANK = " " * GAP
-_SORT_SECONDS = 2.0
-"""Rows that move by themselves do so no oftener."""
-_STALE_MINUTES = 11
-"""A row whose last usage is longer ago shows nothing that changes from second to second."""
 
 
 class AgentTable(ScrollView, can_focus=True):
@@ -157,17 +153,17 @@ class AgentTable(ScrollView, can_focus=True):
         self.rows: tuple[Row, ...] = ()
         """What there is to show."""
         self._snapshot: Snapshot | None = None
-        self._tree = Tree({}, {})
+        self._kept = KeptTable()
         self._now = 0.0
         self._folded: frozenset[str] = frozenset()
-        self._keys: dict[RowKey, Key] = {}
-        self._keys_at = 0.0
         self._need = Extent(0, 0)
         self._columns: tuple[Column, ...] = ()
         self._fitted: tuple[int, Extent] | None = None
         self._drawn: dict[int, list[Cell]] = {}
         """Line → its cells, as they were last drawn."""
         self._styles: dict[str, Style] = {}
+        self._painters: dict[bool, RowPainter] = {}
+        """Under the cursor or not → what draws rows there, for one drawing."""
 
     @property
     def current(self) -> Row | None:
@@ -187,15 +183,14 @@ class AgentTable(ScrollView, can_focus=True):
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Bring it up to a snapshot, at a moment (unix seconds)."""
         self._snapshot, self._now = snapshot, now
-        self._tree = tree_of(snapshot, int(now // 60))
-        self._arrange()
+        self._bring_up()
 
     def tick(self, now: float) -> None:
         """Bring it up to a moment."""
         same_minute = now // 60 == self._now // 60
         self._now = now
-        if self.order in MOVING and now - self._keys_at >= _SORT_SECONDS:
-            self._arrange()
+        if self.order in MOVING and now - self._kept.sorted_at >= MOVE_SECONDS:
+            self._bring_up()
         else:
             self._draw_changed(all_lines=not same_minute)
 
@@ -208,57 +203,33 @@ class AgentTable(ScrollView, can_focus=True):
         self._sorted_anew()
 
     def _sorted_anew(self) -> None:
-        self._keys_at = 0.0
-        self._arrange()
+        self._bring_up()
         self.refresh(Region(0, 0, self.size.width, HEAD_LINES))
 
     def watch_query_words(self) -> None:
         """Filter."""
-        self._arrange()
+        self._bring_up()
 
-    def _arrange(self) -> None:
-        old, rows = (
-            self.rows,
-            table_rows(
-                self._tree, self._order_key(), reverse=self.reverse, folded=self._folded, words=self.query_words
-            ),
-        )
-        followed = self._is_cursor_visible()
+    def _bring_up(self) -> None:
+        if self._snapshot is None:
+            return
+        old, followed = self.rows, self._is_cursor_visible()
         key = old[self.cursor].row_key if self.cursor < len(old) else None
-        self.rows = rows
-        place = next((i for i, row in enumerate(rows) if row.row_key == key), max(0, min(self.cursor, len(rows) - 1)))
+        wanted = Arrangement(self.order, self.reverse, self._folded, self.query_words)
+        self._kept.show(self._snapshot, self._now, wanted)
+        rows = self.rows = self._kept.rows
+        place = max(0, min(self.cursor, len(rows) - 1))
+        if key is not None and (row := self._kept.row_of(key)) is not None and row in rows:
+            place = rows.index(row)
         self.set_reactive(AgentTable.cursor, place)
-        need = extent(
-            max((row.name_cells for row in rows), default=0),
-            max((row.source.used for row in rows), default=0),
-            held=any(row.source.reserved for row in rows),
-            limits=any(row.source.limit is not None for row in rows),
-        )
-        if need != self._need or len(old) != len(rows):
-            self._need = need
+        if self._kept.need != self._need or len(old) != len(rows):
+            self._need = self._kept.need
             self.virtual_size = Size(self._cells, len(rows) + HEAD_LINES)
             self.refresh()
         else:
             self._draw_changed(all_lines=True)
         if followed and key is not None:
             self._show_cursor()
-
-    def _order_key(self) -> Callable[[Source], Key]:
-        key_of = order_key(self.order, self._now)
-        if self.order not in MOVING:
-            return key_of
-        if not 0 <= self._now - self._keys_at < _SORT_SECONDS:
-            self._keys, self._keys_at = {}, self._now
-        keys = self._keys
-
-        def kept(source: Source) -> Key:
-            row_key = (name_of(source), isinstance(source, FamilyRow))
-            key = keys.get(row_key)
-            if key is None:
-                key = keys[row_key] = key_of(source)
-            return key
-
-        return kept
 
     def watch_cursor(self, old: int, new: int) -> None:
         """Draw it."""
@@ -338,12 +309,12 @@ class AgentTable(ScrollView, can_focus=True):
         row = self.current
         if row is not None and row.folded is not None:
             self._folded = self._folded ^ {row.key}
-            self._arrange()
+            self._bring_up()
 
     def fold_all(self, *, folded: bool) -> None:
         """Fold every family, or none."""
-        self._folded = frozenset(self._tree.families) if folded else frozenset()
-        self._arrange()
+        self._folded = frozenset(self._kept.families) if folded else frozenset()
+        self._bring_up()
 
     def action_move(self, lines: int) -> None:
         """Move the cursor."""
@@ -403,11 +374,12 @@ class AgentTable(ScrollView, can_focus=True):
 
     def _draw_changed(self, *, all_lines: bool) -> None:
         """Draw the lines anew that look otherwise than they were drawn; by time alone, only those of active rows."""
+        self._painters.clear()
         first, minute = self._first_visible(), int(self._now // 60)
         for index in range(first, min(len(self.rows), first + self._visible_lines())):
             row = self.rows[index]
             minutes = row.source.minutes
-            if not all_lines and (not minutes or minutes[-1][0] < minute - _STALE_MINUTES):
+            if not all_lines and (not minutes or minutes[-1][0] < minute - ACTIVE_MINUTES):
                 continue
             y = index - first + HEAD_LINES
             if self._drawn.get(y) != self._row(row, under_cursor=self._is_under_cursor(index)):
@@ -419,6 +391,7 @@ class AgentTable(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Some lines; styles hold for one drawing."""
         self._styles.clear()
+        self._painters.clear()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
@@ -473,13 +446,22 @@ class AgentTable(ScrollView, can_focus=True):
         return segments[:-1]
 
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
+        painter = self._painters.get(under_cursor)
+        if painter is None:
+            painter = self._painters[under_cursor] = self._painter(under_cursor=under_cursor)
+        return painter.cells(row, self._columns_now())
+
+    def _painter(self, *, under_cursor: bool) -> RowPainter:
         snapshot = self._snapshot
-        painter = RowPainter(
+        base = self._styles.get("")
+        if base is None:
+            base = self._styles[""] = self.rich_style  # worked out anew at every look
+        return RowPainter(
             style=self._style,
-            base=self.rich_style,  # worked out anew at every look
+            base=base,
             ground=self._ground(under_cursor=under_cursor),
             now=self._now,
             threshold=snapshot.warning_threshold if snapshot else 100.0,
+            total_used=snapshot.total_used if snapshot else 0,
             cycle_end=snapshot.cycle_end if snapshot else None,
         )
-        return painter.cells(row, self._columns_now())

@@ -25,11 +25,11 @@ from budgauge.monitor.drawing.when import ago, span, stamp
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, mark, tr, trn
 from budgauge.monitor.order import Source, name_of
-from budgauge.monitor.rows import shown_name, tree_of
+from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.status.snapshot import Snapshot
-from budgauge.text import count, fit, percent, safe, short, width
+from budgauge.status.snapshot import Snapshot, fold_family
+from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport, PriceRow
 
@@ -53,6 +53,8 @@ class DossierFace(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown."""
 
     source: Source | None
+    share: float
+    """Percent of everyone's total that it used."""
     """None if nothing is known of it any more."""
     limits: tuple[LimitFace, ...]
     threshold: float
@@ -76,6 +78,7 @@ def dossier_face(
     found, away = rates(minutes, now), runaway(minutes, now)
     return DossierFace(
         source=source,
+        share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
         rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
@@ -89,7 +92,13 @@ def dossier_face(
 
 def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
     if is_family:
-        return tree_of(snapshot, int(now // 60)).families.get(key)
+        limited = next((row for row in snapshot.families if row.family == key), None)
+        top, members = key.removesuffix("*"), []
+        if limited is None:
+            members = [row for row in snapshot.agents if row.agent_id.startswith(top) or row.agent_id == top[:-1]]
+        return limited or (
+            fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None
+        )
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 
@@ -189,7 +198,7 @@ class Dossier(Drawing):
             return []
         lines = [*self._limits(face, cells)]
         if face.source is not None:
-            lines += [*self._use(face.source, face.age, cells), *self._rate(face, cells)]
+            lines += [*self._use(face.source, face.share, face.age, cells), *self._rate(face, cells)]
         lines += self._read(face, cells)
         return lines[1:] if lines and not lines[0].plain else lines
 
@@ -214,8 +223,9 @@ class Dossier(Drawing):
                 (f"{_fraction(limit):>{number_cells}}", self.part("dossier--number")),
             ]
             line = in_order(pieces, cells, gap=" ")
+            share = percent_of(part * 100, limit.limit)
             rest: list[Piece] = [
-                (percent(part * 100), state),
+                *([(share, state)] if share else []),
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("dossier--muted")),
             ]
@@ -239,11 +249,11 @@ class Dossier(Drawing):
             return fill if kind == "fill" else Style(foreground=track.foreground, background=fill.foreground)
         return Style(foreground=fill.foreground, background=track.background)
 
-    def _use(self, source: Source, age: str, cells: int) -> list[Content]:
+    def _use(self, source: Source, share: float, age: str, cells: int) -> list[Content]:
         label, number = self.part("dossier--label"), self.part("dossier--number")
         facts = [
             (tr("used"), count(source.used)),
-            (tr("of everyone's"), percent(source.share)),
+            (tr("of everyone's"), percent(share)),
             (tr("held"), count(source.reserved)),
             (tr("calls"), count(source.calls)),
             (tr("cost"), dollars(source.cost_usd)),

@@ -7,6 +7,7 @@ from textual.geometry import Size
 from textual.style import Style
 from textual.widget import Widget
 
+from budgauge.monitor.textual_internals import count_layout
 from budgauge.text import width
 
 
@@ -41,11 +42,8 @@ class Drawing(Widget):
         """Draw again; lay out again only if the number of lines changed."""
         lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
         needs_layout = lines != self.content_size.height
-        if needs_layout and self._layout_required:
-            # Textual counts a request only when the one before it was seen, and keeps the height it
-            # had worked out meanwhile: without this, a first view that comes at the wrong moment
-            # stays as tall as nothing.
-            self._layout_updates += 1
+        if needs_layout:
+            count_layout(self)
         self.refresh(layout=needs_layout)
 
 

@@ -56,10 +56,14 @@ def rate_face(snapshot: Snapshot, now: float) -> RateFace:
 
 def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
     last = now // 60 - 1
-    active = (
-        (rate_now(row.minutes, now), row) for row in snapshot.agents if row.minutes and row.minutes[-1][0] >= last
-    )
-    rate, row = max(active, key=lambda pair: pair[0], default=(0, None))
+    rate, row = 0, None
+    for agent in snapshot.active:
+        # Two minutes' tokens are the most that the last 60 seconds can hold.
+        latest = agent.minutes[-1][0]
+        if latest > last + 1 or (latest >= last and sum(tokens for _, tokens in agent.minutes[-2:]) >= rate):
+            found = rate_now(agent.minutes, now)
+            if row is None or (found, agent.used) > (rate, row.used):
+                rate, row = found, agent
     return (safe(row.agent_id), short(rate)) if row and rate else ("", "")
 
 

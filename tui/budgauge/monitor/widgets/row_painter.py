@@ -36,6 +36,8 @@ class RowPainter:
     """Unix seconds."""
     threshold: float
     """Percent."""
+    total_used: int
+    """Tokens used by everyone."""
     cycle_end: float | None
 
     def cells(self, row: Row, columns: Sequence[Column]) -> list[Cell]:
@@ -74,7 +76,9 @@ class RowPainter:
             case "held":
                 return short(source.reserved) if source.reserved else "", muted
             case "percent":
-                return _percent(row.part), muted if source.state == "ok" else self._state(row)
+                return "" if source.limit == 0 else _percent(
+                    self._part(row)
+                ), muted if source.state == "ok" else self._state(row)
             case "of":
                 return row.of, muted
             case "state":
@@ -110,10 +114,16 @@ class RowPainter:
             return tr("lasts"), muted
         return span(when.expected), self._state(row) if source.state != "ok" else muted
 
+    def _part(self, row: Row) -> float:
+        """Percent: of the limit, or of everyone's total where there is none."""
+        if row.source.usage_percentage is not None:
+            return row.source.usage_percentage
+        return row.source.used * 100 / self.total_used if self.total_used else 0.0
+
     def _gauge(self, row: Row, cells: int) -> list[Segment]:
         if row.source.limit is None:
             style = self.style("share") + self.ground
-            return [Segment(text, style) for text, _ in share_bar(row.part / 100, cells)]
+            return [Segment(text, style) for text, _ in share_bar(self._part(row) / 100, cells)]
         fill, track = self.style(row.source.state), self.style("track")
         over = Style(color=self.style("exceeded").color, bgcolor=track.bgcolor)
         styles = {
@@ -123,7 +133,9 @@ class RowPainter:
             "mark-filled": Style(color=self.base.bgcolor, bgcolor=fill.color),
             "over": over,
         }
-        return [Segment(text, styles[kind]) for text, kind in limit_bar(row.part / 100, cells, self.threshold / 100)]
+        return [
+            Segment(text, styles[kind]) for text, kind in limit_bar(self._part(row) / 100, cells, self.threshold / 100)
+        ]
 
 
 def _percent(part: float) -> str:

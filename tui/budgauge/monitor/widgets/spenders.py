@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import ClassVar
 
 import msgspec
@@ -38,9 +39,12 @@ class SpendersFace(msgspec.Struct, frozen=True):
 
 def spenders(snapshot: Snapshot) -> SpendersFace:
     """Those who used most, and before them those who are over their limits."""
-    rows = sorted((row for row in snapshot.agents if row.used), key=lambda row: row.state != "exceeded")
-    first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows[:_MOST])
-    return SpendersFace(tuple(first), len(rows))
+    total = bisect_left(snapshot.agents, 0, key=lambda row: -row.used)
+    over = [row for row in snapshot.limited if row.state == "exceeded" and row.used][:_MOST]
+    most = [row for row in snapshot.agents[: min(total, _MOST)] if row.state != "exceeded"]
+    rows = (*over, *most)[:_MOST]
+    first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows)
+    return SpendersFace(tuple(first), total)
 
 
 class Spenders(Drawing):

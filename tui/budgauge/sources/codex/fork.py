@@ -16,7 +16,8 @@ import msgspec
 
 from budgauge.sources.block import Block
 from budgauge.sources.codex import line as codex_line
-from budgauge.sources.codex.line import Line, SessionMeta, Tokens
+from budgauge.sources.codex.line import Line, SessionMeta
+from budgauge.sources.codex.tokens import Tokens
 from budgauge.sources.lines import other_lines
 
 _IDLE = re.compile(rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"(?:response_item|compacted)"')

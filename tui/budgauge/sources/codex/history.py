@@ -4,15 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
-from budgauge.sources.codex.line import SessionMeta, Tokens
+from budgauge.sources.codex.line import SessionMeta
+from budgauge.sources.codex.tokens import Tokens
 from budgauge.sources.tail import Tail
 
 FindPages = Callable[[str], Sequence[Path]]
 """thread → its pages' files, in order; empty if there are none."""
 FindForks = Callable[[str], Sequence[Path]]
 """thread → the files of its forks, in the order in which they began."""
+
+
+class History(Protocol):
+    """What other files tell of a thread's history."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """How many usage lines at the start of the thread's file are copies."""
+        ...
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
+        ...
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """The cumulative counts in the first usage lines of the file itself."""
+        ...
+
+
+class NoHistory:
+    """The history of a thread that copied nothing."""
+
+    def copied(self, meta: SessionMeta) -> Copies:
+        """Return none."""
+        return Copies(0)
+
+    def base(self, meta: SessionMeta) -> Tokens | None:
+        """Return None: nothing is known."""
+        return None
+
+    def totals(self, lines: int) -> set[Tokens]:
+        """Return none."""
+        return set()
 
 
 class FileHistory:

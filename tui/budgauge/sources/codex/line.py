@@ -9,10 +9,7 @@ from typing import Union
 import msgspec
 
 from budgauge.accounting.records import Count
-
-Tokens = tuple[int, int, int, int, int]
-"""Input, cached input, cache write, output, reasoning output. The next two are parts of input, the last of output."""
-NO_TOKENS: Tokens = (0, 0, 0, 0, 0)
+from budgauge.sources.codex.tokens import Tokens
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
@@ -23,10 +20,16 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
     input_tokens: Count | None
     output_tokens: Count | None
-    cached_input_tokens: Count | None = None
-    cache_write_input_tokens: Count | None = None
-    reasoning_output_tokens: Count | None = None
+    cached_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    cache_write_input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
+    reasoning_output_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
     total_tokens: Count | None = None
+
+    @property
+    def names_all(self) -> bool:
+        """Are all parts there? Where one is missing, it may go by another name."""
+        parts = (self.cached_input_tokens, self.cache_write_input_tokens, self.reasoning_output_tokens)
+        return msgspec.UNSET not in parts
 
     @property
     def tokens(self) -> Tokens:

@@ -8,29 +8,21 @@ in a file: `token_count` by its growth until the first `token_usage_record`, the
 from __future__ import annotations
 
 import re
-from operator import sub
-from typing import Protocol
 
 import msgspec
 
-from budgauge.accounting.records import MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
+from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
 from budgauge.config.factors import charged
 from budgauge.errors import RecordError
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.fork import Copies
-from budgauge.sources.codex.line import (
-    NO_TOKENS,
-    Event,
-    Line,
-    SessionMeta,
-    TokenInfo,
-    Tokens,
-    TokenUsageRecord,
-    unix_seconds,
-)
+from budgauge.sources.codex.history import History, NoHistory
+from budgauge.sources.codex.line import Event, Line, TokenInfo, TokenUsage, TokenUsageRecord, unix_seconds
+from budgauge.sources.codex.state import State, decode_state
+from budgauge.sources.codex.tokens import NO_TOKENS, Tokens, has_shrunk, is_spent, less
 from budgauge.sources.lines import other_lines
 from budgauge.sources.log import Counts
-from budgauge.sources.name import CODEX, UNKNOWN, AgentNames, fit_name, fit_text
+from budgauge.sources.name import CODEX, AgentNames, fit_name, fit_text
 
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
 _TELLING = rb'(?!token_|thread_settings_applied"|task_complete"|turn_complete"|turn_aborted")'
@@ -44,72 +36,11 @@ _MARKS = (
 )
 _USAGE = re.compile(rb'_tokens"\s*:\s*["0-9.-]')
 """A count of tokens under whatever name."""
+_UNKNOWN_COUNT = re.compile(
+    rb'"(?!(?:(?:cached_|cache_write_)?input|(?:reasoning_)?output|total)_tokens")[^"\\]*_tokens"\s*:\s*["1-9.-]'
+)
+"""A count of tokens under a name that is not known."""
 _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError)
-
-
-class History(Protocol):
-    """What other files tell of a thread's history."""
-
-    def copied(self, meta: SessionMeta) -> Copies:
-        """How many usage lines at the start of the thread's file are copies."""
-        ...
-
-    def base(self, meta: SessionMeta) -> Tokens | None:
-        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
-        ...
-
-    def totals(self, lines: int) -> set[Tokens]:
-        """The cumulative counts in the first usage lines of the file itself."""
-        ...
-
-
-class NoHistory:
-    """The history of a thread that copied nothing."""
-
-    def copied(self, meta: SessionMeta) -> Copies:
-        """Return none."""
-        return Copies(0)
-
-    def base(self, meta: SessionMeta) -> Tokens | None:
-        """Return None: nothing is known."""
-        return None
-
-    def totals(self, lines: int) -> set[Tokens]:
-        """Return none."""
-        return set()
-
-
-class State(msgspec.Struct, array_like=True):
-    """What is known of one thread after the lines read so far."""
-
-    thread: str
-    seconds: int
-    """The time of the last line, in unix seconds."""
-    counts: Counts = msgspec.field(default_factory=Counts)
-    meta: SessionMeta | None = None
-    copied: int = 0
-    """So many usage lines at the start are a parent's, as far as is known."""
-    own_seen: bool = False
-    model: str = UNKNOWN
-    usage_lines: int = 0
-    calls: int = 0
-    total: Tokens | None = None
-    growth: Tokens = NO_TOKENS
-    window_full: bool = False
-    records: bool = False
-    """Has a `token_usage_record` come?"""
-    last_record: TokenUsageRecord | None = None
-    page: str | None = None
-    """The id of a later page of the thread; None for the first."""
-    held: Usage | None = None
-    """A call that may be a copy of an earlier one: the next line tells."""
-    held_as_copy: bool = False
-    """Is it like the first line of another thread? Else it may repeat the last line of the history."""
-    service_tier: str | None = None
-    """None is the standard one."""
-
-
-_decode_state = msgspec.msgpack.Decoder(State).decode
 
 
 class Rollout:
@@ -131,7 +62,7 @@ class Rollout:
         start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
         `saved` is what `save` gave, to go on from there.
         """
-        self._state = _decode_state(saved) if saved else State(thread, seconds, page=page)
+        self._state = decode_state(saved) if saved else State(thread, seconds, page=page)
         self._history = history
         self._totals: set[Tokens] | None = None if saved else set()
         self._names = names
@@ -177,6 +108,7 @@ class Rollout:
             return
         self._state.seconds = codex_line.moment_seconds(line.timestamp) or self._state.seconds
         if line.payload.info is not None:
+            self._check_names(line.payload.info.total_token_usage, text)
             self._count(line.payload.info, line.ordinal)
         else:
             _refuse_usage(text)
@@ -186,7 +118,9 @@ class Rollout:
         if line.type == "event_msg":
             self._take_event(codex_line.event(line.payload), line)
         elif line.type == "token_usage_record":
-            self._record(line, codex_line.token_usage_record(line.payload))
+            record = codex_line.token_usage_record(line.payload)
+            self._check_names(record.usage, line.payload)
+            self._record(line, record)
         elif line.type == "turn_context":
             self._state.model = fit_name(codex_line.turn_context(line.payload).model, self._state.model)
         elif line.type == "session_meta":
@@ -203,6 +137,7 @@ class Rollout:
 
     def _take_event(self, event: Event, line: Line) -> None:
         if event.type == "token_count" and (info := codex_line.token_info(event.info)) is not None:
+            self._check_names(info.total_token_usage, line.payload)
             self._count(info, line.ordinal)
         elif event.type.startswith("token_"):
             _refuse_usage(line.payload)
@@ -216,6 +151,13 @@ class Rollout:
         elif event.type in _ENDS and self._state.held is not None:
             self._state.own_seen = True
             self._release(own=True)
+
+    def _check_names(self, usage: TokenUsage, text: bytes | bytearray | msgspec.Raw) -> None:
+        """Raise RecordError if a part of the usage may go by a name that is not known. `text` is what was read."""
+        is_named = usage.cached_input_tokens is not msgspec.UNSET
+        if not usage.names_all and ((self._state.cached_seen and not is_named) or _UNKNOWN_COUNT.search(text)):
+            raise RecordError("counts of tokens under names that are not known")
+        self._state.cached_seen |= is_named
 
     def _release(self, *, own: bool) -> None:
         """Decide on the call that was held."""
@@ -268,8 +210,8 @@ class Rollout:
         if state.records:
             return
         is_first = state.total is None
-        growth = self._grow(info)
-        spent = _spent(growth)
+        growth = self._grow(info, is_copy=copy)
+        spent = is_spent(growth)
         # Copies are numbered too, so that a call keeps its number whatever is known of the parent.
         state.calls += spent
         if copy:
@@ -282,6 +224,10 @@ class Rollout:
             if not state.held_as_copy:
                 self._release(own=True)
             self._call(growth, hold=state.held_as_copy)
+
+    def _inherits(self) -> bool:
+        """Does the first count here go on from a total in another file?"""
+        return self._goes_on() or bool(self._state.meta and self._state.meta.forked_from)
 
     def _goes_on(self) -> bool:
         """Does this file go on from a history in another?"""
@@ -296,23 +242,41 @@ class Rollout:
         else:
             self._call(growth, hold=base is None)
 
-    def _grow(self, info: TokenInfo) -> Tokens:
-        """What the cumulative total has grown by. A total that shrank begins a new count."""
+    def _grow(self, info: TokenInfo, *, is_copy: bool) -> Tokens:
+        """What the cumulative total has grown by. A total that shrank begins a new count.
+
+        Raises RecordError where that cannot be known.
+        """
         state = self._state
         total = info.total_token_usage.tokens
         if total == NO_TOKENS and info.total_token_usage.total_tokens:
             # A full context window: the total is set to the window's size, which nobody spent.
             state.window_full = True
             return NO_TOKENS
-        before = self._baseline(total, info.last_token_usage.tokens if info.last_token_usage else None)
+        last = info.last_token_usage.tokens if info.last_token_usage else None
+        before = self._start(total, last, is_copy=is_copy) if state.total is None else self._baseline(total, last)
         state.total = total
         state.window_full = False
         if self._totals is not None:
             self._totals.add(total)
-        growth = _less(total, before)
+        growth = less(total, before)
         if any(growth):
             state.growth = growth
         return growth
+
+    def _start(self, total: Tokens, last: Tokens | None, *, is_copy: bool) -> Tokens:
+        """The total before the first call in the file. Raises RecordError where that cannot be known."""
+        state = self._state
+        if not self._inherits() or (last is None and is_copy):
+            return NO_TOKENS
+        if last is not None:
+            return less(total, last)
+        base = self._history.base(state.meta) if state.meta else None
+        if base is None:
+            # The call is skipped, yet keeps its number; the next one is known by its growth.
+            state.total, state.calls = total, state.calls + 1
+            raise RecordError("a first count that goes on from a history that is not known")
+        return NO_TOKENS if has_shrunk(total, base) else base
 
     def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
         """The total before the last call.
@@ -321,19 +285,15 @@ class Rollout:
         before belongs to that count.
         """
         state = self._state
-        before = state.total
-        if before is None:
-            # A file that refers to its history, and copies none, goes on from the total there.
-            inherits = self._goes_on() or (state.meta is not None and state.meta.forked_from)
-            return _less(total, last) if inherits and last is not None else NO_TOKENS
+        before = state.total or NO_TOKENS
         if state.window_full:
             return NO_TOKENS if total == last else before
-        if total != before and last is not None and not _shrank(total, last):
-            base = _less(total, last)
+        if total != before and last is not None and not has_shrunk(total, last):
+            base = less(total, last)
             if base != before and any(base) and base in self._earlier_totals():
                 return total if total in self._earlier_totals() else base
         # A total that shrank begins a new count.
-        return NO_TOKENS if _shrank(total, before) else before
+        return NO_TOKENS if has_shrunk(total, before) else before
 
     def _earlier_totals(self) -> set[Tokens]:
         if self._totals is None:
@@ -352,7 +312,7 @@ class Rollout:
         if record == previous or (first and self._restates(record)):
             state.counts.duplicates += 1
             return
-        spent = _spent(record.usage.tokens)
+        spent = is_spent(record.usage.tokens)
         state.calls += spent
         if copy:
             state.counts.replayed += 1
@@ -371,7 +331,7 @@ class Rollout:
     def _check_sum(self, previous: TokenUsageRecord | None, record: TokenUsageRecord) -> None:
         if previous is None or previous.thread_token_usage is None or record.thread_token_usage is None:
             return
-        grown = _less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
+        grown = less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
         self._state.counts.disagreements += grown != record.usage.tokens
 
     def _call(self, tokens: Tokens, alias: str | None = None, *, hold: bool = False) -> None:
@@ -412,20 +372,4 @@ def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
 def _alias(response_id: str | None) -> str | None:
     """A response's id, if it can be a call's name."""
     fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
-    return response_id if fits and response_id and PART not in response_id and response_id[-1] != "=" else None
-
-
-def _spent(tokens: Tokens) -> bool:
-    return bool(tokens[0] or tokens[3])
-
-
-def _shrank(total: Tokens, before: Tokens) -> bool:
-    return any(now < was for now, was in zip(total, before, strict=True))
-
-
-def _less(total: Tokens, before: Tokens) -> Tokens:
-    """What is left when `before` is taken away; no part below zero."""
-    fresh, cached, written, output, reasoning = map(sub, total, before)
-    if fresh < 0 or cached < 0 or written < 0 or output < 0 or reasoning < 0:
-        return max(0, fresh), max(0, cached), max(0, written), max(0, output), max(0, reasoning)
-    return fresh, cached, written, output, reasoning
+    return response_id if fits and response_id and PART not in response_id and response_id[-1] != CLAIM else None

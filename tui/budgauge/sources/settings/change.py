@@ -22,6 +22,18 @@ class Change(msgspec.Struct, frozen=True):
     before: str
     """Its text now, line ends as they are; "" also if there is no such file."""
     after: str
+    within: Path | None = None
+    """The folder that no link may lead out of; None if any target is right."""
+
+    @property
+    def target(self) -> Path:
+        """The file that is written: where links lead, if there are any."""
+        return Path(os.path.realpath(self.path))
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the file or its folder is a symbolic link."""
+        return self.path.is_symlink() or self.path.parent.is_symlink()
 
     @property
     def diff(self) -> str:
@@ -53,17 +65,28 @@ def read(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 (byte {error.start})", hint="Save it as UTF-8.") from error
 
 
+def check_target(path: Path, within: Path | None) -> None:
+    """Raise ConfigError if links lead from `path` to a place outside the folder `within`."""
+    target = Path(os.path.realpath(path))
+    if within is not None and not target.is_relative_to(os.path.realpath(within)):
+        raise ConfigError(
+            f"{path}: leads to {target}, outside the project {within}; nothing was changed",
+            hint="Replace the symbolic link by a file or folder of the project.",
+        )
+
+
 def write(change: Change) -> None:
     """Put the new text in place whole. A link's target is written, a file's mode kept; a new file is its owner's.
 
-    Raises ConfigError if the file is no longer as it was read, or cannot be written.
+    Raises ConfigError if the file is no longer as it was read, lies outside `within`, or cannot be written.
     """
     if change.after == change.before:
         return
+    check_target(change.path, change.within)
     if read(change.path) != change.before:
         raise ConfigError(f"{change.path}: was changed by someone else just now", hint="Run the command again.")
     try:
-        _replace(Path(os.path.realpath(change.path)), change.after.encode())
+        _replace(change.target, change.after.encode())
     except OSError as error:
         raise ConfigError(
             f"{change.path}: cannot be written: {error.strerror}", hint="Check the folder's permissions and free space."

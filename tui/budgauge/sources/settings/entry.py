@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from typing import Any, Literal
+
+from budgauge.sources.settings.command import is_our_command
 
 Agent = Literal["codex", "claude-code"]
 Value = Any  # JSON's and TOML's values, and tomlkit's, which act like them: each is looked at before it is used
@@ -16,19 +16,6 @@ EVENTS: dict[Agent, tuple[str, ...]] = {
 TIMEOUT_SECONDS = 10
 _MATCHED = ("PreToolUse", "PostToolUse")
 """Claude Code's events that are about a tool, which a group of hooks must match."""
-
-
-def is_our_command(command: str) -> bool:
-    """Whether a command line runs `budgauge hook` and nothing else."""
-    try:
-        program, *words = shlex.split(command)
-    except ValueError:
-        return False
-    if any(set(word) & set(";|&") for word in words):
-        return False  # somebody's own script with more in it
-    if words[:2] != ["-m", "budgauge"] and os.path.basename(program) != "budgauge":
-        return False
-    return "hook" in words and "install" not in words
 
 
 def is_ours(hook: Value) -> bool:

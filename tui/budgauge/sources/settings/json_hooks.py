@@ -1,4 +1,4 @@
-"""Claude Code's settings.json: the value of `hooks` is written anew, all around it stays as text."""
+"""Hooks in a JSON file: the value of `hooks` is written anew, all around it stays as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from budgauge.sources.settings.entry import Value
 
 
 def decoded(path: Path, text: str) -> dict[str, Value]:
-    """The settings' values; none if there is no text. Raises ConfigError."""
+    """The file's values; none if there is no text. Raises ConfigError."""
     if not text.strip():
         return {}
     try:

@@ -1,0 +1,88 @@
+"""What a ledger was when it was last seen: one that lost its lines must not look like one that never had any.
+
+It is kept in the cache folder and can be lost at any time; then nobody can tell.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.ledger.tail import Mark, Tail
+
+VERSION = 1
+_GROWTH_PART = 16
+"""A process notes a ledger again when it has grown by this part of its length,"""
+_PAUSE_SECONDS = 1
+"""or at all after so many seconds."""
+
+
+class LastSeen(msgspec.Struct, frozen=True, array_like=True):
+    """A ledger as it was at a moment."""
+
+    version: int
+    mark: Mark
+    seen_at: int
+    """Unix seconds."""
+
+    def stands_in(self, fd: int | None) -> bool:
+        """Does an open file still hold all of it? A copy does, too. None: there is no file."""
+        if fd is None:
+            return not self.mark.offset
+        status = os.fstat(fd)
+        same_file = msgspec.structs.replace(self.mark, inode=status.st_ino)
+        return Tail.at(same_file, status).resumes(fd, status)
+
+
+_decode = msgspec.msgpack.Decoder(LastSeen).decode
+_LATEST = 1 << 37
+"""No clock says more seconds than this: dates end there."""
+
+
+class LastSeenFile:
+    """Where it is kept what one ledger was."""
+
+    def __init__(self, folder: Path, ledger: Path) -> None:
+        self.path = folder / f"seen-{short_name(os.path.abspath(ledger))}.mark"
+        self.lost: LastSeen | None = None
+        """What the ledger was, if it does not hold all of that any more."""
+        self.offset = 0
+        """How many bytes of the present file are noted."""
+        self._noted_at: float | None = None
+        """When this process noted that; None if it did not."""
+
+    def compare(self, fd: int | None) -> None:
+        """See whether a file that was opened just now is still what was seen; None: there is none. Raises OSError."""
+        seen = self._read()
+        self.lost = None if seen is None or seen.stands_in(fd) else seen
+        self.offset = 0 if seen is None or self.lost else seen.mark.offset
+        self._noted_at = None
+
+    def is_due(self, offset: int, now: float) -> bool:
+        """Is it time to note that the ledger has been read to an offset?"""
+        growth = offset - self.offset
+        if growth <= 0 or self.lost is not None:
+            return False
+        if self._noted_at is None or growth >= offset // _GROWTH_PART:
+            return True
+        return abs(now - self._noted_at) >= _PAUSE_SECONDS
+
+    def note(self, mark: Mark, now: float) -> None:
+        """Keep where the ledger has been read to."""
+        self.offset, self._noted_at = mark.offset, now
+        write_cache(self.path, msgspec.msgpack.encode(LastSeen(VERSION, mark, int(now))))
+
+    def begin_anew(self) -> None:
+        """What was lost matters no more: from now on the present file is the ledger."""
+        self.lost, self.offset, self._noted_at = None, 0, None
+
+    def _read(self) -> LastSeen | None:
+        content = read_cache(self.path)
+        try:
+            seen = None if content is None else _decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return seen if seen and seen.version == VERSION and 0 <= seen.seen_at < _LATEST else None

@@ -1,0 +1,261 @@
+"""The rows of the table of agents, kept from one snapshot to the next: only what a line changed is made anew.
+
+Whatever is done for every agent here is one step of C's (a sort, a chain, a set), never one of Python's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from operator import attrgetter
+
+import msgspec
+
+from budgauge.accounting.family import families_of
+from budgauge.monitor.columns import Extent, extent
+from budgauge.monitor.order import MOVING, Key, Order, Source, order_key
+from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, table_rows, tree_of
+from budgauge.status.family_sum import FamilySum
+from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot
+
+MOVE_SECONDS = 2.0
+"""Rows that move by themselves do so no oftener."""
+_ROOT: RowKey = ("", True)
+_used_of = attrgetter("source.used")
+
+
+class Arrangement(msgspec.Struct, frozen=True):
+    """How rows are to stand."""
+
+    order: Order = "used"
+    reverse: bool = False
+    folded: frozenset[str] = frozenset()
+    """Families whose members are not shown."""
+    words: tuple[str, ...] = ()
+    """Only agents with all of these in their ids are shown."""
+
+
+class KeptTable:
+    """The rows of the snapshot that was shown last, in the order that was wanted last."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[Row, ...] = ()
+        self.families: tuple[str, ...] = ()
+        """Keys of all families that have a row."""
+        self.need = Extent(0, 0)
+        """How much room the rows need."""
+        self.rebuilt = 0
+        """How often all rows were made anew."""
+        self._arrangement: Arrangement | None = None
+        self._minute = 0
+        self.sorted_at = 0.0
+        """Unix seconds when rows that move by themselves last did."""
+        self._by_id: dict[int, AgentRow] = {}
+        self._agents: dict[str, AgentRow] = {}
+
+    def row_of(self, key: RowKey) -> Row | None:
+        """Return the row with this key, if it is among those that could be shown."""
+        block = self._blocks.get(key) if self._arrangement is not None else None
+        return block[0] if block else None
+
+    def show(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
+        """Bring the rows up to a snapshot, at a moment (unix seconds), as they are wanted."""
+        moves = wanted.order in MOVING and not 0 <= now - self.sorted_at < MOVE_SECONDS
+        moves |= self._arrangement is None or self._arrangement.order != wanted.order
+        by_id = dict(zip(map(id, snapshot.agents), snapshot.agents, strict=True))
+        changed = [by_id[number] for number in by_id.keys() - self._by_id.keys()]
+        same = self._arrangement == wanted and int(now // 60) >= self._minute
+        if moves:
+            self.sorted_at = now
+        if not same or not self._update(snapshot, changed, now, moves=moves):
+            self._build(snapshot, now, wanted)
+        self._by_id = by_id
+        self.need = extent(
+            self._longest,
+            max(map(_used_of, self.rows), default=0),
+            held=bool(snapshot.reserved),
+            limits=self._has_limits,
+        )
+
+    def _build(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
+        """Make all rows anew."""
+        self.rebuilt += 1
+        old_keys = self._keys if self._arrangement is not None and self._arrangement.order == wanted.order else {}
+        self._arrangement, self._minute = wanted, int(now // 60)
+        tree = tree_of(snapshot, self._minute)
+        self._agents = {row.agent_id: row for row in snapshot.agents}
+        self._limited = {row.family: row for row in snapshot.families}
+        self._family_rows = dict(tree.families)
+        self._tops: dict[str, int] = {}
+        for agent_id in self._agents:
+            top = _top(agent_id)
+            self._tops[top] = self._tops.get(top, 0) + 1
+        self._sums = {key: FamilySum() for key in tree.families if key not in self._limited}
+        for row in snapshot.agents if self._sums else ():
+            if (sums := self._sums.get(_top(row.agent_id))) is not None:
+                sums.replace(None, row)
+        key_of = order_key(wanted.order, now)
+        kept = old_keys if wanted.order in MOVING and self.sorted_at != now else {}
+        self._keys: dict[RowKey, Key] = {}
+
+        def key(source: Source) -> Key:
+            row_key = _row_key(source)
+            self._keys[row_key] = found = kept.get(row_key) or key_of(source)
+            return found
+
+        self.rows = table_rows(tree, key, reverse=wanted.reverse, folded=wanted.folded, words=wanted.words)
+        self.families = tuple(tree.families)
+        self._place(tree)
+        self._longest = max((row.name_cells for row in self.rows), default=0)
+        self._has_limits = any(row.source.limit is not None for row in self.rows)
+        self._touched: set[RowKey] = set()
+        self._moving = {("", False)}
+
+    def _place(self, tree: Tree) -> None:
+        """Note what stands below what, and the rows of each."""
+        assert self._arrangement is not None
+        self._children: dict[RowKey, list[RowKey]] = {
+            (family, True): [_row_key(source) for source in below] for family, below in tree.below.items()
+        }
+        self._above: dict[RowKey, RowKey] = {
+            child: family for family, children in self._children.items() for child in children
+        }
+        self._members: dict[RowKey, int] = {}
+        self._blocks: dict[RowKey, tuple[Row, ...]] = {}
+        self._depths: dict[RowKey, int] = {}
+
+        def walk(family: RowKey, depth: int) -> int:
+            members = 0
+            self._depths[family] = depth
+            for child in self._children.get(family, ()):
+                if child[1]:
+                    members += walk(child, depth + 1)
+                else:
+                    members += self._put_agent(self._agents[child[0]], depth)
+            self._members[family] = members
+            if family != _ROOT:
+                self._put_family(family)
+            return members
+
+        walk(_ROOT, 0)
+
+    def _put_agent(self, row: AgentRow, depth: int) -> bool:
+        """Make the row of an agent anew; True if it may be shown."""
+        assert self._arrangement is not None
+        shown = holds_words(row.agent_id, self._arrangement.words)
+        self._blocks[row.agent_id, False] = (Row(row, depth),) if shown else ()
+        return shown
+
+    def _put_family(self, key: RowKey) -> None:
+        """Make the rows of a family anew, from those of what stands below it."""
+        wanted = self._arrangement
+        assert wanted is not None
+        members, folded = self._members[key], key[0] in wanted.folded and not wanted.words
+        if not members and wanted.words:
+            self._blocks[key] = ()
+            return
+        row = Row(self._family_rows[key[0]], self._depths[key] - 1, folded if members else None, members)
+        self._blocks[key] = (row,) if folded else (row, *self._below(key))
+
+    def _below(self, family: RowKey) -> Iterable[Row]:
+        assert self._arrangement is not None
+        children = self._children.get(family, [])
+        children.sort(key=self._keys.__getitem__, reverse=self._arrangement.reverse)
+        return chain.from_iterable(map(self._blocks.__getitem__, children))
+
+    def _update(self, snapshot: Snapshot, changed: list[AgentRow], now: float, *, moves: bool) -> bool:
+        """Bring up to date what changed; False if it takes more than that."""
+        added = [row for row in changed if row.agent_id not in self._agents]
+        # As many as before and those that are new: nobody has gone.
+        if len(self._agents) + len(added) != len(snapshot.agents) or len(snapshot.families) != len(self._limited):
+            return False
+        if len(changed) > 16 + len(snapshot.agents) // 4 or self._makes_family(added):
+            return False
+        assert self._arrangement is not None
+        changes: set[RowKey] = set()
+        for family in snapshot.families:
+            if family.family not in self._limited:
+                return False
+            if self._limited[family.family] is not family:
+                self._limited[family.family] = self._family_rows[family.family] = family
+                changes.add((family.family, True))
+        for row in changed:
+            changes |= self._take(row)
+        for key in [key for key in changes if key[1] and key[0] in self._sums]:
+            self._family_rows[key[0]] = self._sums[key[0]].row(key[0], None, snapshot.warning_threshold, int(now // 60))
+        self._sort_by(order_key(self._arrangement.order, now), changes, snapshot, moves=moves)
+        dirty = {family for key in changes for family in self._around(key)}
+        for key in sorted(dirty - {_ROOT}, key=self._depths.__getitem__, reverse=True):
+            self._put_family(key)
+        if dirty:
+            self.rows = tuple(self._below(_ROOT))
+        return True
+
+    def _makes_family(self, added: list[AgentRow]) -> bool:
+        """Return True where new agents make a family of a name that one agent had alone, or none."""
+        alone = [top for row in added if (top := _top(row.agent_id)) not in self._family_rows]
+        return len(set(alone)) != len(alone) or any(map(self._tops.get, alone))
+
+    def _take(self, row: AgentRow) -> set[RowKey]:
+        """Take an agent's new row in; which rows are others by it."""
+        old, key, top = self._agents.get(row.agent_id), (row.agent_id, False), _top(row.agent_id)
+        self._agents[row.agent_id] = row
+        if old is None:
+            self._add(row, key)
+        self._put_agent(row, self._depths[self._above[key]])
+        changes = {key}
+        if (sums := self._sums.get(top)) is not None:
+            sums.replace(old, row)
+            changes.add((top, True))
+        return changes
+
+    def _add(self, row: AgentRow, key: RowKey) -> None:
+        """Give a new agent its place."""
+        assert self._arrangement is not None
+        top = _top(row.agent_id)
+        self._tops[top] = self._tops.get(top, 0) + 1
+        family = (parent_of(families_of(row.agent_id), self._family_rows), True)
+        self._above[key] = family
+        self._children.setdefault(family, []).append(key)
+        if not holds_words(row.agent_id, self._arrangement.words):
+            return
+        around = [one for one in self._around(key) if one != key]
+        for one in around:
+            self._members[one] += 1
+        if self._arrangement.words or not any(one[0] in self._arrangement.folded for one in around):
+            self._longest = max(self._longest, Row(row, self._depths[family]).name_cells)
+            self._has_limits |= row.limit is not None
+
+    def _around(self, key: RowKey) -> Iterable[RowKey]:
+        """A family itself, and what stands around an agent or a family, the nearest first."""
+        if key[1]:
+            yield key
+        while (above := self._above.get(key)) is not None:
+            yield above
+            key = above
+
+    def _sort_by(
+        self, key_of: Callable[[Source], Key], changes: set[RowKey], snapshot: Snapshot, *, moves: bool
+    ) -> None:
+        """Bring the keys that rows are sorted by up to date; what time alone moves is added to the changes."""
+        assert self._arrangement is not None
+        if self._arrangement.order not in MOVING:
+            due = changes
+        else:
+            self._touched |= changes
+            due = {key for key in changes if key not in self._keys}
+            if moves:
+                active = {(row.agent_id, False) for row in snapshot.active} | {(f, True) for f in self._family_rows}
+                due |= self._touched | active | (self._moving & self._above.keys())
+                self._touched, self._moving = set(), active
+                changes |= due
+        for key in due:
+            self._keys[key] = key_of(self._family_rows[key[0]] if key[1] else self._agents[key[0]])
+
+
+def _top(agent_id: str) -> str:
+    return agent_id.partition("/")[0] + "/*"
+
+
+def _row_key(source: Source) -> RowKey:
+    return (source.family, True) if isinstance(source, FamilyRow) else (source.agent_id, False)

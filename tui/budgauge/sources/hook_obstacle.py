@@ -1,0 +1,45 @@
+"""What stands between an agent and the gate: settings that keep it from asking, as far as they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from budgauge.config.find import codex_home
+from budgauge.sources.claude_code import switches as claude_switches
+from budgauge.sources.codex import switches as codex_switches
+from budgauge.sources.hook_settings import claude_home, hooks_in, settings_files
+from budgauge.sources.settings.entry import Agent, ours_in
+
+
+def project_folders(start: Path) -> tuple[Path, ...]:
+    """The folders whose settings an agent reads: `start`, and those above it up to its repository's."""
+    above = (start, *start.parents)
+    root = next((at for at, folder in enumerate(above) if (folder / ".git").exists()), 0)
+    return above[: root + 1]
+
+
+def obstacles(agent: Agent, env: Mapping[str, str], start: Path) -> tuple[str, ...]:
+    """What keeps an agent that is started in a folder from asking the gate, each in a line with its file.
+
+    Raises ConfigError if a file that may hold our hooks cannot be read.
+    """
+    folders = project_folders(start)
+    if agent == "claude-code":
+        return tuple(claude_switches.switched_off(claude_home(env), folders, env))
+    return (*codex_switches.switched_off(codex_home(env), folders), *_distrusted(env, folders))
+
+
+def _distrusted(env: Mapping[str, str], folders: Sequence[Path]) -> Iterator[str]:
+    """Hooks of ours that Codex skips because the user does not trust them, or their project."""
+    users = codex_switches.config_in(codex_home(env))
+    own = settings_files("codex", env, None)
+    for path in own:
+        yield from codex_switches.distrusted(users, path, hooks_in("codex", path))
+    is_trusted = codex_switches.is_trusted(users, folders)
+    for path in (path for folder in folders for path in settings_files("codex", env, folder) if path not in own):
+        hooks = hooks_in("codex", path)
+        if not is_trusted and any(map(ours_in, hooks.values())):
+            yield f"{path}: Codex reads no hooks here until you trust this folder"
+        else:
+            yield from codex_switches.distrusted(users, path, hooks)

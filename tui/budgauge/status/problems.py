@@ -1,0 +1,72 @@
+"""What of a ledger a person should know: lines that do not count, names that hide something, lines that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from budgauge.config.name import hidden
+from budgauge.text import count, plural
+
+if TYPE_CHECKING:
+    from budgauge.ledger.last_seen import LastSeen
+    from budgauge.ledger.reader import LedgerReader
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in the ledger that a person should know of."""
+
+    kind: str
+    count: int
+    message: str
+
+
+_ODDITIES: Mapping[str, str] = {
+    "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
+    "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
+    "id_conflict": "with a known id but other content; set aside",
+    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
+    "second_end": "that settle or release a reservation which had ended; set aside",
+}
+
+
+def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
+    """What was odd in the records themselves, from how many there were of each kind."""
+    return tuple(
+        Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
+        for kind, number in sorted(odd.items())
+    )
+
+
+def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
+    """What of names a person cannot see, so that two may look the same."""
+    found = sorted(name for name in names if hidden(name))
+    if not found:
+        return ()
+    message = f"{plural(len(found), 'name')} with spaces at the ends or invisible characters, such as {found[0]!a}"
+    return (Problem(kind="hidden_name", count=len(found), message=message),)
+
+
+def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
+    """What of the file was set aside, and what is gone of it."""
+    problems = []
+    if reader.fault_count:
+        first = reader.faults[0]
+        where = "at byte" if reader.fault_count == 1 else "the first at byte"
+        message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
+        problems.append(Problem(kind="set_aside", count=reader.fault_count, message=message))
+    if (lost := reader.lost) is not None:
+        message = f"{lost_words(lost, reader.offset)}. Put the file back, or start anew with a reset (budgauge reset)."
+        problems.append(Problem(kind="lost_lines", count=1, message=message))
+    return tuple(problems)
+
+
+def lost_words(lost: LastSeen, size: int) -> str:
+    """What a ledger was, where it has `size` bytes now and does not hold all of that any more."""
+    was, moment = lost.mark.offset, datetime.fromtimestamp(lost.seen_at, timezone.utc)
+    how = f"was longer before: {count(was)} bytes" if size < was else f"was another file before, of {count(was)} bytes"
+    now = f"it has {count(size)} now" if size else "it is empty now"
+    return f"the ledger {how} on {moment:%Y-%m-%d %H:%M} UTC; {now}, and the missing calls are not counted"
