@@ -371,3 +371,12 @@ def test_cycles_that_alternate_in_one_batch_are_counted_once() -> None:
     for place, call in enumerate(calls):
         pieces.add_one(call, place)
     assert pieces.state() == totals.state()
+
+
+@pytest.mark.parametrize("ids", [["x#2", "x"], ["x", "x#3", "x#2"], ["x#3", "x#2", "x"], ["x", "x#2", "x#3"]])
+def test_it_makes_no_difference_how_many_records_of_a_call_come_at_once(ids: list[str]) -> None:
+    records = [usage(id=id) for id in ids]
+    one_by_one = folded()
+    for record in records:
+        one_by_one.add([record])
+    assert folded(*records).state() == one_by_one.state()

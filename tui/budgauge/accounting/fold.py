@@ -214,7 +214,15 @@ class Totals:
 
     def _call_of(self, id: str) -> Usage | None:
         """The call with an id or alias."""
-        return self._find(self.ids, self.ids.digest(id), lambda r: isinstance(r, Usage) and id in (r.id, r.alias))  # type: ignore[return-value]  # as the condition says
+        return self._call_at(id)[1]
+
+    def _call_at(self, id: str) -> tuple[int, Usage | None]:
+        """Where the call with an id or alias stands, and the call; (-1, None) if there is none."""
+        for place in self.ids.places(self.ids.digest(id)):
+            record = self._recall(place)
+            if isinstance(record, Usage) and id in (record.id, record.alias):
+                return place, record
+        return -1, None
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
@@ -306,10 +314,13 @@ class Totals:
         names = earlier_ids(usage)
         if names is None:
             return None
-        prompt = 0
+        prompt, own_place = 0, self._call_at(usage.id or "")[0]
         for name in names:
-            before = self._call_of(name)
-            if before is None or (before.agent_id, before.model) != (usage.agent_id, usage.model):
+            place, before = self._call_at(name)
+            # One that comes later may be known already: how many records are read at once must not matter.
+            if before is None or place >= own_place:
+                return None
+            if (before.agent_id, before.model) != (usage.agent_id, usage.model):
                 return None
             prompt += before.prompt_tokens
         return prompt
