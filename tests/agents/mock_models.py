@@ -155,7 +155,8 @@ def responses_api(request: Json, book: Book) -> str:
 
 def next_blocks(request: Json, number: int, command: str) -> tuple[list[Json], str]:
     """What the model says or does next in a Claude Code conversation, and why it stops there."""
-    messages = request.get("messages", [])
+    # Behind a tool's result some models get a message of the system.
+    messages = [message for message in request.get("messages", []) if message.get("role") != "system"]
     tools = {tool.get("name") for tool in request.get("tools") or []}
     text = {"type": "text", "text": "working"}
     use = {"type": "tool_use", "id": f"toolu_{number:05d}"}
