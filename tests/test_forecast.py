@@ -185,3 +185,93 @@ def test_whoever_goes_on_as_before_has_not_run_away(minutes: Pairs, second: int)
 def test_the_last_minutes_are_those_before_now() -> None:
     assert last_minutes(((5, 1), (7, 2), (9, 9)), 7.5 * 60, 4) == (0, 1, 0, 2)
     assert last_minutes((), 60, 2) == (0, 0)
+
+
+def spans(*calls: tuple[float, int]) -> Pairs:
+    """Tokens at so many minutes after the start."""
+    return tuple((START + int(minute), tokens) for minute, tokens in calls)
+
+
+def test_rates_are_those_of_one_ten_and_sixty_minutes() -> None:
+    minutes = spans((0, 6000), (39, 600), (49, 600), (50, 500), (59, 10))
+    found = rates(minutes, (START + 60) * 60)
+    assert (found.one, found.ten, found.hour) == (10, 51, pytest.approx(7710 / 60))
+    later = rates(minutes, (START + 61) * 60)
+    assert (later.one, later.hour) == (0, pytest.approx(1710 / 60))
+
+
+def test_a_forecast_is_made_of_the_last_ten_minutes() -> None:
+    minutes = spans((0, 100_000), (10, 500), (19, 500))
+    when = reached(minutes, (START + 20) * 60, 1000)
+    assert when is not None
+    assert when.expected == pytest.approx(600)
+    earlier = reached(minutes, (START + 19) * 60 + 30, 1000)
+    assert earlier is not None
+    assert earlier.expected == pytest.approx(1000 / (500 + 500) * 10 * 60)
+
+
+@pytest.mark.parametrize(("seconds", "is_known"), [(179, False), (180, True)])
+def test_a_forecast_needs_three_minutes_since_the_first_usage(seconds: int, is_known: bool) -> None:
+    minutes = spans((0, 500), (1, 500), (2, 500))
+    assert (reached(minutes, START * 60 + seconds, 1000) is not None) == is_known
+
+
+@pytest.mark.parametrize(("active", "is_known"), [((0,), False), ((0, 3), True), ((4,), False), ((3, 4), True)])
+def test_a_forecast_needs_two_minutes_that_saw_usage(active: tuple[int, ...], is_known: bool) -> None:
+    minutes = spans((-30, 9), *((minute, 500) for minute in active))
+    assert (reached(minutes, (START + 4) * 60 + 30, 1000) is not None) == is_known
+
+
+def test_four_of_five_ends_lie_in_the_range() -> None:
+    """1.28 standard deviations of a mean to either side."""
+    minutes = tuple((START + i, 900 if i % 2 else 1100) for i in range(10))
+    when = reached(minutes, (START + 10) * 60, 4000)
+    assert when is not None
+    spread = 1.28 * math.sqrt(10 * 100**2 / 9 * (1 / 10 + 1 / 4))
+    assert (when.earliest, when.latest) == pytest.approx((4000 / (1000 + spread) * 60, 4000 / (1000 - spread) * 60))
+
+
+def past_and_now(past: list[int], now: int, *, gap: int = 0) -> tuple[Pairs, float]:
+    """Minutes of the past, none for so many, then two at a rate; the moment at their end."""
+    begin = len(past) + gap
+    minutes = [(START + i, tokens) for i, tokens in enumerate(past) if tokens]
+    minutes += [(START + begin + i, now) for i in range(2)]
+    return tuple(minutes), (START + begin + 2) * 60.0
+
+
+RUNAWAYS = {
+    "three times": ([20_000] * 20, 60_000),
+    "ten thousand beyond": ([3000] * 20, 13_000),
+    "six deviations": ([7000, 13_000] * 10, 10_000 + 6 * 1.4826 * 3000),
+    "six deviations, wide": ([35_000, 65_000] * 10, 50_000 + 6 * 1.4826 * 15_000),
+}
+
+
+@pytest.mark.parametrize(("past", "bound"), RUNAWAYS.values(), ids=list(RUNAWAYS))
+def test_a_rate_has_run_away_just_beyond_its_bound(past: list[int], bound: float) -> None:
+    assert runaway(*past_and_now(past, math.floor(bound))) is None
+    assert runaway(*past_and_now(past, math.floor(bound) + 1)) is not None
+
+
+def test_less_than_ten_thousand_tokens_a_minute_is_no_runaway() -> None:
+    past = [0, *[1] * 20]
+    assert runaway(*past_and_now(past, 9999)) is None
+    assert runaway(*past_and_now(past, 10_002)) is not None
+
+
+@pytest.mark.parametrize(("active", "is_known"), [(9, False), (10, True)])
+def test_a_past_is_known_from_ten_minutes_with_usage_on(active: int, is_known: bool) -> None:
+    assert (runaway(*past_and_now([1000] * active, 90_000)) is not None) == is_known
+
+
+@pytest.mark.parametrize(("gap", "is_known"), [(50, True), (51, False)])
+def test_a_past_is_of_the_hour_before_the_last_two_minutes(gap: int, is_known: bool) -> None:
+    assert (runaway(*past_and_now([1000] * 10, 90_000, gap=gap)) is not None) == is_known
+
+
+def test_a_rate_is_that_of_the_last_two_minutes() -> None:
+    minutes, now = past_and_now([1000] * 20, 90_000)
+    assert runaway(minutes, now + 120) is None
+    found = runaway(minutes, now + 60)
+    assert found is not None
+    assert found.now == 45_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import subprocess
@@ -280,6 +281,20 @@ def test_without_a_reset_from_the_first_collected_call_on(stage: Stage) -> None:
     assert stage.used == {"x": 7, stage.agent: 10}
 
 
+def test_with_a_cycle_from_its_beginning_on(own_place: Path, ledger: Path) -> None:
+    stage = Stage("claude-code", own_place, ledger)
+    stage.config('total_budget = 10_000\n[token_budget.cycle]\nperiod = "monthly"')
+    ledger.unlink()
+    assert isinstance(stage.log, Session)
+    now = time.gmtime()
+    begin = calendar.timegm((now.tm_year, now.tm_mon, 1, 0, 0, 0))
+    for seconds, spent in ((begin - 1, 1), (begin, 10), (begin + 1, 100)):
+        stage.log.time = seconds
+        stage.spend(spent, 0)
+    assert stage.ask() == ALLOWED
+    assert stage.used == {"claude-code": 110}
+
+
 def test_without_either_from_midnight_on(own_place: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
@@ -458,6 +473,6 @@ def test_what_is_kept_of_a_session_goes_when_it_is_old(stage: Stage, own_place: 
     kept = list((own_place / ".cache" / "budgauge").glob("hook-*"))
     for path in kept:
         os.utime(path, (1, 1))
-    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn"}
+    assert {path.suffix for path in kept} == {".pos", ".notes", ".turn", ".asked"}
     assert stage.ask(session_id=OTHER) == ALLOWED
     assert [path for path in kept if path.exists()] == []

@@ -18,7 +18,9 @@ from budgauge import gate
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
 from budgauge.ledger import file as ledger_file
+from budgauge.ledger import tail as tail_module
 from budgauge.ledger.booked import Booked
+from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.lock import take_lock
 from budgauge.sources import collector, tail
 from sources.sessions import Session, tokens
@@ -219,8 +221,11 @@ def _position(cursor: Any) -> list[Any]:
     return list(msgspec.msgpack.decode(cursor.position))
 
 
-def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1 << 19)
+@pytest.mark.parametrize(("due", "value"), [("WAY_BYTES", 1 << 19), ("WAY_SECONDS", -1.0)])
+def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str, value: float
+) -> None:
+    monkeypatch.setattr(ledger_file, due, value)
     ledger = tmp_path / "ledger.jsonl"
     with ledger.open("wb") as file:
         for number in range(20_000):
@@ -237,6 +242,34 @@ def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(tmp_path: Path, monk
     booked.refresh()
     assert len(keeps) > 2
     assert keeps[0] < ledger.stat().st_size
+
+
+def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late: Clockless
+) -> None:
+    stage.config("total_budget = 100_000")
+    many = b"".join(line(f"agent-{number}", 1, 0) for number in range(12_000))
+    stage.ledger.write_bytes(stage.ledger.read_bytes() + many)
+    monkeypatch.setattr(ledger_file, "WAY_SECONDS", -1.0)
+    real, kept = CheckpointStore.write, list[int]()
+
+    def write(self: Any, mark: Any, *arguments: Any) -> bool:
+        real(self, mark, *arguments)
+        kept.append(mark.offset)
+        return bool(late.hang())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointStore, "write", write)
+        patched.setattr(gate, "in_time", in_time_after(late.hangs))
+        assert "could not decide" in late.ask(stage.call()).error
+    assert 0 < kept[0] < stage.ledger.stat().st_size
+    read: list[int] = []
+    real_read = tail_module.Tail._consume
+    monkeypatch.setattr(
+        tail_module.Tail, "_consume", lambda tail, data: (read.append(tail.offset), real_read(tail, data))[1]
+    )
+    assert stage.ask() == Answer()
+    assert kept[0] in read
 
 
 def test_one_hook_of_a_session_reads_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

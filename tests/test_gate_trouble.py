@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -317,23 +318,19 @@ def test_a_cache_folder_that_cannot_be_entered_changes_no_answer(codex_for_all: 
 
 
 @pytest.fixture
-def codex_for_all(own_place: Path, ledger: Path) -> Iterator[Stage]:
-    """A home that anyone may use."""
-    (own_place / ".cache").mkdir()
-    stage = Stage("codex", own_place, ledger)
-    opened = {own_place, ledger.parent, *own_place.parents, *ledger.parent.parents}
-    modes = {
-        path: path.stat().st_mode
-        for path in opened
-        if path.name.startswith(("pytest", "popen")) or path in (own_place, ledger.parent)
-    }
-    for path in modes:
-        path.chmod(0o777 if path in (own_place, ledger.parent) else 0o755)
-    ledger.chmod(0o666)
-    yield stage
-    for path, mode in modes.items():
-        path.chmod(mode)
-    (own_place / ".cache").chmod(0o700)
+def codex_for_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A home that anyone may use: not below pytest's own folder, which other runs close."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        monkeypatch.setenv("HOME", name)
+        for folder in (home / ".cache", home / "work"):
+            folder.mkdir()
+        monkeypatch.chdir(home / "work")
+        stage = Stage("codex", home, home / "token_usage.jsonl")
+        home.chmod(0o777)
+        stage.ledger.chmod(0o666)
+        yield stage
+        (home / ".cache").chmod(0o700)
 
 
 KEYS = ("hook_event_name", "session_id", "transcript_path", "agent_transcript_path", "cwd", "agent_id", "agent_type")

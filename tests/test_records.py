@@ -89,7 +89,7 @@ def test_a_fractional_timestamp_is_a_moment() -> None:
 @pytest.mark.parametrize("field", ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"])
 @pytest.mark.parametrize(
     "value",
-    ["NaN", "Infinity", "-Infinity", "1.0", "1.5", "1e3", "true", '"1"', "-1", str(2**53), "9" * 5000, "[1]", "{}"],
+    ["NaN", "Infinity", "-Infinity", "1.5", "true", '"x"', "-1", str(2**53), "9" * 5000, "[1]", "{}"],
 )
 def test_what_is_no_count_is_that_lines_fault(field: str, value: str) -> None:
     assert isinstance(decode_line(raw(field, value)), str)
@@ -121,9 +121,9 @@ def test_counts_reach_from_0_to_2_53_less_1(value: str) -> None:
         (raw("x", '{"x":' * 40 + "1" + "}" * 40), "nested too deeply"),
         (text(type="frobnicate"), "Invalid value 'frobnicate' in `type`"),
         (text(type=5), "Expected `str`"),
-        (text(timestamp=-1), "Expected `int` >= 0 in `timestamp`"),
+        (text(timestamp=-1), "`timestamp` must be unix seconds or milliseconds, not -1"),
         (raw("timestamp", "1e400"), "Number out of range in `timestamp`"),
-        (text(timestamp=253_402_300_800), "Expected `int` <= 253402300799 in `timestamp`"),
+        (text(timestamp=10**14 + 1), "`timestamp` must be unix seconds or milliseconds, not 100000000000001"),
     ],
 )
 def test_a_bad_line_says_why(bad: bytes, reason: str) -> None:
@@ -198,7 +198,7 @@ usages = st.builds(
     counts,
     counts,
     counts,
-    st.integers(0, 253_402_300_799) | st.floats(0, 253_402_300_799, allow_nan=False),
+    st.integers(0, 10**11) | st.floats(0, 10**11, allow_nan=False),
     cached_tokens=maybe_count,
     cache_write_tokens=maybe_count,
     cache_write_1h_tokens=maybe_count,

@@ -9,6 +9,7 @@ import pytest
 
 from budgauge.accounting.accumulator import FOREVER
 from budgauge.accounting.fold import Totals
+from budgauge.accounting.period import since
 from budgauge.accounting.records import Record, Reserve, Reset, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.pricing.price_book import PriceBook
@@ -19,11 +20,11 @@ from usage import usage
 PRICE = PriceOverride(prompt_per_1k=Decimal(1), completion_per_1k=Decimal(2), cached_per_1k=Decimal("0.1"))
 
 
-def seen(*records: Record, recent_from: float = FOREVER, **settings: Any) -> Snapshot:
+def seen(*records: Record, recent_from: float = FOREVER, now: float = 0, **settings: Any) -> Snapshot:
     config = BudgetConfig(**{"total_budget": 1000, "prices": {"gpt-4": PRICE}, **settings})
     totals = Totals(recent_from=recent_from)
     totals.add(records)
-    return take_snapshot(totals, config, PriceBook(config.prices), now=0, ledger="/l")
+    return take_snapshot(totals, config, PriceBook(config.prices), now=now, ledger="/l")
 
 
 def test_nothing_used() -> None:
@@ -162,8 +163,24 @@ def test_given_problems_come_first() -> None:
 
 
 def test_resets_are_dated() -> None:
-    view = seen(usage(), Reset(70, "r"), Reset(90, "r2", agent_id="a"))
+    view = seen(usage(), Reset(70, "r"), Reset(90, "r2", agent_id="a"), now=100)
     assert (view.since, view.reset_id, view.total_used) == (70, "r2", 0)
+
+
+@pytest.mark.parametrize("timestamp", [101, 253_402_300_799])
+def test_a_reset_dated_in_the_future_is_as_old_as_what_stands_before_it(timestamp: int) -> None:
+    totals = Totals()
+    totals.add([usage(timestamp=60), usage("b", timestamp=200), Reset(timestamp, "r"), usage(timestamp=90)])
+    assert (since(totals, 100), totals.at(100).spent_by_all[0]) == (60, 15)
+    totals.add([Reset(95, "r2"), Reset(timestamp, "r3")])
+    assert since(totals, 100) == 95
+    assert since(totals, timestamp) == timestamp
+
+
+def test_a_reset_dated_in_the_future_with_nothing_before_it_has_no_date() -> None:
+    totals = Totals()
+    totals.add([Reset(101, "r")])
+    assert since(totals, 100) is None
 
 
 def test_minutes_come_in_order() -> None:

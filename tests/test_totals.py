@@ -119,6 +119,8 @@ def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
         ({"cached_tokens": 11}, (10, 0, 0)),
         ({"cached_tokens": 6, "cache_write_tokens": 6}, (6, 4, 0)),
         ({"cache_write_tokens": 4, "cache_write_1h_tokens": 5}, (0, 4, 4)),
+        ({"cached_tokens": 8, "cache_write_tokens": 5, "cache_write_1h_tokens": 5}, (8, 2, 2)),
+        ({"cached_tokens": 8, "cache_write_tokens": 2, "cache_write_1h_tokens": 3}, (8, 2, 2)),
         ({"cache_write_1h_tokens": 5}, (0, 0, 0)),
         ({"reasoning_tokens": 6}, (0, 0, 0)),
     ],

@@ -161,6 +161,37 @@ def test_reset_and_undo(make: Make, clock: Clock) -> None:
         tracker.undo_reset()
 
 
+def test_an_undo_passes_over_resets_that_took_nothing(make: Make) -> None:
+    tracker = make(BudgetConfig())
+    tracker.report_usage("a", "m", 9, 0)
+    real = tracker.reset("a")
+    tracker.reset("nobody")
+    tracker.reset()
+    assert tracker.undo_reset() == real
+    assert tracker.get_total_used() == 9
+    assert tracker.get_status().reset_id is None
+
+
+def test_an_undo_of_nothing_is_refused(make: Make) -> None:
+    tracker = make(BudgetConfig())
+    tracker.reset()
+    tracker.report_usage("a", "m", 9, 0)
+    with pytest.raises(ResetError, match="No reset took anything away"):
+        tracker.undo_reset()
+    assert tracker.get_total_used() == 9
+
+
+def test_a_family_is_reset_by_one_line_and_one_undo(make: Make) -> None:
+    tracker = make(BudgetConfig())
+    for number, name in enumerate(("codex", "codex/a", "codex/b/c", "codexa", "x/codex"), 1):
+        tracker.report_usage(name, "m", number, 0)
+    assert tracker.get_agent_usage("codex/*") == 6
+    tracker.reset("codex/*")
+    assert tracker.get_all_agent_totals() == {"codexa": 4, "x/codex": 5}
+    tracker.undo_reset()
+    assert tracker.get_total_used() == 15
+
+
 def test_reset_of_one_agent(make: Make) -> None:
     tracker = make(BudgetConfig())
     tracker.report_usage("a", "m", 9, 0)
@@ -402,6 +433,7 @@ def test_a_reset_of_an_earlier_cycle_is_not_undone(make: Make, clock: Clock) -> 
     assert status.cycle_start is not None
     assert status.cycle_end == status.cycle_start + 86_400
     assert status.runs_since_cycle
+    tracker.report_usage("a", "m", 1, 0)
     later = tracker.reset()
     assert tracker.undo_reset() == later != reset
 

@@ -68,6 +68,8 @@ class Book:
         """Tokens of each answer, prompt and completion."""
         self.command = "echo hi"
         """What the model wants to run."""
+        self.charges: Json = {}
+        """What the Messages API tells beside the tokens of each call, as `{"speed": "fast"}`."""
 
     def number(self) -> int:
         """The next call's number, from 1."""
@@ -194,6 +196,7 @@ def messages_api(request: Json, book: Book) -> tuple[str, Json]:
         "output_tokens": 1,
         "service_tier": "standard",
         "cache_creation": {"ephemeral_5m_input_tokens": write_5m, "ephemeral_1h_input_tokens": write_1h},
+        **book.charges,
     }
     book.add(
         model,
@@ -209,7 +212,8 @@ def messages_api(request: Json, book: Book) -> tuple[str, Json]:
     stream = [event("message_start", message={**head, "content": [], "stop_reason": None, "usage": usage})]
     for index, block in enumerate(blocks):
         stream += block_events(index, block)
-    stream += [event("message_delta", delta=stopped, usage={"output_tokens": completion}), event("message_stop")]
+    stream += [event("message_delta", delta=stopped, usage={**book.charges, "output_tokens": completion})]
+    stream.append(event("message_stop"))
     final = {**usage, "output_tokens": completion}
     return "".join(stream), {**head, "content": blocks, "stop_reason": stop, "usage": final}
 

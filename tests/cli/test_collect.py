@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from budgauge.accounting.billing_cycle import Calendar
 from budgauge.cli import cli
+from budgauge.config import Cycle
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import Session, tokens
+from usage import line
 
 Run = Callable[..., Result]
 
@@ -88,7 +92,25 @@ def test_without_since_it_begins_at_the_last_reset_else_at_midnight(run: Run, le
     assert fields(run("--json"))["records"] == 1
 
 
-@pytest.mark.parametrize("since", ["cycle", "yesterday", ""])
+def test_a_reset_dated_in_the_future_hides_no_call(run: Run, ledger: Path) -> None:
+    before = line("x", timestamp=START - 1)
+    ledger.write_bytes(before + b'{"type":"reset","id":"r","timestamp":253402300799}\n')
+    assert fields(run("--json"))["records"] == 2
+
+
+def test_without_since_it_begins_where_the_cycle_does(run: Run, own_place: Path, ledger: Path) -> None:
+    cycle = '[token_budget.cycle]\nperiod = "monthly"\nday = 24\n'
+    (own_place / ".codex" / "config.toml").write_text(cycle, encoding="utf-8")
+    begin = Calendar(Cycle(period="monthly", day=24)).span(time.time())[0]
+    late = Log("019a0000-0000-7000-8000-00000000beef", start=int(begin) + 1).meta().turn("o3").call(5, 0, 1, 0)
+    late.write(own_place / ".codex")
+    assert fields(run("--json"))["total_tokens"] == 6
+    reset = {"type": "reset", "id": "r", "timestamp": int(begin) - 5}
+    ledger.write_text(json.dumps(reset) + "\n", encoding="utf-8")
+    assert fields(run("--json"))["total_tokens"] == 6, "a reset of an earlier cycle is over"
+
+
+@pytest.mark.parametrize("since", ["cycle", "tomorrow", "7", ""])
 def test_a_since_that_means_nothing_is_wrong_usage(run: Run, since: str) -> None:
     result = run("--since", since)
     assert (result.exit_code, result.stdout) == (2, "")

@@ -102,7 +102,7 @@ def test_status_json_has_every_public_field(run: Run) -> None:
         *("total_budget", "total_used", "remaining_budget", "reserved", "usage_percentage", "warning_threshold"),
         *("state", "agent_totals", "agents", "families", "models", "cost", "since", "reset_id", "ledger", "problems"),
         *("cycle_start", "cycle_end"),
-        "user_budget",
+        *("user_budget", "unasked"),
     }
     assert fields["agent_totals"] == {"a": 1000, "b": 500}
     agent_a, agent_b = fields["agents"]  # type: ignore[misc]
@@ -267,11 +267,9 @@ def test_a_full_standard_output_is_one_clear_error(command: str) -> None:
     assert (shown.returncode, shown.stderr) == (1, "budgauge: No space left on device\n")
 
 
-def test_a_moment_that_the_calendar_lacks_is_unknown(run: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_moment_stands_in_local_time(run: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
-    ledger.write_text('{"type":"reset","id":"r","timestamp":253402300799}\n', encoding="utf-8")
-    assert "Since   unknown" in run("status").stdout
     ledger.write_text('{"type":"reset","id":"r","timestamp":0}\n', encoding="utf-8")
     assert "Since   1970-01-01 09:00:00 JST" in run("status").stdout
 

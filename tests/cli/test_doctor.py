@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.accounting.records import Release, UndoReset, encode
+from budgauge.accounting.records import Release, Reset, UndoReset, encode
 from budgauge.cli import cli
 from budgauge.doctor import doctor as doctor_module
 from budgauge.ledger import network
@@ -52,8 +52,8 @@ def test_all_is_well(doctor: Doctor, ledger: Path) -> None:
     assert result.exit_code == 0, result.output
     checks = json.loads(result.stdout)["checks"]
     assert [check["name"] for check in checks] == [
-        *("config", "ledger", "space", "file system", "watching", "lines", "lock", "checkpoint", "prices"),
-        *("budget", "agents' logs", "gate"),
+        *("config", "ledger", "space", "file system", "watching", "lines", "dates", "lock", "checkpoint", "prices"),
+        *("budget", "agents' logs", "gate", "sessions"),
     ]
     assert {check["state"] for check in checks} == {"ok"}
     assert {check["mend"] for check in checks} == {""}
@@ -94,6 +94,16 @@ def test_every_line_set_aside_is_told_with_its_number_and_reason(doctor: Doctor,
         f"line 7 (byte {starts[6]}): Object missing required field `agent_id`",
         "the last line has no end; the next writer ends it",
     ]
+
+
+def test_records_dated_in_the_future_are_a_warning(doctor: Doctor, ledger: Path) -> None:
+    reset = Reset(253_402_300_799, "r")
+    ledger.write_bytes(line() + encode(reset) + line("late", timestamp=33_000_000_000) + line("late", model="m"))
+    finding = found(doctor("--json"), "dates")
+    assert finding["state"] == "warning"
+    assert "1 reset is dated in the future (9999-12-31)" in finding["message"]
+    assert "calls of late are dated in the future (3015-" in finding["message"]
+    assert "budgauge reset" in finding["mend"]
 
 
 def test_people_are_shown_the_first_and_how_many_more(doctor: Doctor, ledger: Path) -> None:
@@ -296,6 +306,30 @@ def test_settings_that_switch_the_gate_off_are_an_error(doctor: Doctor, own_plac
     untrusted, off = finding["details"]
     assert untrusted.startswith(f"{own_place}/.codex/config.toml: Codex skips these hooks until you trust them")
     assert off == f"{Path.cwd() / disabled}: disableAllHooks is set: no hook is called"
+
+
+def test_a_command_with_a_mistake_in_it_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    command = f"{sys.executable} -m budgauge hook claude-code --ledgr /l"
+    write(installed("claude-code", path, command))
+    finding = found(doctor("--json"), "gate")
+    said = f"{path}: the command is not understood, so claude-code is let through: {command}"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+
+
+def test_a_hook_that_is_missing_where_calls_are_refused_is_an_error(doctor: Doctor, own_place: Path) -> None:
+    path = own_place / ".claude" / "settings.json"
+    write(installed("claude-code", path, f"{sys.executable} -m budgauge hook claude-code"))
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    pre = settings["hooks"].pop("PreToolUse")
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    finding = found(doctor("--json"), "gate")
+    said = "claude-code does not ask at PreToolUse, so nothing is refused there"
+    assert (finding["state"], finding["details"]) == ("error", [said])
+    local = Path(".claude") / "settings.local.json"
+    local.parent.mkdir()
+    local.write_text(json.dumps({"hooks": {"PreToolUse": pre}}), encoding="utf-8")
+    assert found(doctor("--json"), "gate")["state"] != "error"
 
 
 def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_agents_name_stands_in_the_command_and_replaces_an_older_one(own_pla
     write(installed(agent, path, "/old/bin/budgauge hook"))
     run(agent)
     (command,) = set(commands_at(agent, path).values())
-    assert shlex.split(command)[1:] == ["hook", agent]
+    assert shlex.split(command)[1:] == ["hook", agent, "--home", str(own_place)]
     assert "/old/bin" not in path.read_text(encoding="utf-8")
     assert "nothing to change" in run(agent)
 
@@ -74,7 +74,7 @@ def test_files_that_are_not_the_default_stand_in_the_command(own_place: Path, mo
     completed("claude-code", "--config", "my config.toml", "--ledger", "~/l.jsonl")
     here, path = own_place / "work", own_place / ".claude" / "settings.json"
     (command,) = set(commands_at("claude-code", path).values())
-    assert shlex.split(command)[3:] == ["--config", f"{here}/my config.toml", "--ledger", f"{own_place}/l.jsonl"]
+    assert shlex.split(command)[5:] == ["--config", f"{here}/my config.toml", "--ledger", f"{own_place}/l.jsonl"]
     refused = own_place / "l.jsonl"
     refused.write_bytes(line(prompt=5))
     refused.chmod(0o600)
@@ -84,7 +84,41 @@ def test_files_that_are_not_the_default_stand_in_the_command(own_place: Path, mo
     monkeypatch.setenv("CODEX_TOKEN_LEDGER", "here.jsonl")
     completed("claude-code")
     (command,) = set(commands_at("claude-code", path).values())
-    assert shlex.split(command)[3:] == ["--ledger", f"{here}/here.jsonl"]
+    assert shlex.split(command)[3:] == ["--home", str(own_place), "--ledger", f"{here}/here.jsonl"]
+
+
+@pytest.mark.parametrize("moved", ["", "CODEX_HOME", "XDG_DATA_HOME"])
+def test_nothing_in_the_environment_takes_the_budget_away_from_the_installed_command(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    folder = own_place / (".codex" if moved != "CODEX_HOME" else "moved")
+    data = own_place / ("data" if moved == "XDG_DATA_HOME" else ".local/share") / "budgauge"
+    data.mkdir(parents=True)
+    if moved:
+        monkeypatch.setenv(moved, str(folder if moved == "CODEX_HOME" else data.parent))
+    if moved == "CODEX_HOME":
+        folder.mkdir()
+        (folder / "config.toml").write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
+    ledger = (folder if moved == "CODEX_HOME" else data) / "token_usage.jsonl"
+    ledger.write_bytes(line(prompt=5))
+    completed("claude-code")
+    (command,) = set(commands_at("claude-code", own_place / ".claude" / "settings.json").values())
+    if moved != "CODEX_HOME":
+        command += f" --config {own_place / 'five.toml'}"
+        (own_place / "five.toml").write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
+    evil = own_place / "evil"
+    (evil / ".codex").mkdir(parents=True)
+    (evil / ".codex" / "config.toml").write_text("[token_budget]\ntotal_budget = 0\n", encoding="utf-8")
+    prompt = json.dumps({"hook_event_name": "UserPromptSubmit", "session_id": "s", "cwd": str(own_place)}).encode()
+    for variables in (
+        {"CODEX_HOME": str(evil)},
+        {"HOME": str(evil)},
+        {"XDG_DATA_HOME": str(evil)},
+        {"CODEX_TOKEN_LEDGER": str(evil / "l.jsonl"), "CODEX_TOKEN_BUDGET": "0"},
+    ):
+        env = {**os.environ, **variables}
+        done = subprocess.run(command, shell=True, input=prompt, capture_output=True, check=False, cwd="/", env=env)
+        assert (done.returncode, b"Total budget of 5 tokens" in done.stderr) == (2, True), variables
 
 
 def test_a_config_that_cannot_be_used_is_never_installed(own_place: Path) -> None:
@@ -113,6 +147,17 @@ def test_a_project_has_a_hook_of_its_own_that_is_not_shared(own_place: Path) -> 
     assert path.read_text(encoding="utf-8") == "{}\n"
 
 
+def test_in_a_repository_it_is_said_to_be_no_part_of_it(own_place: Path) -> None:
+    path, said = own_place / "work" / ".claude" / "settings.local.json", "keep it out of commits"
+    assert said not in completed("claude-code", "--project").stderr
+    run("claude-code", "--project", "--uninstall")
+    (own_place / "work" / ".git").mkdir()
+    assert (
+        f"budgauge: {said}, for it names this machine's paths: {path}\n" in completed("claude-code", "--project").stderr
+    )
+    assert said not in completed("claude-code", "--project").stderr
+
+
 def test_a_link_is_shown_with_its_target_and_never_followed_out_of_a_project(own_place: Path) -> None:
     target = own_place / "dotfiles"
     target.mkdir()
@@ -134,11 +179,33 @@ def test_without_a_script_nothing_is_imported_from_the_working_folder(
     monkeypatch.setattr(module, "_scripts", lambda: iter(()))
     monkeypatch.setattr(module, "apart", lambda: flag)
     command = module.own_command("claude-code", Options(), os.environ)
-    assert shlex.split(command) == [sys.executable, flag, "-m", "budgauge", "hook", "claude-code"]
+    assert shlex.split(command) == [
+        sys.executable,
+        flag,
+        "-m",
+        "budgauge",
+        "hook",
+        "claude-code",
+        "--home",
+        str(own_place),
+    ]
     for name in ("budgauge", "re", "msgspec"):
         (own_place / "work" / f"{name}.py").write_text("raise SystemExit('imported')", encoding="utf-8")
     done = subprocess.run(command, shell=True, input=b'{"hook_event_name": "Stop"}', capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_where_python_looks_elsewhere_for_modules_it_is_told_not_to(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f":{own_place}")
+    command = module.own_command("codex", Options(), os.environ)
+    assert shlex.split(command) == [sys.executable, "-I", "-m", "budgauge", "hook", "codex", "--home", str(own_place)]
+    (own_place / "work" / "msgspec.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    done = subprocess.run(command, shell=True, input=b'{"hook_event_name": "Stop"}', capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    monkeypatch.setattr(module, "_failure", lambda _words: "No module named budgauge")
+    assert module.own_command("codex", Options(), os.environ).endswith(f"/budgauge hook codex --home {own_place}")
 
 
 def test_the_flag_is_one_that_python_knows(monkeypatch: pytest.MonkeyPatch) -> None:

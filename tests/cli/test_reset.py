@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from budgauge.cli import cli
 from budgauge.ledger.reader import LedgerReader
 from terminal import Terminal
 from usage import line
@@ -42,3 +44,47 @@ def test_yes_resets_and_says_how_to_take_it_back(ledger: Path) -> None:
     reader = LedgerReader(ledger)
     reader.refresh()
     assert set(reader.totals.at(0).spent) == {"b"}
+
+
+def reset(ledger: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["reset", "--ledger", str(ledger), "--yes", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("codx", "Did you mean codex? There are: claude, codex, codex/*, codex/b"),
+        ("nobody/*", "There are: claude, codex, codex/*, codex/b"),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_with_the_names_that_are(ledger: Path, name: str, hint: str) -> None:
+    content = line("codex") + line("codex/b") + line("claude")
+    ledger.write_bytes(content)
+    result = reset(ledger, "--agent", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert name in result.stderr
+    assert hint in result.stderr
+    assert ledger.read_bytes() == content
+
+
+def test_an_empty_ledger_has_no_names(ledger: Path) -> None:
+    result = reset(ledger, "--agent", "a")
+    assert result.exit_code == 2
+    assert "it is empty" in result.stderr
+    assert not ledger.exists()
+
+
+def test_a_family_is_reset_with_all_its_members(ledger: Path) -> None:
+    ledger.write_bytes(line("codex") + line("codex/b") + line("claude"))
+    result = reset(ledger, "--agent", "codex/*")
+    assert result.exit_code == 0
+    assert "reset family codex/*: 30 tokens" in result.stdout
+    again = reset(ledger, "--agent", "codex/*")
+    assert again.stdout == "reset family codex/*: nothing was used\n"
+    undone = CliRunner().invoke(cli, ["reset", "--ledger", str(ledger), "--undo"])
+    assert "30 tokens are back, 45 used" in undone.stdout
+
+
+def test_names_are_few_enough_to_be_read(ledger: Path) -> None:
+    ledger.write_bytes(b"".join(line(f"agent{number:02}") for number in range(30)))
+    assert "agent19 and 10 more" in reset(ledger, "--agent", "x").stderr

@@ -62,7 +62,8 @@ class State:
     def _add_reset(self, line: Line) -> None:
         if line.id in [id for id, _ in self.resets]:
             return
-        gone = [call for call in self.calls if line.agent in (None, call.agent)]
+        above = f"{line.agent}"[:-1] if f"{line.agent}".endswith("/*") else "\0"
+        gone = [call for call in self.calls if line.agent in (None, call.agent) or f"{call.agent}/".startswith(above)]
         self.calls = [call for call in self.calls if call not in gone]
         self.resets.append((str(line.id), gone))
 

@@ -212,7 +212,7 @@ class Rules(RuleBasedStateMachine):
         self.trackers[index].release(id)
         self._note(Line("release", self._second, reserve=id))
 
-    @rule(index=which, agent=st.none() | agents)
+    @rule(index=which, agent=st.none() | agents | agents.map("{}/*".format))
     def reset(self, index: int, agent: str | None) -> None:
         id = self.trackers[index].reset(agent)
         self._note(Line("reset", self._second, agent, id))
@@ -220,12 +220,14 @@ class Rules(RuleBasedStateMachine):
     @rule(index=which)
     def undo(self, index: int) -> None:
         resets = self.model.state().resets
-        if not resets:
+        real = max((number for number, (_, gone) in enumerate(resets) if gone), default=-1)
+        if real < 0:
             with pytest.raises(ResetError):
                 self.trackers[index].undo_reset()
             return
-        assert self.trackers[index].undo_reset() == resets[-1][0]
-        self._note(Line("undo", self._second, id=resets[-1][0]))
+        assert self.trackers[index].undo_reset() == resets[real][0]
+        for id, _ in resets[: real - 1 if real else None : -1]:
+            self._note(Line("undo", self._second, id=id))
 
     @rule(seconds=st.sampled_from([0.25, 1, 599, 600, 601, DAY / 2, DAY, 3 * DAY, -DAY / 2]))
     def time_passes(self, seconds: float) -> None:

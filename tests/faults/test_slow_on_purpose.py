@@ -17,6 +17,7 @@ from budgauge.accounting import id_index
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.id_index import EveryId, KnownIds
 from budgauge.accounting.records import Usage
+from budgauge.ledger import reader
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.reader import LedgerReader
 from steps import growth
@@ -122,3 +123,19 @@ def total_of(records: list[Usage]) -> int:
 def test_parts_in_any_order_count_once() -> None:
     records = [usage("a", 1, 0, id=id) for id in parts(40)]
     assert total_of(records[::-1] + records) == 40
+
+
+def test_many_agents_cost_no_more_each_than_few(tmp_path: Path, sized: Sized, monkeypatch: pytest.MonkeyPatch) -> None:
+    size, cache = sized(500, 20_000), tmp_path / "cache"
+    monkeypatch.setattr(reader, "DUE_BYTES", 1)
+    ledgers = {count: tmp_path / str(count) for count in (size, 4 * size)}
+    for count, path in ledgers.items():
+        path.write_bytes(b"".join(line(f"agent-{number}/x", 1, 0) for number in range(count)))
+
+    def read(count: int) -> None:
+        ledger = LedgerReader(ledgers[count], checkpoints=cache)
+        ledger.refresh()
+        assert ledger.totals.at(0).spent_by_all[0] == count
+
+    assert growth(read, size, 4) < 4 * LINEAR, "from the start"
+    assert growth(read, size, 4) < 4 * LINEAR, "from a checkpoint"

@@ -24,7 +24,17 @@ PROMPT = b'{"hook_event_name": "Stop"}'
     ],
 )
 def test_it_is_read_without_the_command_line(words: str, asker: str, options: Options) -> None:
-    assert plain_call(words.split()) == (asker, options)
+    env = {"HOME": "/h"}
+    assert plain_call(words.split(), env) == (asker, options)
+    assert env == {"HOME": "/h"}
+
+
+def test_the_folders_in_it_are_stronger_than_the_environment() -> None:
+    env = dict.fromkeys(("HOME", "CODEX_HOME", "CODEX_TOKEN_LEDGER", "XDG_DATA_HOME", "XDG_CACHE_HOME"), "/evil")
+    assert plain_call(["hook", "codex", "--home", "/h"], env) == ("codex", Options())
+    assert env == {"HOME": "/h", "XDG_CACHE_HOME": "/evil"}
+    assert plain_call(["hook", "codex", "--home", "/h", "--codex-home", "/c"], env) == ("codex", Options())
+    assert (env["HOME"], env["CODEX_HOME"]) == ("/h", "/c")
 
 
 @pytest.mark.parametrize(
@@ -32,9 +42,9 @@ def test_it_is_read_without_the_command_line(words: str, asker: str, options: Op
     ["", "status", "hook install codex", "hook codxe", "hook codex --ledgr /l", "hook codex --ledger", "hook codex x"],
 )
 def test_all_else_is_for_the_command_line(words: str) -> None:
-    assert plain_call(words.split()) is None
-    assert plain_call(["hook", "codex", "--ledger", ""]) is None
-    assert plain_call(["hook", "codex", "--ledger", "a", "--ledger", "b"]) is None
+    assert plain_call(words.split(), {}) is None
+    assert plain_call(["hook", "codex", "--ledger", ""], {}) is None
+    assert plain_call(["hook", "codex", "--ledger", "a", "--ledger", "b"], {}) is None
 
 
 @pytest.mark.parametrize("asker", ASKERS)

@@ -9,6 +9,7 @@ import pytest
 
 from budgauge.errors import ConfigError
 from budgauge.sources.hook_settings import installed
+from budgauge.sources.settings.command import is_our_command, is_understood
 from budgauge.sources.settings.entry import Agent
 from hooks.layout import BOTH, OURS, after_install, after_uninstall, commands
 
@@ -61,3 +62,37 @@ def test_other_commands_are_not_ours(agent: Agent, command: str, path: Path) -> 
     assert after_uninstall(agent, path, text) == text
     with pytest.raises(ConfigError, match="uninstall would find"):
         installed(agent, path, command)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/x/budgauge hook",
+        "/x/budgauge hook codex",
+        "/x/budgauge hook codex --ledger /hook --config=/c",
+        "/x/budgauge --ledger /l hook codex",
+        "/x/python -I -m budgauge --config /c hook codex",
+    ],
+)
+def test_a_command_is_understood(words: str) -> None:
+    assert is_our_command(words)
+    assert is_understood(words, "codex")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/x/budgauge hook claude-code",
+        "/x/budgauge hook codxe",
+        "/x/budgauge hook codex codex",
+        "/x/budgauge hook codex --typo",
+        "/x/budgauge hook codex --ledger",
+        "/x/budgauge hook codex --ledger=",
+        "/x/budgauge --typo hook codex",
+        "/x/python -m budgauge --typo hook",
+        "/x/budgauge hook 'codex",
+        "/x/budgauge status",
+    ],
+)
+def test_a_command_with_a_mistake_is_not_understood(words: str) -> None:
+    assert not is_understood(words, "codex")

@@ -79,19 +79,13 @@ def test_a_call_booked_before_with_as_much_is_known(ledger: Path, booking: Booki
 
 
 def test_what_a_call_grew_by_is_added_kind_by_kind_for_whom_it_was_booked(ledger: Path, booking: Booking) -> None:
-    first = call("x", 10, 5, 3, 2, 4, 1, agent_id="codex/a", model="m1", timestamp=1_767_000_000)
+    own: dict[str, Any] = {"agent_id": "codex/a", "model": "m1", "timestamp": 1_767_000_000}
+    first = call("x", 10, 5, 3, 2, 4, 1, **own)
     booking.book([first])
-    other: dict[str, Any] = {
-        "session": "s2",
-        "agent_id": "b",
-        "model": "m2",
-        "timestamp": 1_768_000_000,
-        "project": "/q",
-    }
+    other: dict[str, Any] = {**own, "session": "s2", "timestamp": 1_767_000_059, "project": "/q"}
     assert booking.book([call("x", 12, 5, 4, 3, 9, 2, **other)]) == ["grown"]
     assert Booking(ledger).book([call("x", 1, 50, 0, 0, 0, 0, **other)]) == ["grown"]
     assert booking.book([call("x", 12, 50, 4, 3, 9, 2, **other)]) == ["replayed"]
-    own: dict[str, Any] = {"agent_id": "codex/a", "model": "m1", "timestamp": 1_767_000_000}
     assert lines(ledger) == [first, call("x#2", 2, 0, 1, 1, 5, 1, **own), call("x#3", 0, 45, 0, 0, 0, 0, **own)]
 
 
@@ -267,3 +261,12 @@ def test_a_record_is_told_of_once_it_is_on_the_disk(ledger: Path, monkeypatch: p
     assert told == []
     assert booking.book([usage(id="x", source="s")]) == ["recorded"]
     assert [record.id for record in told] == ["x"]
+
+
+def test_of_what_a_call_grew_by_no_part_is_larger_than_its_whole(ledger: Path, booking: Booking) -> None:
+    """What was written for an hour may only come to be known later; then it is no growth of its own."""
+    booking.book([call("x", 10, 0, 4, 1, 5, 1)])
+    assert booking.book([call("x", 12, 0, 5, 5, 6, 6)]) == ["grown"]
+    assert kinds(lines(ledger)[1]) == (2, 0, 1, 1, 1, 1)
+    assert booking.book([call("x", 13, 0, 5, 5, 6, 6)]) == ["grown"]
+    assert kinds(lines(ledger)[2]) == (1, 0, 0, 0, 0, 0)

@@ -39,7 +39,7 @@ def _answer_hook(words: list[str]) -> None:
     except BaseException as error:
         # To some agents a crash is a consent, to others a refusal.
         os._exit(_answer_for_a_crash(error))
-    call = plain_call(words)
+    call = plain_call(words, os.environ)
     if call is not None:
         asker, options = call
         # Nothing is left to be tidied up; an agent waits.

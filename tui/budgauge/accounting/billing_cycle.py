@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import date, datetime, timedelta, timezone, tzinfo
 
+from budgauge.accounting.local_zone import LOCAL, LocalZone
 from budgauge.accounting.records import MAX_TIMESTAMP
 from budgauge.config import Cycle
 
@@ -83,9 +84,11 @@ _LATEST = 253_370_764_800
 
 
 def zone(name: str) -> tzinfo:
-    """A time zone by its IANA name. Raises what zoneinfo raises where there is none."""
+    """A time zone by its IANA name, or this machine's by `local`. Raises what zoneinfo raises where there is none."""
     if name == "UTC":
         return timezone.utc
+    if name == LOCAL:
+        return LocalZone()
     # Loaded here, because most budgets have no cycle.
     from zoneinfo import ZoneInfo
 

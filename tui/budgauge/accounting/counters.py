@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from budgauge.accounting.family import is_family, members_of
 from budgauge.config.name import same_name
 
 Bucket = tuple[int, int]
@@ -93,8 +94,9 @@ Groups = dict[GroupKey, Sums]
 class Counters:
     """What one cycle's calls add up to since the last reset."""
 
-    def __init__(self) -> None:
-        self.groups: Groups = {}
+    def __init__(self, groups: Groups | None = None) -> None:
+        """`groups` are taken over as they are."""
+        self.groups: Groups = {} if groups is None else groups
         self.spent: dict[str, tuple[int, int]] = {}
         """(total, cached) tokens of each agent."""
         self.spent_by_all: tuple[int, int] = (0, 0)
@@ -103,6 +105,8 @@ class Counters:
         """How often groups were taken away or brought back; between two of these, groups are only added."""
         self._other_forms: dict[str, list[str]] = {}
         """A name in the form in which names are compared → its other forms, as they came."""
+        for key, sums in self.groups.items():
+            self.spend(key[0], sums.total, sums.cached)
 
     def spend(self, agent_id: str, total: int, cached: int) -> None:
         """Note tokens of one agent that were added to its groups."""
@@ -138,17 +142,18 @@ class Counters:
             self.spend(key[0], sums.total, sums.cached)
 
     def take(self, agent_id: str | None) -> Groups:
-        """Take away one agent's groups, or everyone's."""
+        """Take away one agent's groups, a family's (`a/*`), or everyone's."""
         self.cuts += 1
         if agent_id is None:
             gone, self.groups, self.spent, self.spent_by_all = self.groups, {}, {}, (0, 0)
             return gone
-        spent = self.spent.pop(agent_id, None)
-        if spent is None:
+        names = {*members_of(agent_id, self.spent)} if is_family(agent_id) else {agent_id} & self.spent.keys()
+        if not names:
             return {}
-        gone = {key: sums for key, sums in self.groups.items() if key[0] == agent_id}
+        gone = {key: sums for key, sums in self.groups.items() if key[0] in names}
         for key in gone:
             del self.groups[key]
-        total, cached = self.spent_by_all
-        self.spent_by_all = (total - spent[0], cached - spent[1])
+        for name in names:
+            spent, (total, cached) = self.spent.pop(name), self.spent_by_all
+            self.spent_by_all = (total - spent[0], cached - spent[1])
         return gone

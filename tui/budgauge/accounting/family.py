@@ -1,6 +1,8 @@
 """Families of agents: `a/*` is the agent `a` and everything below it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from budgauge.config.name import FAMILY, same_name
 
 
 def families_of(agent_id: str) -> Iterator[str]:
@@ -9,3 +11,15 @@ def families_of(agent_id: str) -> Iterator[str]:
     while name:
         yield f"{name}/*"
         name = name.rpartition("/")[0]
+
+
+def is_family(key: str) -> bool:
+    """Does a key name a family, and not one agent?"""
+    return key.endswith(FAMILY) and key != FAMILY
+
+
+def members_of(family: str, agents: Iterable[str]) -> Iterator[str]:
+    """Those of some agents that belong to the family with this key (`a/*`)."""
+    below = same_name(family[:-1])
+    name = below[:-1]
+    return (agent for agent in agents if (form := same_name(agent)) == name or form.startswith(below))

@@ -113,6 +113,10 @@ class Totals:
             self.known_models = {model for _, groups in self._every_groups() for _, model, *_ in groups}
         return self.known_models
 
+    def agents(self) -> set[str]:
+        """Every agent there was, resets or not."""
+        return {agent_id for _, groups in self._every_groups() for agent_id, *_ in groups}
+
     def names(self) -> set[str]:
         """Every agent and model there was, resets or not."""
         return {
@@ -134,6 +138,15 @@ class Totals:
     def last_reset(self) -> PastReset | None:
         """The last reset of everyone, if any."""
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
+
+    def to_undo(self) -> list[PastReset]:
+        """The last reset that took something away, and before it those that came later and took nothing.
+
+        They are to be undone in this order. Nothing where no reset took anything away.
+        """
+        resets = self.resets[::-1]
+        found = next((number for number, reset in enumerate(resets, 1) if reset.groups), 0)
+        return resets[:found]
 
     @property
     def reset_id(self) -> str | None:
@@ -385,7 +398,7 @@ class Totals:
 
     def _cell(self, usage: Usage) -> Cell:
         """The cell for a call and those like it, from now on that of its agent and model."""
-        more = surcharges(usage)
+        more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
         before = self._cells.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
             # A later cell may be for the same sums, and must not book the same calls.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Literal
 
 from budgauge.accounting.counters import Counters
-from budgauge.accounting.family import families_of
+from budgauge.accounting.family import families_of, members_of
 from budgauge.accounting.fold import Totals, counted_parts
 from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
@@ -69,7 +69,7 @@ class Spending:
 
     def by_family(self, family: str) -> int:
         """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
-        return sum(self._config.counted(*self._counters.spent[agent]) for agent in _members(family, self.agents))
+        return sum(self._config.counted(*self._counters.spent[agent]) for agent in members_of(family, self.agents))
 
     def taken_by_all(self) -> int:
         """Used and reserved by everyone."""
@@ -99,12 +99,6 @@ def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
     for usage in calls:
         whole.spend(usage.agent_id, *counted_parts(usage))
     return whole
-
-
-def _members(family: str, agents: Iterable[str]) -> Iterator[str]:
-    below = same_name(family[:-1])
-    name = below[:-1]
-    return (agent for agent in agents if (form := same_name(agent)) == name or form.startswith(below))
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:

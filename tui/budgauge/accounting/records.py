@@ -11,13 +11,12 @@ from typing import Annotated, Union
 
 import msgspec
 
-from budgauge.config.name import hidden
+from budgauge.accounting.number import COUNTS, MAX_SECONDS, MOMENTS, read_numbers
+from budgauge.accounting.number import MAX_COUNT as MAX_COUNT
+from budgauge.accounting.number import MAX_TIMESTAMP as MAX_TIMESTAMP
+from budgauge.config.name import hidden, same_name
 from budgauge.errors import RecordError
 
-MAX_COUNT = 2**53 - 1
-"""The largest count a line may carry: what every JSON reader holds exactly."""
-MAX_TIMESTAMP = 253_402_300_799
-"""The last second of the year 9999, in unix seconds."""
 MAX_NAME_BYTES = 128
 """The most bytes of UTF-8 that an agent id or a model may have."""
 
@@ -31,6 +30,10 @@ VARIANT = "@"
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Timestamp = Union[
+    Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)],
+    Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)],
+]
+Expiry = Union[
     Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
     Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
 ]
@@ -75,7 +78,7 @@ class Settle(Usage, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fi
 
 
 class Reset(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="reset"):
-    """Counters start afresh from this line, for one agent or for everyone."""
+    """Counters start afresh from this line, for one agent, a family (`a/*`) or everyone."""
 
     timestamp: Timestamp
     id: str
@@ -99,7 +102,7 @@ class Reserve(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="re
     id: str
     agent_id: Name
     tokens: Count
-    expires: Timestamp
+    expires: Expiry
 
 
 class Release(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="release"):
@@ -136,6 +139,16 @@ class Batch(msgspec.Struct):
 class _Foreign(Usage, frozen=True, gc=False, forbid_unknown_fields=False):
     """A call whose line has fields that we do not know."""
 
+
+_KINDS: dict[object, type[_Foreign] | type[Control]] = {
+    None: _Foreign,
+    "settle": Settle,
+    "reset": Reset,
+    "undo_reset": UndoReset,
+    "reserve": Reserve,
+    "release": Release,
+}
+_NUMBERS = COUNTS | MOMENTS
 
 _usage = msgspec.json.Decoder(Usage)
 _foreign = msgspec.json.Decoder(_Foreign)
@@ -259,18 +272,43 @@ def decode_line(line: bytes) -> Record | str:
     except RecursionError:
         return _DEEP
     except msgspec.ValidationError as error:
-        return _plain(str(error))
+        found = _decode_foreign_numbers(line)
+        if found is None or isinstance(found, str):
+            return found or _plain(str(error))
+        record = found
     except msgspec.MsgspecError as error:
         return f"not JSON: {_plain(str(error))}"
     return name_fault(record) or record
+
+
+def _decode_foreign_numbers(line: bytes) -> Record | str | None:
+    """A line whose numbers are spelt in another way; a text says which number is none, None that it is not that."""
+    try:
+        fields = msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        return None
+    kind = _KINDS.get(fields.get("type")) if isinstance(fields, dict) else None
+    if kind is None:
+        return None
+    trouble = read_numbers(fields, _NUMBERS.intersection(kind.__struct_fields__))
+    if trouble is not None:
+        return trouble
+    try:
+        call: Record = msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        return _plain(str(error))
+    return _as_own(call) if isinstance(call, _Foreign) else call
 
 
 def _decode_call(line: bytes) -> Usage:
     try:
         return _usage.decode(line)
     except msgspec.ValidationError:
-        call = _foreign.decode(line)
-        return Usage(*(getattr(call, field) for field in Usage.__struct_fields__))
+        return _as_own(_foreign.decode(line))
+
+
+def _as_own(call: _Foreign) -> Usage:
+    return Usage(*(getattr(call, field) for field in Usage.__struct_fields__))
 
 
 MAX_DEPTH = 32
@@ -363,9 +401,9 @@ def check_count(field: str, value: object, *, least: int = 0) -> int:
 
 
 def check_timestamp(value: object) -> float:
-    """`value` if it is a moment in unix seconds, to the end of the year 9999, else RecordError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_TIMESTAMP:
-        raise RecordError(f"timestamp must be unix seconds from 0 to {MAX_TIMESTAMP}, not {value!r}")
+    """`value` if it is a moment in unix seconds, from 0 to 10^11, else RecordError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
+        raise RecordError(f"timestamp must be unix seconds from 0 to {MAX_SECONDS}, not {value!r}")
     return int(value) if isinstance(value, int) else float(value)
 
 
@@ -379,12 +417,19 @@ def check_ttl(now: float, ttl: object) -> float:
 
 
 def same_content(one: Record, other: Record) -> bool:
-    """The same content, moments and names aside, and nothing the same as zero?"""
+    """The same content, moments and ids aside, names compared in one form, and nothing the same as zero?"""
     if type(one) is not type(other):
         return False
     aside = ("timestamp", "expires", "alias", "id") if isinstance(one, Usage) else ("timestamp", "expires")
     fields = (field for field in one.__struct_fields__ if field not in aside)
-    return all((getattr(one, field) or 0) == (getattr(other, field) or 0) for field in fields)
+    return all(_same(field, getattr(one, field) or 0, getattr(other, field) or 0) for field in fields)
+
+
+def _same(field: str, one: object, other: object) -> bool:
+    if one == other:
+        return True
+    is_name = field in ("agent_id", "model") and isinstance(one, str) and isinstance(other, str)
+    return is_name and same_name(str(one)) == same_name(str(other))
 
 
 def check_record(record: Record) -> None:

@@ -7,14 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 import click
 
 from budgauge.accounting.billing_cycle import midnight
+from budgauge.accounting.records import Usage
 from budgauge.cli.news import News
 from budgauge.cli.options import common, load_config
+from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
@@ -30,6 +31,7 @@ from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
+from budgauge.sources.unasked.spent import SpentFile
 
 AGENTS = ("codex", "claude-code")
 """Whose logs can be collected."""
@@ -38,7 +40,7 @@ AGENTS = ("codex", "claude-code")
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
 @click.option("--follow", is_flag=True, help="Go on as the logs grow, until interrupted.")
-@click.option("--since", metavar="WHEN", help="now, cycle, all, or a date such as 2026-11-01.")
+@click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 @common
@@ -47,7 +49,8 @@ def collect_command(
 ) -> None:
     """Record what agents' own session logs say was spent, every call once.
 
-    Without --since: with --follow from now on, else since the last reset, else since midnight.
+    Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
+    else since midnight.
     Without a name: every agent found. In a project, its ledger gets the sessions that began there,
     and your own ledger gets all of them.
     """
@@ -103,9 +106,9 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
         if since == "cycle":
             raise ConfigError("--since cycle: nothing was reset yet", hint="Name a date, or all.")
         return midnight(time.time())
-    moment = parse_date(since)
+    moment = parse_moment(since, time.time())
     if moment is None:
-        raise ConfigError(f"--since {since}: must be now, cycle, all, or a date such as 2026-11-01 or 2026-11-01T09:30")
+        raise ConfigError(f"--since {since}: must be now, cycle, all, {FORMS}")
     return moment
 
 
@@ -114,14 +117,6 @@ def _begun(loaded: Loaded) -> float | None:
     from budgauge.tracker.tracker import TokenBudgetTracker
 
     return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
-
-
-def parse_date(text: str) -> float | None:
-    """Unix seconds of a date, or a date and time, local where it names no zone; None if it is none."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:
@@ -153,7 +148,13 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
         booked.refresh()
         cursors = CursorFile(cache, booked, place.project, writes=False)
         return Collector(Trial(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
-    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count)
+
+    def count_both(new: Sequence[Usage]) -> None:
+        count(new)
+        spent.count(new)
+
+    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count_both)
+    spent = SpentFile(cache, booking.booked)
     return Collector(
         booking,
         sources,
@@ -161,6 +162,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
         only_below=place.project,
         lock_path=cache / lock_name(place.path),
         cursors=CursorFile(cache, booking.booked, place.project),
+        spent=spent,
     )
 
 

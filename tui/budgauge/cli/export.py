@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timezone
@@ -16,8 +17,8 @@ import click
 
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Usage, encode
-from budgauge.cli.collect import parse_date
 from budgauge.cli.options import common, load_config, note
+from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
 from budgauge.ledger.file import open_ledger
@@ -37,7 +38,7 @@ COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS,
 
 @click.command()
 @click.option("--format", "form", required=True, type=click.Choice(["csv", "jsonl"]), help="CSV, or JSON lines.")
-@click.option("--since", metavar="DATE", help="Only calls from then on, such as 2026-11-01.")
+@click.option("--since", metavar="DATE", help="Only calls from then on: 2026-11-01, today, yesterday or 7d.")
 @common
 def export_command(options: Options, form: str, since: str | None) -> None:
     """Print every call that counts, resets or not, in the order of the ledger.
@@ -62,9 +63,9 @@ def export_command(options: Options, form: str, since: str | None) -> None:
 
 
 def _begin(since: str | None) -> float | None:
-    moment = None if since is None else parse_date(since)
+    moment = None if since is None else parse_moment(since, time.time())
     if since is not None and moment is None:
-        raise ConfigError(f"--since {since}: must be a date such as 2026-11-01 or 2026-11-01T09:30")
+        raise ConfigError(f"--since {since}: must be {FORMS}")
     return moment
 
 

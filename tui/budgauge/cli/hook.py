@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,11 +15,14 @@ from budgauge.cli.options import common, note, on_terminal
 from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
+from budgauge.files.cache import cache_folder
 from budgauge.gate import ASKERS, main
-from budgauge.sources.hook_obstacle import obstacles
-from budgauge.sources.hook_settings import installation, removal, settings_files
+from budgauge.gate.command import pin
+from budgauge.sources.hook_obstacle import obstacles, project_folders
+from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import Agent
+from budgauge.sources.unasked.asked import Hook, add_hook, forget_hooks
 from budgauge.text import safe
 
 
@@ -28,25 +33,36 @@ class _Hook(click.Group):
         return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
 
 
+def _places(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the installed command that name folders."""
+    for name in ("--home", "--codex-home"):
+        command = click.option(name, metavar="FOLDER", hidden=True)(command)
+    return command
+
+
 def _asking(asker: str) -> click.Command:
     """Make the command that answers an agent's hook call."""
 
     @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
+    @_places
     @common
-    def command(options: Options) -> None:
+    def command(options: Options, home: str | None, codex_home: str | None) -> None:
+        pin(os.environ, home, codex_home)
         _answer(options, asker)
 
     return command
 
 
 @click.group(cls=_Hook, invoke_without_command=True)
+@_places
 @common
-def hook_command(options: Options) -> None:
+def hook_command(options: Options, home: str | None, codex_home: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls it by itself once it is installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
+        pin(os.environ, home, codex_home)
         _answer(options)
 
 
@@ -68,12 +84,21 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     files = settings_files(agent, os.environ, folder)
     if uninstall:
         _make(removal(agent, files, within=folder), files)
+        home, place = _place(files, folder)
+        forget_hooks(cache_folder(), agent, home=home, folder=place)
         return
     if options.config or options.ledger:
         load(options)  # a mistake in them must not wait in the installed command
     command = own_command(agent, options, os.environ)
-    _make(installation(agent, files, command, within=folder), files)
+    changes, were_whole = installation(agent, files, command, within=folder), are_whole(agent, files)
+    _make(changes, files)
+    # From now on sessions call the gate; who spends without is found by that.
+    add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
     _note_missing_budget(options)
+    if folder is not None and (project_folders(folder)[-1] / ".git").exists():
+        named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
+        if named:
+            note(f"keep it out of commits, for it names this machine's paths: {named}")
     for obstacle in obstacles(agent, os.environ, working_folder()):
         note(f"the gate does not hold: {obstacle}")
 
@@ -90,6 +115,13 @@ def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
         click.echo(f"{safe(str(change.path))}: written")
     if not changes:
         click.echo(f"{safe(', '.join(map(str, files)))}: nothing to change")
+
+
+def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
+    """The agent's folder and the project's whose sessions call the hooks in these files; empty for any."""
+    if project is not None:
+        return "", os.path.realpath(project)
+    return os.path.realpath(files[0].parent), ""
 
 
 def _note_missing_budget(options: Options) -> None:

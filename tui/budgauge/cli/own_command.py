@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from budgauge.config.find import expanded
+from budgauge.config.both import load_user
+from budgauge.config.find import DEFAULT, codex_home, expanded, home_folder
 from budgauge.config.load import Options, working_folder
 from budgauge.errors import ConfigError
 from budgauge.sources.settings.command import our_command
@@ -18,30 +19,49 @@ from budgauge.sources.settings.command import our_command
 def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
     """How an agent calls this installation, whatever its PATH, folder and environment are then.
 
-    A config and a ledger that are not found by default stand in it by their absolute paths.
+    The folders by which the user's budget is found stand in it, and a config and a ledger that are
+    not the default ones: what a repository sets in the environment changes none of them.
     Raises ConfigError where a path cannot be made absolute.
     """
-    return our_command(
-        _program(),
-        asker,
-        config=_absolute(options.config, env),
-        ledger=_absolute(options.ledger or env.get("CODEX_TOKEN_LEDGER"), env),
-    )
+    ledger = options.ledger or env.get("CODEX_TOKEN_LEDGER") or _moved_ledger(options, env)
+    named = {
+        "--home": str(home_folder(env)),
+        "--codex-home": env.get("CODEX_HOME"),
+        "--config": options.config,
+        "--ledger": ledger,
+    }
+    return our_command(_program(env), asker, {option: _absolute(name, env) for option, name in named.items()})
 
 
-def _program() -> list[str]:
+def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:
+    """The default ledger, where it is in a data folder that the environment names."""
+    if not env.get("XDG_DATA_HOME"):
+        return None
+    place = load_user(options, env=env).ledger
+    return str(place.path) if place.origin == DEFAULT and place.path.parent != codex_home(env) else None
+
+
+def _program(env: Mapping[str, str]) -> list[str]:
     """The program's words. Raises ConfigError where it could not be started as an agent starts it."""
-    found = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
-    if found:
-        return [os.path.abspath(found)]
+    script = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
+    # An empty entry in PYTHONPATH is the working folder, whatever it holds.
+    if env.get("PYTHONPATH") and not _failure(alone := [sys.executable, "-I", "-m", "budgauge"]):
+        return alone
+    if script:
+        return [os.path.abspath(script)]
     words = [sys.executable, apart(), "-m", "budgauge"]
-    tried = subprocess.run([*words, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if tried.returncode:
+    if failure := _failure(words):
         raise ConfigError(
-            f"agents could not start budgauge: `{shlex.join(words)}` fails: {tried.stderr.strip()[-200:]}",
+            f"agents could not start budgauge: `{shlex.join(words)}` fails: {failure}",
             hint="Install it where agents find it: pipx install .",
         )
     return words
+
+
+def _failure(words: list[str]) -> str:
+    """Why a program cannot be started; "" if it can."""
+    done = subprocess.run([*words, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return (done.stderr.strip()[-200:] or f"exit code {done.returncode}") if done.returncode else ""
 
 
 def _scripts() -> Iterator[Path]:

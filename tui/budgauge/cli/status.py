@@ -14,6 +14,7 @@ from budgauge.config.load import Options
 from budgauge.status.fields import to_json
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
+from budgauge.status.unasked import unasked_words
 from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import View
@@ -56,7 +57,7 @@ def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles
 
 def _lines(view: View) -> list[str]:
     snapshot = view.snapshot
-    lines = [*_total_lines(snapshot, exists=view.ledger_exists), *_budget_lines(view)]
+    lines = [*_total_lines(snapshot, view.config, exists=view.ledger_exists), *_budget_lines(view)]
     rows: list[AgentRow | FamilyRow] = [*snapshot.agents, *snapshot.families]
     if rows:
         held = any(row.reserved for row in rows)
@@ -66,10 +67,12 @@ def _lines(view: View) -> list[str]:
         lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]
     lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
+    if snapshot.unasked:
+        lines.append(f"Gate    {unasked_words(snapshot.unasked)}; what to do: budgauge doctor")
     return lines
 
 
-def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
+def _total_lines(snapshot: Snapshot, config: BudgetConfig, *, exists: bool) -> list[str]:
     origin = " (default)" if snapshot.budget_is_default else ""
     if snapshot.remaining_budget is None:
         first = f"Total   {count(snapshot.total_used)} tokens used, no budget is set (unlimited)"
@@ -87,9 +90,17 @@ def _total_lines(snapshot: Snapshot, *, exists: bool) -> list[str]:
         begun = " (the cycle began)" if snapshot.runs_since_cycle else ""
         lines.append(f"Since   {stamp(snapshot.since)}{begun}")
         if snapshot.cycle_end is not None:
-            lines.append(f"Cycle   ends {stamp(snapshot.cycle_end)}")
+            lines.append(f"Cycle   ends {stamp(snapshot.cycle_end)}{_whose_midnight(config, snapshot.cycle_end)}")
     lines += [f"Limit   {safe(name)} has nothing left of its limit" for name in snapshot.exceeded]
     return [*lines, *([snapshot.warning] if snapshot.warning else [])]
+
+
+def _whose_midnight(config: BudgetConfig, end: float) -> str:
+    """The zone whose midnight ends a cycle, where this machine's clock shows another time then."""
+    offset = datetime.fromtimestamp(end).astimezone().utcoffset()
+    if config.cycle is None or config.cycle.timezone != "UTC" or not offset:
+        return ""
+    return ', midnight in UTC (cycle.timezone; "local" is this machine\'s)'
 
 
 def _budget_lines(view: View) -> list[str]:

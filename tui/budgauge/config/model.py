@@ -45,6 +45,7 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     period: Literal["daily", "weekly", "monthly"]
     day: int = 1
     timezone: str = "UTC"
+    """An IANA name, or `local`: whose midnight a boundary is."""
 
     def __post_init__(self) -> None:
         check_choice("cycle.period", self.period, "daily", "weekly", "monthly")

@@ -185,12 +185,12 @@ def _day(_key: str, value: Value) -> None:
 def _timezone(_key: str, value: Value) -> None:
     from zoneinfo import ZoneInfo
 
-    if value == "UTC":
+    if value in ("UTC", "local"):
         return  # also where the machine has no time zone database
     try:
         ZoneInfo(value)
     except Exception:  # zoneinfo raises what its reading of the name happens to run into
-        raise ConfigError(': must be an IANA time zone such as "Europe/Berlin"') from None
+        raise ConfigError(': must be an IANA time zone such as "Europe/Berlin", or "local"') from None
 
 
 class _Each(msgspec.Struct, frozen=True):

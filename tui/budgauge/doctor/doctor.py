@@ -16,8 +16,9 @@ from pathlib import Path
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
-from budgauge.doctor.agents import agents_logs, gate
+from budgauge.doctor.agents import agents_logs, gate, sessions
 from budgauge.doctor.budgets import budgets
+from budgauge.doctor.dates import dates
 from budgauge.doctor.finding import Finding, State
 from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, PriceError
 from budgauge.files.cache import cache_folder
@@ -57,12 +58,14 @@ def examine(options: Options) -> Iterator[Finding]:
         ("file system", _file_system),
         ("watching", _watching),
         ("lines", _lines),
+        ("dates", dates),
         ("lock", _lock),
         ("checkpoint", _checkpoint),
         ("prices", _prices),
         ("budget", budgets),
         ("agents' logs", agents_logs),
         ("gate", gate),
+        ("sessions", sessions),
     )
     usable = True
     for name, look in looks:
@@ -166,7 +169,8 @@ def _lines(loaded: Loaded) -> Finding:
     finally:
         os.close(fd)
     odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
-    odd += [problem.message for problem in name_problems(scan.totals.names())]
+    held = {hold.agent_id for hold in scan.totals.holds.values()}
+    odd += [problem.message for problem in name_problems(scan.totals.names() | held)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")
@@ -384,5 +388,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs)
+_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs, dates)
 """Looks that would only say again what is wrong with the ledger itself."""

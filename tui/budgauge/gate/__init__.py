@@ -7,6 +7,7 @@ answer is right with nothing else running; a collector beside it books the same 
 same ids. All of it ends by a deadline: an agent that gets no answer goes on.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -39,7 +40,9 @@ def main(
     the process: whatever is still at work must not go on while the interpreter is taken down.
     """
     inquiry = Inquiry(options, os.environ, asker)
-    done = False
+    done, collects = False, gc.isenabled()
+    # The process ends soon: looking for cycles among a long ledger's sums would take half of the time.
+    gc.disable()
     # Whoever presses Ctrl+C ends the agent's turn: this ends with an answer, too.
     with suppress(KeyboardInterrupt):
         done = in_time(lambda: inquiry.run(_call_on_input), time_left() if seconds is None else seconds)
@@ -50,6 +53,8 @@ def main(
             with suppress(OSError, ValueError):
                 stream.write(text)
                 stream.flush()
+    if collects:
+        gc.enable()
     if not done:
         end(reply.code)
     return reply.code

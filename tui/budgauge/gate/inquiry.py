@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError, SourceError
+from budgauge.files.cache import cache_folder
 from budgauge.files.denying import any_says_deny
 from budgauge.gate.asked import Asked, possible_files
 from budgauge.gate.asker import asker_of
 from budgauge.gate.call import DECIDING, HookCall, decode_call, picked
 from budgauge.gate.reply import Answer, failed
 from budgauge.gate.session import Gate
+from budgauge.sources.unasked.asked import note_call
+
+if TYPE_CHECKING:
+    from budgauge.sources.settings.entry import Agent
 
 MAX_REASON = 300
 """So many characters of what went wrong are told."""
@@ -61,7 +70,10 @@ class Inquiry:
 
     def _answer(self, call: HookCall, troubles: list[str]) -> Answer:
         """The answer of both budgets: each is asked and brought up to date, whatever the other says."""
-        asked = self._asked = Asked(self._options, self._env, call.folder(self._env))
+        folder = call.folder(self._env)
+        with suppress(Exception):  # whatever it is, it keeps no agent from its answer
+            _note(call, folder)
+        asked = self._asked = Asked(self._options, self._env, folder)
         # A prompt, or what a tool is told, may be anything: it must not open the gate.
         budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
         gates = [Gate(call, loaded, asked.remarks if loaded is budgets[0] else {}) for loaded in budgets]
@@ -94,6 +106,23 @@ class Inquiry:
         if asked is not None and (asked.denies or not asked.troubles):
             return asked.denies
         return any_says_deny(possible_files(self._options, self._env, asked.start if asked else None))
+
+
+def _note(call: HookCall, folder: Path | None) -> None:
+    """Remember that the session asked."""
+    if call.session_id:
+        # Other agents' sessions are not collected.
+        transcript = next(iter(call.transcripts), None) if call.is_read else None
+        holds = partial(_hold_hooks, "codex" if call.is_codex else "claude-code")
+        note_call(cache_folder(), call.asker, call.session_id, transcript, folder, is_users=holds, now=time.time())
+
+
+def _hold_hooks(agent: Agent, home: Path) -> bool:
+    """Do the settings in an agent's own folder hold our hooks?"""
+    # Loaded here: it is asked at the first call of all, or of a folder.
+    from budgauge.sources.hook_settings import commands_at, users_files
+
+    return any(commands_at(agent, path) for path in users_files(agent, home))
 
 
 def _reason(error: Exception) -> str:

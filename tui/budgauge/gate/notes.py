@@ -10,9 +10,7 @@ import msgspec
 
 from budgauge.config.load import Loaded
 from budgauge.files.cache import cache_folder, read_cache, short_name, write_cache
-
-FORGET_SECONDS = 30 * 86_400
-"""How long what is kept of a session stays after it last changed."""
+from budgauge.sources.unasked.asked import FORGET_SECONDS
 
 
 class Notes(msgspec.Struct):

@@ -122,13 +122,15 @@ class Gate:
         return claude_session(call.transcripts, self._names)
 
     def _since(self, booked: Booked) -> float:
-        """From when on calls are brought in: the last reset, else the first collected call, else midnight."""
+        """From when on calls are brought in: the last reset, else the cycle's beginning, or midnight.
+
+        Of the latter two, if a call was collected before, from that one on.
+        """
         reset = self._tracker.get_last_reset()
-        # A reset dated in the future would leave every call out.
-        if reset is not None and reset <= time.time():
+        if reset is not None:
             return reset
         booked.refresh()
-        begun = midnight(time.time())
+        begun = self._tracker.get_cycle_start() or midnight(time.time())
         return min(begun, booked.earliest or begun)
 
     def _decided(self) -> Answer:

@@ -75,8 +75,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
                 raise DamagedIdsError
             known.load_later(count, file.read)
         for begin, rows in self.cycles:
-            totals.cycles[begin] = counters = Counters()
-            counters.bring_back(_groups(rows))
+            totals.cycles[begin] = Counters(_groups(rows))
         totals.known_models = None
         totals.minutes = Minutes(KEPT_MINUTES, self.minutes)
         totals.recent = {agent_id: Minutes(KEPT_RECENT, spent) for agent_id, spent in self.recent}

@@ -19,6 +19,8 @@ DUE_BYTES = 1 << 20
 """So much of the ledger is read anew at most; of a shorter one nothing is kept."""
 WAY_BYTES = 128 << 20
 """After so much, what was made of a long ledger is kept, though its end is not reached: the reader may be cut off."""
+WAY_SECONDS = 2.0
+"""The same after so long: where each line is slow to take in, few bytes take many seconds."""
 
 
 class LedgerFile(ABC):
@@ -141,13 +143,15 @@ class LedgerFile(ABC):
                 is_new = changed = True
             if is_new and self.last_seen is not None:
                 self.last_seen.compare(fd)
-            way_from = self._tail.offset
+            way_from, due_at = self._tail.offset, time.monotonic() + WAY_SECONDS
             for batch in self._tail.read(fd):
                 self._take(batch)
                 changed = True
-                if self._tail.offset - way_from >= WAY_BYTES:
-                    way_from = self._tail.offset
+                if self._tail.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
+                    way_from, began = self._tail.offset, time.monotonic()
                     self.keep()
+                    # Keeping may be slow as well: most of the time goes on reading.
+                    due_at = time.monotonic() + max(WAY_SECONDS, 4 * (time.monotonic() - began))
         except OSError as error:
             raise LedgerReadError(
                 f"{self.path}: cannot be read: {error.strerror}",

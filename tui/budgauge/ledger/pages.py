@@ -9,14 +9,21 @@ such a version finds nothing missing. Where this takes a line, its alias names i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from budgauge.accounting.continuation import MAX_PARTS
 from budgauge.accounting.records import CLAIM, PART, Usage
+from budgauge.ledger.own import own_parts, parts_of_response
 from budgauge.ledger.relays import under_own_id
 
+TAKEN = "~"
+"""Between a call's id, which another's record has, and what makes it another."""
+_FREE_TRIES = 3
+"""So many other ids are tried that are found again when the call is read again."""
 _LATER_PAGE = re.compile(r"(codex:.+):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:([0-9]+)")
 
 Find = Callable[[str], "Usage | None"]
@@ -29,9 +36,9 @@ def continued(id: str, part: int) -> str:
 
 
 def parts_of(id: str, find: Find) -> list[Usage]:
-    """All records under an id: the first and those that continue it."""
+    """The records under an id: the first and those that continue it, MAX_PARTS at most."""
     found: list[Usage] = []
-    while (record := find(continued(id, len(found) + 1))) is not None:
+    while len(found) < MAX_PARTS and (record := find(continued(id, len(found) + 1))) is not None:
         found.append(record)
     return found
 
@@ -57,40 +64,64 @@ def entry(call: Usage, find: Find) -> Entry:
     page = _LATER_PAGE.fullmatch(id)
     if page is not None:
         return _page_entry(call, id, f"{page[1]}:{page[2]}", find)
-    parts = parts_of(id, find)
-    if not parts and (alias := call.alias) is not None and (other := find(alias)) is not None:
-        call = msgspec.structs.replace(call, alias=None)
+    alias = call.alias
+    if alias is not None and find(id) is None and (other := find(alias)) is not None and other.source != call.source:
         # Some servers give every answer the same id: another call of the same logs is not this one.
-        if other.source != call.source:
-            call, parts = msgspec.structs.replace(call, id=alias), parts_of(alias, find)
-    return _entered(call, _own(parts, find), len(parts))
+        told = parts_of(alias, find)
+        if len(parts_of_response(told, call)) == len(told) < MAX_PARTS:
+            return _added(call, told, continued(alias, len(told) + 1), find)
+    return _entered(call, [], find)
 
 
 def _page_entry(call: Usage, id: str, old_id: str, find: Find) -> Entry:
     parts, old = parts_of(id, find), parts_of(old_id, find)
-    if not parts and call.alias is not None and find(call.alias) is not None:
-        call = msgspec.structs.replace(call, alias=None)
-    claims = [part.alias.removesuffix(CLAIM) for part in parts if part.alias and part.alias.endswith(CLAIM)]
-    own = [*parts, *(record for record in old if record.id in claims)]
+    mine = own_parts(parts, call)
+    claims = [part.alias.removesuffix(CLAIM) for part in mine if part.alias and part.alias.endswith(CLAIM)]
+    claimed = own_parts([record for record in old if record.id in claims], call)
+    if len(mine) < len(parts) or len(parts) + 1 >= MAX_PARTS or len(old) == MAX_PARTS:
+        return _entered(call, claimed, find)
     lines: list[Usage] = []
-    if not claims and (claimed := _claimable(call, old, find)) is not None:
-        lines.append(_empty(call, continued(id, len(parts) + 1), f"{claimed.id}{CLAIM}"))
-        own.append(claimed)
-    if own or (old and more_than(call, old) is None):
-        found = _entered(call, own, len(parts) + len(lines))
-        return Entry(found.booked, [*lines, *found.lines])
+    same = [record for record in old if (record.agent_id, record.model) == (call.agent_id, call.model)]
+    if not claims and (found := _claimable(call, same, find)) is not None:
+        lines.append(_empty(call, continued(id, len(parts) + 1), f"{found.id}{CLAIM}"))
+        claimed = [found]
+    own = [*parts, *claimed]
+    if own or (same and more_than(call, same) is None):
+        added = _added(call, own, continued(id, len(parts) + len(lines) + 1), find)
+        return Entry(added.booked, [*lines, *added.lines])
     # An older version would miss the call: it is entered under the old id.
     whole = msgspec.structs.replace(call, id=continued(old_id, len(old) + 1), alias=continued(id, 2))
-    return Entry([], [_empty(call, id, call.alias), whole])
+    return Entry([], [_empty(call, id, _free_alias(call, find)), whole])
 
 
-def _entered(call: Usage, booked: Sequence[Usage], lines: int) -> Entry:
-    """What a call spent beyond what is booked, as the record behind so many lines with its id."""
+def _entered(call: Usage, booked: list[Usage], find: Find) -> Entry:
+    """Decide under which id it is entered: its own, or another where records of something else have that."""
+    for id in _ids(call):
+        parts = parts_of(id, find)
+        of_this_page = _own(parts, find)
+        mine = own_parts(of_this_page, call)
+        booked = [*booked, *mine]
+        if len(mine) == len(of_this_page) and len(parts) < MAX_PARTS:
+            return _added(call, booked, continued(id, len(parts) + 1), find)
+    return _added(call, booked, f"{call.id}{TAKEN}{os.urandom(8).hex()}", find)
+
+
+def _ids(call: Usage) -> Iterator[str]:
+    """The ids under which a call may be entered. How large its prompt is cannot be told beforehand."""
     assert call.id is not None
-    rest = more_than(call, booked) if booked else call
-    if rest is None:
-        return Entry(booked, [])
-    return Entry(booked, [msgspec.structs.replace(rest, id=continued(call.id, lines + 1))])
+    yield call.id
+    for number in range(_FREE_TRIES):
+        yield f"{call.id}{TAKEN}{call.prompt_tokens}.{number}"
+
+
+def _added(call: Usage, booked: Sequence[Usage], id: str, find: Find) -> Entry:
+    """What a call spent beyond what is booked, as a record of this id."""
+    rest = more_than(call, booked) if booked else msgspec.structs.replace(call, alias=_free_alias(call, find))
+    return Entry(booked, [msgspec.structs.replace(rest, id=id)] if rest else [])
+
+
+def _free_alias(call: Usage, find: Find) -> str | None:
+    return None if call.alias is None or find(call.alias) is not None else call.alias
 
 
 def _own(parts: Sequence[Usage], find: Find) -> list[Usage]:

@@ -14,6 +14,7 @@ import msgspec
 from budgauge.accounting.accumulator import PricingOf, unpriced
 from budgauge.accounting.billing_cycle import Calendar
 from budgauge.accounting.fold import Totals, uncut
+from budgauge.accounting.local_zone import LOCAL, local_name
 from budgauge.accounting.period import since
 from budgauge.accounting.records import Batch, Fault, Record, Release, Reserve, Settle, Usage
 from budgauge.config import Cycle
@@ -158,4 +159,7 @@ class LedgerReader(LedgerFile):
 
 def cycle_name(cycle: Cycle | None) -> str:
     """A cycle setting as a text that tells it from others."""
-    return repr(msgspec.structs.astuple(cycle)) if cycle else ""
+    if cycle is None:
+        return ""
+    name = repr(msgspec.structs.astuple(cycle))
+    return f"{name} {local_name()}" if cycle.timezone == LOCAL else name

@@ -22,7 +22,7 @@ def under_own_id(call: Usage, find: Callable[[str], Usage | None]) -> Usage:
         return call
     id, variant, _ = call.id.partition(VARIANT)
     known = find(id)
-    if known is None:
+    if known is None or known.source != _SOURCE or known.session is None:
         return call
     if variant:
         is_first = (known.prompt_tokens, known.completion_tokens) == (call.prompt_tokens, call.completion_tokens)

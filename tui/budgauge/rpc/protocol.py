@@ -10,10 +10,15 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from budgauge.accounting.records import MAX_DEPTH, is_deep
+from budgauge.rpc.codes import TOO_LONG
 
 MAX_FRAME_BYTES = 1 << 20
 MAX_BATCH = 100
 """Calls in one message."""
+MAX_ANSWER_BYTES = 8 << 20
+"""How long the answer to a batch may become; the first of its answers is given whatever its length."""
+SMALL_ANSWER_BYTES = 4096
+"""So short an answer is always given: what a call changed must not go unacknowledged."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 _WORDS = {
@@ -41,54 +46,69 @@ class CallError(Exception):
 
 Method = Callable[[object, Caller], object]
 """params (an array, an object, or None where there are none), who calls → the result, or a future of it."""
+Answer = tuple[bytes, ...]
+"""A line, in parts: those that are long may be shared by many answers."""
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """A result that is JSON already, in ASCII. Answers share it: none has a copy of its own."""
+
+    data: bytes
 
 
 class Dispatcher(Generic[Caller]):
     """Answers messages by calling methods; calls of one message one after the other."""
 
     def __init__(
-        self, find: Callable[[str], Method[Caller] | None], error_of: Callable[[Exception], CallError]
+        self,
+        find: Callable[[str], Method[Caller] | None],
+        error_of: Callable[[Exception], CallError],
+        is_gone: Callable[[Caller], bool] = lambda _: False,
     ) -> None:
-        """`find` gives the method of a name; `error_of` tells a caller of what a method raised."""
+        """`find` gives the method of a name; `error_of` tells a caller of what a method raised.
+
+        `is_gone` tells whether nobody is there any more to be answered.
+        """
         self._find = find
         self._error_of = error_of
+        self._is_gone = is_gone
 
-    def answer(self, frame: bytes, caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
+    def answer(self, frame: bytes, caller: Caller) -> Answer | asyncio.Future[Answer | None] | None:
         """The line to answer a message with, or a future of it; None where nothing is to be answered."""
         try:
             message = decode(frame)
         except CallError as error:
-            return failure(None, error)
+            return (failure(None, error),)
         if not isinstance(message, list):
             return self._call(message, caller)
         if not 1 <= len(message) <= MAX_BATCH:
-            return failure(None, CallError(INVALID_REQUEST))
-        return self._batch(message, caller)
+            return (failure(None, CallError(INVALID_REQUEST)),)
+        return asyncio.ensure_future(self._batch(message, caller))
 
-    def _batch(self, calls: Sequence[object], caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
-        answers: list[bytes] = []
+    async def _batch(self, calls: Sequence[object], caller: Caller) -> Answer | None:
+        """Answer one call after the other; between two, everybody else has a turn."""
+        answers: list[Answer] = []
+        size = 0
         for place, call in enumerate(calls):
+            if place:
+                await asyncio.sleep(0)
+            if _wants_answer(call) and self._is_gone(caller):
+                continue
             answer = self._call(call, caller)
             if isinstance(answer, asyncio.Future):
-                return asyncio.ensure_future(self._rest(answers, answer, calls[place + 1 :], caller))
-            if answer is not None:
-                answers.append(answer)
+                answer = await answer
+            if answer is None:
+                continue
+            length = sum(map(len, answer))
+            if answers and length > SMALL_ANSWER_BYTES and size + length > MAX_ANSWER_BYTES:
+                answer = (failure(call["id"], _too_long()),)  # type: ignore[index]  # only sound calls have long ones
+            answers.append(answer)
+            size += sum(map(len, answer))
         return _joined(answers)
 
-    async def _rest(
-        self, answers: list[bytes], first: Awaitable[bytes | None], calls: Sequence[object], caller: Caller
-    ) -> bytes | None:
-        answer = await first
-        answers += [answer] if answer is not None else []
-        for call in calls:
-            later = self._call(call, caller)
-            answer = await later if isinstance(later, asyncio.Future) else later
-            answers += [answer] if answer is not None else []
-        return _joined(answers)
-
-    def _call(self, call: object, caller: Caller) -> bytes | asyncio.Future[bytes | None] | None:
+    def _call(self, call: object, caller: Caller) -> Answer | asyncio.Future[Answer | None] | None:
         if not isinstance(call, dict):
-            return failure(None, CallError(INVALID_REQUEST))
+            return (failure(None, CallError(INVALID_REQUEST)),)
         id = call.get("id")
         method, params = call.get("method"), call.get("params")
         sound = (
@@ -99,7 +119,7 @@ class Dispatcher(Generic[Caller]):
         )
         if not sound:
             # Whose id is not to be trusted is answered without one.
-            return failure(None, CallError(INVALID_REQUEST))
+            return (failure(None, CallError(INVALID_REQUEST)),)
         wants_answer = "id" in call
         try:
             run = self._find(method)  # type: ignore[arg-type]  # a text, said just above
@@ -112,15 +132,24 @@ class Dispatcher(Generic[Caller]):
             return asyncio.ensure_future(self._later(id, result, wants_answer))
         return success(id, result) if wants_answer else None
 
-    async def _later(self, id: object, result: Awaitable[object], wants_answer: bool) -> bytes | None:
+    async def _later(self, id: object, result: Awaitable[object], wants_answer: bool) -> Answer | None:
         try:
             answer = success(id, await result)
         except Exception as error:  # as in _call
             answer = self._failed(id, error)
         return answer if wants_answer else None
 
-    def _failed(self, id: object, error: Exception) -> bytes:
-        return failure(id, error if isinstance(error, CallError) else self._error_of(error))
+    def _failed(self, id: object, error: Exception) -> Answer:
+        return (failure(id, error if isinstance(error, CallError) else self._error_of(error)),)
+
+
+def _wants_answer(call: object) -> bool:
+    """Is it anything but a notification?"""
+    return not isinstance(call, dict) or "id" in call
+
+
+def _too_long() -> CallError:
+    return CallError(TOO_LONG, f"This batch's answers are longer than {MAX_ANSWER_BYTES} bytes: ask this one alone.")
 
 
 def bind(params: object, kind: type[_Params], *places: str) -> _Params:
@@ -155,9 +184,11 @@ def decode(frame: bytes) -> Any:
         raise CallError(PARSE_ERROR) from None
 
 
-def success(id: object, result: object) -> bytes:
+def success(id: object, result: object) -> Answer:
     """The answer to a call that did what it should."""
-    return ascii_json({"jsonrpc": "2.0", "result": result, "id": id}) + b"\n"
+    if isinstance(result, Shared):
+        return b'{"jsonrpc":"2.0","result":', result.data, b',"id":' + ascii_json(id) + b"}\n"
+    return (ascii_json({"jsonrpc": "2.0", "result": result, "id": id}) + b"\n",)
 
 
 def failure(id: object, error: CallError) -> bytes:
@@ -184,5 +215,11 @@ def ascii_json(value: object) -> bytes:
     return data if data.isascii() else json.dumps(_decode(data), separators=(",", ":")).encode()
 
 
-def _joined(answers: Sequence[bytes]) -> bytes | None:
-    return b"[" + b",".join(answer.rstrip(b"\n") for answer in answers) + b"]\n" if answers else None
+def _joined(answers: Sequence[Answer]) -> Answer | None:
+    if not answers:
+        return None
+    parts = [b"["]
+    for answer in answers:
+        *most, last = answer
+        parts += (*most, last.rstrip(b"\n"), b",")
+    return (*parts[:-1], b"]\n")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
+import select
+import socket
+import sys
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
 from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, CallError, Dispatcher, failure
+from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, Dispatcher, failure
 from budgauge.server.events import TOKENS_UPDATED, resync_event
 
 STALL_SECONDS = 30.0
@@ -26,9 +30,16 @@ _TURN_SECONDS = 0.001
 """After so long it is another connection's turn."""
 
 
+LONG_BYTES = 1 << 16
+"""A part of an answer that is so long is not joined with others: that would copy it."""
+
+
 class Hub(Protocol):
     """What a connection belongs to: a server."""
 
+    read_buffer: memoryview
+    """Where all its connections read into: what is read stands there only until it is taken over. With a new
+    buffer for each read, as asyncio makes of 256 KiB, a call takes half as long again."""
     dispatcher: Dispatcher[Connection]
     door: Dispatcher[Connection]
     """For those who have not shown the token yet."""
@@ -56,11 +67,6 @@ class Hub(Protocol):
     def present(self) -> bytes:
         """The present state as an event."""
         ...
-
-
-_buffer = memoryview(bytearray(1 << 16))
-"""What is read stands here only until it is taken over. One for all: with a new one for each read, as
-asyncio makes of 256 KiB, a call takes half as long again."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -111,13 +117,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read into."""
-        return _buffer
+        return self._hub.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Lines were read, or parts of them."""
         if self._is_ending:
             return
-        data = bytes(_buffer[:nbytes])
+        data = bytes(self._hub.read_buffer[:nbytes])
         end = data.rfind(b"\n")
         if end < 0:
             self._since = self._since if self._part else self._loop.time()
@@ -267,15 +273,20 @@ class Connection(asyncio.BufferedProtocol):
             self._reads = wants
             (self.transport.resume_reading if wants else self.transport.pause_reading)()
 
-    def _answered(self, future: asyncio.Future[bytes | None]) -> None:
+    @property
+    def is_gone(self) -> bool:
+        """Has the other end gone, so that no answer can reach it? One that only sends no more is still there."""
+        return self.transport.is_closing() or _has_hung_up(self.transport.get_extra_info("socket"))
+
+    def _answered(self, future: asyncio.Future[Answer | None]) -> None:
         self._is_busy = False
-        if not self.transport.is_closing():
+        if not future.cancelled() and not self.transport.is_closing():
             self._answer(future.result())
             self._work()
 
-    def _answer(self, answer: bytes | None) -> None:
+    def _answer(self, answer: Answer | None) -> None:
         if answer is not None:
-            self._out.append(answer)
+            self._out += answer
         if self._wants_state:
             # The answer to its call comes first, then the present state, then what changed since.
             self._wants_state = False
@@ -286,7 +297,34 @@ class Connection(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         if self._out:
             out, self._out = self._out, []
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+            for piece in _pieces(out):
+                self.transport.write(piece)
+
+
+def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """The same bytes, with short parts joined and long ones as they are."""
+    run: list[bytes] = []
+    for part in parts:
+        if len(part) < LONG_BYTES:
+            run.append(part)
+            continue
+        if run:
+            yield b"".join(run)
+            run = []
+        yield part
+    if run:
+        yield run[0] if len(run) == 1 else b"".join(run)
+
+
+def _has_hung_up(around: socket.socket) -> bool:
+    """Has the other end closed both ways? While nothing is read, asyncio does not tell."""
+    if sys.platform != "linux":  # elsewhere an end that only sends no more looks the same
+        return False
+    poll = select.poll()
+    if around.fileno() < 0:
+        return True
+    poll.register(around.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _too_long() -> CallError:

@@ -22,7 +22,7 @@ from budgauge.errors import (
     ResetError,
 )
 from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
-from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, ascii_json, bind
+from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, Shared, ascii_json, bind
 from budgauge.status.snapshot import Snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.live import View
@@ -142,6 +142,8 @@ class TokenMethods:
         self._look = look
         self._status = status
         self._charged = charged
+        self._encoded: tuple[Snapshot, Shared] | None = None
+        """The last snapshot that was asked for, with the answer that all who ask share."""
 
     def table(self) -> Mapping[str, Method[Any]]:
         """Method name → method."""
@@ -172,15 +174,17 @@ class TokenMethods:
             asyncio.ensure_future(self._later_budget(view)) if isinstance(view, asyncio.Future) else self._budget(view)
         )
 
-    async def _later_budget(self, view: asyncio.Future[View]) -> msgspec.Raw:
+    async def _later_budget(self, view: asyncio.Future[View]) -> Shared:
         return self._budget(await view)
 
-    def _budget(self, view: View) -> msgspec.Raw:
+    def _budget(self, view: View) -> Shared:
         if view.ledger_trouble:
             raise LedgerReadError(view.ledger_trouble)
         snapshot = view.snapshot
-        more = ascii_json({"used": snapshot.total_used, "remaining": snapshot.remaining_budget})
-        return msgspec.Raw(self._status(snapshot)[:-1] + b"," + more[1:])
+        if self._encoded is None or self._encoded[0] is not snapshot:
+            more = ascii_json({"used": snapshot.total_used, "remaining": snapshot.remaining_budget})
+            self._encoded = snapshot, Shared(self._status(snapshot)[:-1] + b"," + more[1:])
+        return self._encoded[1]
 
     def _check(self, params: object, _: object) -> object:
         asked = bind(params, _Check)

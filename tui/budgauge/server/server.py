@@ -31,6 +31,8 @@ MAX_CONNECTIONS = 64
 MAX_STRANGERS = 16
 """Of those who have not shown the token: they take no place from the others."""
 BACKLOG = 128
+READ_BYTES = 1 << 16
+"""How much of a connection is read at once."""
 SWEEP_SECONDS = 1.0
 INLINE_LOCK_SECONDS = 0.0
 """How long the event loop itself waits for the ledger's lock; whoever must wait longer does so in a thread."""
@@ -52,6 +54,7 @@ class Server:
         self._options = options
         self._tcp_port = tcp_port
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._connections: dict[Connection, None] = {}
         self._refused_users: set[int] = set()
         self.socket_path: Path | None = None
@@ -99,7 +102,7 @@ class Server:
     def _set_up(self, place: Place) -> None:
         tokens = TokenMethods(self._tracker, self._work, self._events.priced, self._events.status, self._events.changed)
         table = {**tokens.table(), "auth": _authenticate}
-        self.dispatcher: Dispatcher[Connection] = Dispatcher(table.get, error_of)
+        self.dispatcher: Dispatcher[Connection] = Dispatcher(table.get, error_of, lambda caller: caller.is_gone)
         self.door: Dispatcher[Connection] = Dispatcher(
             lambda name: _authenticate if name == "auth" else _closed_door, error_of
         )

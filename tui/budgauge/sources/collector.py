@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -22,6 +22,9 @@ from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
+
+if TYPE_CHECKING:
+    from budgauge.sources.unasked.spent import SpentFile
 
 QUIET_STEP_MS = 80
 """Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
@@ -89,15 +92,18 @@ class Collector:
         only_below: Path | None = None,
         lock_path: Path | None = None,
         cursors: CursorFile | None = None,
+        spent: SpentFile | None = None,
     ) -> None:
         """`since` leaves out calls older than these unix seconds; None takes all.
 
         `only_below` takes only sessions whose working directory lies inside that folder.
         `lock_path` keeps a second collector of the same ledger away; None, for a dry run, keeps
         nobody away. `cursors` is where it is kept how far the logs are booked; None for a dry run.
+        `spent`, which `book` counts for, keeps what sessions spent of late; None keeps nothing.
         """
         self._book = book
         self._cursors = cursors
+        self._spent = spent
         self._kept_at, self._kept_changes = 0.0, 0
         self._sources = tuple(sources)
         # Calls carry whole seconds: one made in this second counts as made from here on.
@@ -137,6 +143,8 @@ class Collector:
                 cursors = self._cursors.read()
                 for source in self._sources:
                     source.cursors = dict(cursors.get(source.name, {}))
+            if self._spent is not None:
+                self._spent.read()
             try:
                 yield
             finally:
@@ -147,6 +155,8 @@ class Collector:
         if self._cursors is not None and changes != self._kept_changes:
             self._cursors.write({source.name: source.cursors for source in self._sources})
             self._kept_at, self._kept_changes = time.monotonic(), changes
+        if self._spent is not None:
+            self._spent.write()
 
     def report(self) -> Report:
         """What has been recorded so far."""
@@ -181,10 +191,17 @@ class Collector:
                     self._keep_on_the_way()
                     wanted = [call for call in calls if self._takes(call, log)]
                     if wanted:
-                        self._note(source, log, Counter(self._book.book(wanted)))
+                        self._book_calls(source, log, wanted)
                     if stop is not None and stop.is_set():
                         return
         self._keep_on_the_way()
+
+    def _book_calls(self, source: Source, log: Log, calls: Sequence[Usage]) -> None:
+        try:
+            self._note(source, log, Counter(self._book.book(calls)))
+        finally:
+            if self._spent is not None:
+                self._spent.add(log.path, lambda: source.origin(log.path))
 
     def _keep_on_the_way(self) -> None:
         if time.monotonic() - self._kept_at > KEEP_SECONDS:

@@ -24,12 +24,18 @@ def settings_files(agent: Agent, env: Mapping[str, str], project: Path | None) -
     hooks.json that exists comes first. Claude Code's settings.local.json is not shared with others.
     """
     if agent == "codex":
-        folder = project / ".codex" if project else codex_home(env)
-        files = folder / "hooks.json", folder / "config.toml"
-        return files if files[0].is_file() else files[::-1]
+        return users_files(agent, project / ".codex" if project else codex_home(env))
     if project is None:
-        return (claude_home(env) / "settings.json",)
+        return users_files(agent, claude_home(env))
     return project / ".claude" / "settings.local.json", project / ".claude" / "settings.json"
+
+
+def users_files(agent: Agent, home: Path) -> tuple[Path, ...]:
+    """Every file in an agent's own folder in which it looks for hooks, that for new ones first."""
+    if agent == "codex":
+        files = home / "hooks.json", home / "config.toml"
+        return files if files[0].is_file() else files[::-1]
+    return (home / "settings.json",)
 
 
 def installation(
@@ -83,6 +89,11 @@ def commands_at(agent: Agent, path: Path) -> dict[str, str]:
     """event → the command of ours that an agent's settings call there. Raises ConfigError."""
     hooks = hooks_in(agent, path)
     return {event: str(ours[0]["command"]) for event, groups in hooks.items() if (ours := ours_in(groups))}
+
+
+def are_whole(agent: Agent, files: Sequence[Path]) -> bool:
+    """Do an agent's settings call us at each of its events? Raises ConfigError."""
+    return {event for path in files for event in commands_at(agent, path)} >= set(EVENTS[agent])
 
 
 def hooks_in(agent: Agent, path: Path) -> dict[str, Value]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from budgauge.sources.log import MakeParser
 from budgauge.sources.source import FindLog, Format, Found
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 
 class SessionFormat:
@@ -36,6 +40,10 @@ class SessionFormat:
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """As the agent's."""
         return self._format.parser(key, path, find)
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """As the agent's."""
+        return self._format.origin(path, find)
 
     def _find(self, key: str) -> Path | None:
         return self._logs.get(key) or (self._format.find().logs.get(key) if key else None)

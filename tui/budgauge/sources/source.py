@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from budgauge.sources.ahead import Ahead, read_ahead
 from budgauge.sources.log import Counts, Cursor, Log, MakeParser
 from budgauge.sources.report import SourceTotal
 from budgauge.text import plural
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 _SCAN_SHARE = 4000
 """Looking through all folders unasked takes about one part in this of the time."""
@@ -68,6 +71,10 @@ class Format(Protocol):
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Makes the parser of a log; `find` finds others."""
+        ...
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The session that a person began, of which the log at `path` is a part; None if that cannot be told."""
         ...
 
 
@@ -171,6 +178,10 @@ class Source:
             set_aside=counts.set_aside + self._found.unreadable + len(self._unreadable),
             lower_bounds=sum(log.counts.lower_bounds for log in self._logs.values()),
         )
+
+    def origin(self, path: Path) -> Origin | None:
+        """The session that a person began, of which the log at `path` is a part; None if that cannot be told."""
+        return self.format.origin(path, self._find)
 
     @property
     def unreadable(self) -> list[str]:

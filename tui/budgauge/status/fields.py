@@ -49,6 +49,7 @@ def status_fields(snapshot: Snapshot) -> dict[str, Any]:
         "reset_id": snapshot.reset_id,
         "ledger": snapshot.ledger,
         "problems": _pick(snapshot.problems, ("kind", "count", "message")),
+        "unasked": _pick(snapshot.unasked, ("session", "agent_id", "used")),
     }
 
 

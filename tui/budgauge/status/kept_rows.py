@@ -220,7 +220,7 @@ class _ModelSum:
                 self._factors[factor] += sign
         else:
             self._priced += sign
-            self._cost = _EXACT.add(self._cost, spent.cost * sign)
+            self._cost = _EXACT.add(self._cost, _EXACT.multiply(spent.cost, sign))
 
     def row(self, model: str) -> ModelRow:
         """Return its row."""

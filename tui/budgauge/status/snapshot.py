@@ -28,6 +28,7 @@ from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
 
@@ -41,6 +42,8 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     limit: int | None
     """Its own limit; None means no limit of its own."""
+    limited: int
+    """What counts toward its limit: the same as `used`, where its name has no other form in the ledger."""
     remaining: int | None
     usage_percentage: float | None
     """Of its limit; None without one."""
@@ -77,6 +80,11 @@ class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None
     """What of it could be priced; None where something was used and nothing could."""
     minutes: Pairs
+
+
+def limited(row: AgentRow | FamilyRow) -> int:
+    """Counted tokens that count toward a row's limit."""
+    return row.limited if isinstance(row, AgentRow) else row.used
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +183,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
     """Agents, and families by key, over or at their own limit, though used."""
+    unasked: tuple[UnaskedSession, ...]
+    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
     stale_at: float | None
     """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
 
@@ -234,6 +244,7 @@ def take_snapshot(
     ledger: str = "",
     problems: Iterable[Problem] = (),
     rows: Rows | None = None,
+    unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
     """The view of a fold under a config, at the prices known and a moment in unix seconds.
 
@@ -268,11 +279,12 @@ def take_snapshot(
         problems=(
             *problems,
             *fold_problems({**totals.flagged, **totals.set_aside}),
-            *name_problems(rows.hidden),
+            *name_problems({*rows.hidden, *spending.reserved}),
         ),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(rows.limited, rows.families),
+        unasked=unasked,
         stale_at=_stale_at(totals, now),
     )
 
@@ -370,6 +382,7 @@ def agent_row(
         used=used,
         reserved=spending.reserved.get(agent_id, 0),
         limit=limit,
+        limited=limited,
         remaining=None if limit is None else max(0, limit - limited),
         usage_percentage=percentage(limited, limit),
         state=severity(limited, limit, config.warning_threshold),

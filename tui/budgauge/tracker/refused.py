@@ -44,6 +44,11 @@ def ended_already(reserve: str, ended: Settle | Release) -> ReservationError:
     )
 
 
+def expired_already(reserve: str) -> ReservationError:
+    """A reservation that is asked for again when it does not hold anything any more."""
+    return ReservationError(f"reservation {reserve!r} has expired", hint="Reserve anew, under another id.")
+
+
 def reset_between() -> ResetError:
     """A reset that came too late."""
     return ResetError(
@@ -55,6 +60,14 @@ def reset_between() -> ResetError:
 def no_reset() -> ResetError:
     """An undo without a reset."""
     return ResetError("There is no reset to undo.", hint="Only a reset not yet undone can be undone, once.")
+
+
+def nothing_taken() -> ResetError:
+    """An undo where every reset left the counters as they were."""
+    return ResetError(
+        "No reset took anything away, so there is nothing to undo.",
+        hint="Nothing had been used when the counters were reset.",
+    )
 
 
 def reset_in_earlier_cycle() -> ResetError:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from budgauge.accounting.accumulator import Pricing
+from budgauge.accounting.family import is_family
 from budgauge.accounting.fold import counted_parts
 from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
-from budgauge.accounting.period import since
+from budgauge.accounting.period import last_reset_at, since
 from budgauge.accounting.records import (
     MAX_COUNT,
     Release,
@@ -44,9 +45,11 @@ from budgauge.tracker.refused import (
     check_same,
     duplicate,
     ended_already,
+    expired_already,
     in_another_cycle,
     no_reservation,
     no_reset,
+    nothing_taken,
     reset_between,
     reset_in_earlier_cycle,
 )
@@ -78,8 +81,14 @@ class TokenBudgetTracker:
     """
 
     def __init__(
-        self, config: BudgetConfig | None = None, *, ledger: str | os.PathLike[str] | None = None, now: Now = time.time
+        self,
+        config: BudgetConfig | None = None,
+        *,
+        ledger: str | os.PathLike[str] | None = None,
+        now: Now = time.time,
+        cache: Path | None = None,
     ) -> None:
+        """What can be rebuilt of a ledger is kept in `cache`, by default the user's cache folder."""
         self._config = config or BudgetConfig()
         self._prices: PriceBook | None = None
         self._budget_is_default = False
@@ -88,9 +97,10 @@ class TokenBudgetTracker:
         self._store = (
             Memory(self._pricing_of, cycle, self._resolved_prices)
             if ledger is None
-            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
+            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now, cache=cache)
         )
         self._now = now
+        self._cache = cache
         self._mutex = threading.RLock()
         self._warned = False
         self._warning_at = warning_at(self._config)
@@ -187,7 +197,8 @@ class TokenBudgetTracker:
         """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
         Use it as a context manager: left without having been settled, it is released. With an
-        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`.
+        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`, and
+        ReservationError if the reservation with this `id` has ended or expired.
         """
         check_name("agent_id", agent_id)
         check_count("tokens", tokens, least=1)
@@ -197,12 +208,16 @@ class TokenBudgetTracker:
         reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
 
         def decide(ledger: Memory | LedgerWriter) -> Hold[bool]:
-            known = self._store.known.known_hold(reserve)
-            if known is not None:
+            if id is not None and (known := self._store.known.known_hold(reserve)) is not None:
                 check_same(known, id)
-                return Hold(self, self._store.totals.holds.get(reserve.id) or reserve)
             if id is not None and (ended := self._store.known.ending(id)) is not None:
                 raise ended_already(id, ended)
+            if id is not None and known is not None:
+                held = self._store.totals.holds.get(id)
+                if held is None or held.expires <= self._now():
+                    # It holds nothing any more, and the budget was not asked anew.
+                    raise expired_already(id)
+                return Hold(self, held)
             self._admit(agent_id, tokens, self._spending)
             ledger.append(reserve)
             return Hold(self, reserve)
@@ -350,10 +365,12 @@ class TokenBudgetTracker:
             return self._spending.by_all()
 
     def get_agent_usage(self, agent_id: str) -> int:
-        """Counted tokens used by one agent; 0 for one never seen."""
+        """Counted tokens used by one agent, or by a family (`a/*`); 0 for one never seen."""
         with self._mutex:
             self._store.refresh()
             spending = self._spending
+            if is_family(agent_id):
+                return spending.by_family(agent_id)
             return spending.by_agent(spending.form_of(agent_id))
 
     def get_all_agent_totals(self) -> dict[str, int]:
@@ -362,6 +379,12 @@ class TokenBudgetTracker:
             self._store.refresh()
             spending = self._spending
             return {agent_id: spending.by_agent(agent_id) for agent_id in spending.agents}
+
+    def get_known_agents(self) -> set[str]:
+        """Every agent that ever used something, whatever was reset."""
+        with self._mutex:
+            self._store.refresh()
+            return self._store.totals.agents()
 
     def get_remaining_budget(self) -> int | None:
         """Counted tokens left, never negative; None if the budget is unlimited."""
@@ -375,17 +398,21 @@ class TokenBudgetTracker:
             self._store.refresh()
             return since(self._store.totals, self._now())
 
+    def get_cycle_start(self) -> float | None:
+        """Unix seconds at which the present cycle began; None where no cycle is set."""
+        with self._mutex:
+            return self._store.totals.cycle(self._now())[0] if self._config.cycle else None
+
     def get_set_aside(self) -> tuple[Problem, ...]:
         """What of the ledger was set aside, and is not counted, as of the last look: nothing is read."""
         with self._mutex:
             return self._store.set_aside
 
     def get_last_reset(self) -> float | None:
-        """Unix seconds of the last reset of everyone; None if there was none."""
+        """Unix seconds of the last reset of everyone, clamped as `last_reset_at` does; None if there was none."""
         with self._mutex:
             self._store.refresh()
-            reset = self._store.totals.last_reset()
-            return reset.timestamp if reset else None
+            return last_reset_at(self._store.totals, self._now())
 
     def get_status(self) -> Snapshot:
         """Everything at once. Models whose price was not looked up yet are looked up here."""
@@ -428,7 +455,7 @@ class TokenBudgetTracker:
         id: str | None = None,
         expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> str:
-        """Start the counters afresh, for one agent or for everyone; the reset's id, for `undo_reset`.
+        """Start the counters afresh, for one agent, a family (`a/*`) or everyone; the reset's id, for `undo_reset`.
 
         With an `id` that a reset already has, nothing is added: a retry is safe. With
         `expected_reset_id`, the `reset_id` of a status (None: there was none), raises ResetError
@@ -455,9 +482,10 @@ class TokenBudgetTracker:
         return self._decided(decide)
 
     def undo_reset(self) -> str:
-        """Take the latest reset back, keeping what was used since; its id.
+        """Take the latest reset back that took something away, keeping what was used since; its id.
 
-        Raises ResetError if there is none, or if it was made in an earlier cycle.
+        Later ones that took nothing go with it. Raises ResetError if there is none, or if it was
+        made in an earlier cycle.
         """
         with self._mutex:
             self._store.refresh()
@@ -466,14 +494,15 @@ class TokenBudgetTracker:
                 raise no_reset()
 
         def decide(ledger: Memory | LedgerWriter) -> str:
-            reset_id = self._store.totals.reset_id
-            if reset_id is None:
-                raise no_reset()
+            resets = self._store.totals.to_undo()
+            if not resets:
+                raise nothing_taken() if self._store.totals.resets else no_reset()
             now = self._now()
-            if self._config.cycle and self._store.totals.resets[-1].timestamp < self._store.totals.cycle(now)[0]:
+            if self._config.cycle and resets[-1].timestamp < self._store.totals.cycle(now)[0]:
                 raise reset_in_earlier_cycle()
-            ledger.append(UndoReset(int(now), reset_id))
-            return reset_id
+            for reset in resets:
+                ledger.append(UndoReset(int(now), reset.id))
+            return resets[-1].id
 
         return self._decided(decide)
 
@@ -494,7 +523,9 @@ class TokenBudgetTracker:
 
     def _book(self) -> PriceBook:
         if self._prices is None:
-            self._prices = PriceBook(self._config.prices, factors=self._config.price_factors, folder=cache_folder())
+            self._prices = PriceBook(
+                self._config.prices, factors=self._config.price_factors, folder=self._cache or cache_folder()
+            )
         return self._prices
 
     def _resolved_prices(self) -> PriceBook:

@@ -20,6 +20,7 @@ from budgauge.ledger.glance import Glance
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import PriceBook, lookup_in_child
+from budgauge.sources.unasked.search import UnaskedWatch
 from budgauge.status.kept_rows import KeptRows
 from budgauge.status.problems import ledger_problems
 from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
@@ -95,6 +96,7 @@ class Observer:
         self._rereading = False
         self._glance = Glance()
         self._rows = KeptRows()
+        self._unasked = UnaskedWatch(self._cache)
         self._open()
 
     @property
@@ -175,7 +177,7 @@ class Observer:
         return self._tracker().undo_reset()
 
     def _tracker(self) -> TokenBudgetTracker:
-        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path)
+        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path, cache=self._cache)
 
     def _open(self) -> None:
         """Start with the ledger that the config leads to."""
@@ -242,6 +244,8 @@ class Observer:
     def _compose(self, trouble: str | None) -> View:
         old = self._view
         now = self._clock()
+        loaded = self.loaded
+        self._changed |= self._unasked.look(loaded.ledger.path, loaded.config, now, self._monotonic())
         if old is not None:
             over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
             # A clock that was put back brings the past back, too.
@@ -270,6 +274,7 @@ class Observer:
             ledger=str(self._reader.path),
             problems=ledger_problems(self._reader),
             rows=self._rows.take(self._reader.totals, self.loaded.config, self._prices, now),
+            unasked=self._unasked.rows,
         )
 
     def _notices(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 
 from budgauge.accounting.limits import Severity
 from budgauge.monitor.drawing.wrap import wrap
-from budgauge.monitor.language import tr
+from budgauge.monitor.language import tr, trn
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.status.snapshot import Snapshot
 from budgauge.status.standing import nearer
@@ -52,6 +52,8 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
         items.append(Item("error", exceeded_words(snapshot.exceeded, NAMED)))
     for problem in snapshot.problems:
         items.append(Item("warning", tr("Ledger: {why}", why=safe(problem.message))))
+    if snapshot.unasked:
+        items.append(unasked_item(snapshot))
     if view.user is not None:
         items += _users_items(view.user, snapshot)
     items += [Item("info", safe(notice)) for notice in view.notices]
@@ -65,6 +67,17 @@ def _users_items(user: View, shown: Snapshot) -> Iterator[Item]:
             yield Item("error", tr("Your own budget: {why}", why=safe(trouble)))
     if (standing := nearer(user.snapshot, shown)) is not None:
         yield Item(_LEVELS[standing.state], tr("Your own budget is nearer its end: {how}", how=standing.words))
+
+
+def unasked_item(snapshot: Snapshot) -> Item:
+    """That sessions spent today without asking the gate."""
+    text = trn(
+        "{n} session today spent {used} tokens without asking the gate; see budgauge doctor",
+        "{n} sessions today spent {used} tokens without asking the gate; see budgauge doctor",
+        len(snapshot.unasked),
+        used=count(sum(session.used for session in snapshot.unasked)),
+    )
+    return Item("warning", text)
 
 
 def exceeded_total(snapshot: Snapshot) -> Item:

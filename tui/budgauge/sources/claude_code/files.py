@@ -17,6 +17,7 @@ from budgauge.sources.source import FindLog, Found
 
 if TYPE_CHECKING:
     from budgauge.sources.claude_code.transcript import Session
+    from budgauge.sources.origin import Origin
 
 _SUFFIX = ".jsonl"
 _SUBAGENTS = "subagents"
@@ -75,6 +76,19 @@ class ClaudeCodeFormat:
             )
 
         return make
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The session itself, whose log stands above its sub-agents' logs."""
+        from budgauge.sources.claude_code.folder import session_begun, session_folder
+        from budgauge.sources.origin import Origin
+
+        own = _session_of(path)
+        begun = session_begun(own)
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        if begun is None or root is None:
+            return None
+        folder = session_folder(own)
+        return Origin(own.stem, os.path.realpath(root.parent), os.path.realpath(folder) if folder else "", begun)
 
 
 def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:

@@ -14,6 +14,7 @@ from budgauge.sources.source import FindLog, Found
 
 if TYPE_CHECKING:
     from budgauge.sources.codex.rollout import Rollout
+    from budgauge.sources.origin import Origin
 
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _THREAD = re.compile(f"rollout-.*?-?({_UUID}(?:_{_UUID})?)$")
@@ -86,6 +87,13 @@ class CodexFormat:
             return Rollout(thread, page=page or None, history=history, seconds=seconds, saved=saved, names=self._names)
 
         return make
+
+    def origin(self, path: Path, find: FindLog) -> Origin | None:
+        """The thread that a person began: a sub-agent's log names it, or the thread that started the sub-agent."""
+        from budgauge.sources.codex.session import origin
+
+        root = next((root for root in self.roots if path.is_relative_to(root)), None)
+        return None if root is None else origin(path, root.parent, find)
 
     def _later_pages(self, thread: str) -> list[Path]:
         logs = self._known_logs()

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,9 +16,15 @@ from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
+from budgauge.sources.source import FindLog
+
+if TYPE_CHECKING:
+    from budgauge.sources.origin import Origin
 
 _HEAD_BYTES = (1 << 16, 1 << 22)
 """A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
+_MOST_LEVELS = 20
+"""Of sub-agents that start sub-agents."""
 _MOST_DAYS = 31
 """Of a session's life, in which its sub-agents' rollouts are looked for."""
 
@@ -90,6 +97,25 @@ def first_line(rollout: Path) -> SessionMeta | None:
         return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
+
+
+def origin(rollout: Path, home: Path, find: FindLog) -> Origin | None:
+    """The thread that a person began, of which a rollout is a part; None if that cannot be told."""
+    from budgauge.sources.origin import Origin
+
+    meta = first_line(rollout)
+    for _ in range(_MOST_LEVELS):
+        if meta is None or meta.role is None:
+            break
+        root = meta.session_id if meta.session_id != meta.id else None
+        parent = root or meta.parent
+        path = find(parent.lower()) if parent else None
+        meta = first_line(path) if path else None
+    begun = None if meta is None else codex_line.unix_seconds(meta.timestamp)
+    if meta is None or meta.role is not None or not meta.id or begun is None:
+        return None
+    folder = os.path.realpath(meta.cwd) if meta.cwd else ""
+    return Origin(meta.id, os.path.realpath(home), folder, begun)
 
 
 def _kin(meta: SessionMeta) -> set[str]:

@@ -70,7 +70,7 @@ def distrusted(users: dict[str, Value], path: Path, hooks: dict[str, Value]) -> 
     states = table.get("state") if isinstance(table, dict) else None
     for event, group_at, hook_at in _ours(hooks):
         group = hooks[event][group_at]
-        keys = (f"{name}:{_label(event)}:{group_at}:{hook_at}" for name in (path, os.path.realpath(path)))
+        keys = (f"{name}:{event_label(event)}:{group_at}:{hook_at}" for name in (path, os.path.realpath(path)))
         state = next((states[key] for key in keys if key in states), None) if isinstance(states, dict) else None
         if reason := _reason(state if isinstance(state, dict) else {}, event, group, hooks_of(group)[hook_at]):
             events.setdefault(reason, []).append(event)
@@ -92,21 +92,22 @@ def _reason(state: dict[str, Value], event: str, group: Value, hook: Value) -> s
     trusted = state.get("trusted_hash")
     if not isinstance(trusted, str):
         return "Codex skips these hooks until you trust them (/hooks)"
-    if set(hook) <= _HASHED and trusted not in _hashes(event, group.get("matcher"), hook):
+    if set(hook) <= _HASHED and trusted not in hashes(event, group.get("matcher"), hook):
         return "Codex skips these hooks, which were changed, until you trust them again (/hooks)"
     return None
 
 
-def _hashes(event: str, matcher: Value, hook: dict[str, Value]) -> Iterator[str]:
+def hashes(event: str, matcher: Value, hook: dict[str, Value]) -> Iterator[str]:
     """The hashes of an entry as Codex 0.171 makes them; at some events it leaves the matcher out."""
     entry = {"async": False, "timeout": _TIMEOUT_SECONDS, **hook}
-    identity: dict[str, Value] = {"event_name": _label(event), "hooks": [entry]}
+    identity: dict[str, Value] = {"event_name": event_label(event), "hooks": [entry]}
     for content in (identity, {**identity, "matcher": matcher}):
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         yield "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _label(event: str) -> str:
+def event_label(event: str) -> str:
+    """Return an event's name as Codex writes it in its state."""
     return re.sub(r"(?<=.)([A-Z])", r"_\1", event).lower()
 
 

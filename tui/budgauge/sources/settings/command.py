@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-_NAMING = ("--config", "--ledger")
+_NAMING = ("--home", "--codex-home", "--config", "--ledger")
+"""Options that name files and folders."""
 _BREAKS = frozenset(";|&")
 _SIGNS = frozenset("();<>|&")
 """What `shlex` cuts off as signs of the shell where it is not quoted."""
 
 
-def our_command(program: Sequence[str], asker: str, *, config: str | None = None, ledger: str | None = None) -> str:
-    """The command line by which an agent calls us: the program's words, the agent's name, and files by their paths."""
+def our_command(program: Sequence[str], asker: str, places: Mapping[str, str | None]) -> str:
+    """The command line by which an agent calls us: the program's words, the agent's name, and places by option."""
     words = [*program, "hook", asker]
-    for option, value in zip(_NAMING, (config, ledger), strict=True):
-        words += [option, value] if value is not None else []
+    for option in _NAMING:
+        words += [option, value] if (value := places.get(option)) is not None else []
     return shlex.join(words)
 
 
@@ -35,6 +36,33 @@ def is_our_command(command: str) -> bool:
         return False
     plain = [word for at, word in enumerate(words) if not at or words[at - 1] not in _NAMING]
     return "hook" in plain and "install" not in plain
+
+
+def is_understood(command: str, asker: str) -> bool:
+    """Return whether a command line of ours is free of mistakes: no unknown option, no other agent's name."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    if "hook" not in words:
+        return False
+    at = words.index("hook")
+    before, after = words[1:at], words[at + 1 :]
+    if after[:1] == [asker]:
+        after = after[1:]
+    if "budgauge" in before:
+        before = before[before.index("budgauge") + 1 :]
+    return all(_names_files(options) for options in (before, after))
+
+
+def _names_files(options: list[str]) -> bool:
+    """Return whether these are our options alone, each with a value."""
+    given = list(options)
+    while given:
+        name, has_value, value = given.pop(0).partition("=")
+        if name not in _NAMING or not (value if has_value else given and given.pop(0)):
+            return False
+    return True
 
 
 def _words(command: str) -> list[str]:

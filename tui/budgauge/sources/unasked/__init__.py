@@ -1,0 +1,1 @@
+"""Sessions that spend without calling the gate: found by comparing what was collected with who called."""

@@ -1,0 +1,69 @@
+"""Sessions that spent today and did not call the gate, though hooks called it where they began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from budgauge.accounting.billing_cycle import midnight
+from budgauge.config import BudgetConfig
+from budgauge.sources.unasked.asked import FORGET_SECONDS, Hook, has_asked, hooked_since, read_hooks
+from budgauge.sources.unasked.spent import Spent, read_spent, spent_path
+from budgauge.status.unasked import UnaskedSession
+
+
+class Unasked(msgspec.Struct, frozen=True):
+    """A session, and where it ran."""
+
+    row: UnaskedSession
+    source: str
+    folder: str
+    """Where it began; empty where that is not known."""
+
+
+def find_unasked(cache: Path, ledger: Path, config: BudgetConfig, now: float) -> tuple[Unasked, ...]:
+    """The sessions that spent since local midnight without calling the gate, most spent first.
+
+    Only those that a collector of this user brought into `ledger`; `now` is unix seconds.
+    """
+    sessions = read_spent(spent_path(cache, ledger))
+    hooks = read_hooks(cache) if sessions else []
+    if not hooks:
+        return ()
+    today = midnight(now)
+    found = [
+        Unasked(
+            UnaskedSession(session=one.origin.session, agent_id=one.agent_id, used=used), one.source, one.origin.folder
+        )
+        for one in sessions
+        if (used := config.counted(*one.since(today)))
+        and _should_ask(one, hooks, now)
+        and not has_asked(cache, one.origin.session)
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.row.used, one.row.session)))
+
+
+def _should_ask(one: Spent, hooks: list[Hook], now: float) -> bool:
+    """Did hooks call when the session began, and would its call still be known?"""
+    origin = one.origin
+    since = hooked_since(hooks, one.source, origin.home, origin.folder)
+    return since is not None and max(since, now - FORGET_SECONDS) <= origin.begun <= now
+
+
+class UnaskedWatch:
+    """The sessions of a ledger that did not call, looked for again at most once a second."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self.rows: tuple[UnaskedSession, ...] = ()
+        """As of the last look."""
+        self._looked_at: float | None = None
+
+    def look(self, ledger: Path, config: BudgetConfig, now: float, monotonic: float) -> bool:
+        """Look, unless it was done within this second; True if something changed."""
+        if self._looked_at is not None and 0 <= monotonic - self._looked_at < 1:
+            return False
+        self._looked_at = monotonic
+        before, self.rows = self.rows, tuple(one.row for one in find_unasked(self._cache, ledger, config, now))
+        return self.rows != before

@@ -1,0 +1,149 @@
+"""What sessions spent of late, as the collector brings it into a ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from budgauge.accounting.records import Usage
+from budgauge.errors import LedgerReadError
+from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.ledger.tail import Mark
+from budgauge.sources.origin import Origin
+from budgauge.sources.unasked.asked import has_asked
+
+if TYPE_CHECKING:
+    from budgauge.ledger.booked import Booked
+
+QUARTER_SECONDS = 900
+"""Every time zone's midnight begins a quarter of an hour."""
+_KEPT_SECONDS = 26 * 3600
+"""The longest day, and some more."""
+
+
+class Spent(msgspec.Struct, array_like=True):
+    """What a session spent, its sub-agents included."""
+
+    source: str
+    agent_id: str
+    origin: Origin
+    quarters: dict[int, tuple[int, int]] = {}
+    """quarter of an hour, counted from 1970 → tokens, and cached tokens among them"""
+
+    def since(self, moment: float) -> tuple[int, int]:
+        """Tokens from a moment (unix seconds) on, and cached tokens among them."""
+        late = [sums for quarter, sums in self.quarters.items() if quarter * QUARTER_SECONDS >= moment]
+        return sum(tokens for tokens, _ in late), sum(cached for _, cached in late)
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    mark: Mark
+    """Of the ledger that it was brought into."""
+    sessions: list[Spent]
+
+
+_decode = msgspec.msgpack.Decoder(_Kept).decode
+
+
+def spent_path(cache: Path, ledger: Path) -> Path:
+    """Where it is kept what sessions spent of late."""
+    return cache / f"sessions-{short_name(os.path.realpath(ledger))}.spent"
+
+
+def read_spent(path: Path) -> list[Spent]:
+    """What is kept; nothing if there is no such file or it is damaged."""
+    kept = _read(path)
+    return kept.sessions if kept else []
+
+
+def _read(path: Path) -> _Kept | None:
+    content = read_cache(path)
+    if content is not None:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _decode(content)
+    return None
+
+
+class SpentFile:
+    """Keeps what sessions that did not call the gate spent of late. Used by one thread at a time."""
+
+    def __init__(self, cache: Path, booked: Booked, clock: Callable[[], float] = time.time) -> None:
+        """`booked` is the ledger that calls are brought into."""
+        self._cache, self._booked, self._clock = cache, booked, clock
+        self._path = spent_path(cache, booked.path)
+        self._sessions: dict[tuple[str, str], Spent] = {}
+        self._origins: dict[Path, Origin] = {}
+        self._asked: set[str] = set()
+        self._new: list[Usage] = []
+        self._restarts = 0
+        self._changed = False
+
+    def read(self) -> None:
+        """Go on from what was kept, if the ledger is still the same. Raises LedgerReadError."""
+        # Loaded here: most who read what is kept bring nothing in.
+        from budgauge.ledger.booked import still_holds
+
+        kept = _read(self._path)
+        self._restarts = self._booked.restarts
+        self._sessions = {}
+        if kept is not None and still_holds(self._booked.path, kept.mark):
+            self._sessions = {(one.source, one.origin.session): one for one in kept.sessions}
+
+    def count(self, new: Sequence[Usage]) -> None:
+        """Take records that were written; `add` tells whose they are."""
+        oldest = self._clock() - _KEPT_SECONDS
+        self._new += (record for record in new if record.timestamp >= oldest)
+
+    def add(self, path: Path, find_origin: Callable[[], Origin | None]) -> None:
+        """Add the records that were taken to the session that the log at `path` is a part of."""
+        new, self._new = self._new, []
+        if self._booked.restarts != self._restarts:
+            # Another ledger took its place: calls are brought in once more.
+            self._restarts, self._sessions, self._changed = self._booked.restarts, {}, True
+        if not new:
+            return
+        origin = self._origins.get(path) or find_origin()
+        if origin is None:
+            return
+        self._origins[path] = origin
+        if not self._has_asked(origin.session):
+            self._add(origin, new)
+
+    def _add(self, origin: Origin, new: Iterable[Usage]) -> None:
+        for record in new:
+            source = record.source or ""
+            key = source, origin.session
+            if key not in self._sessions:
+                self._sessions[key] = Spent(source, record.agent_id.partition("/")[0], origin)
+            quarters = self._sessions[key].quarters
+            quarter = int(record.timestamp // QUARTER_SECONDS)
+            tokens, cached = quarters.get(quarter, (0, 0))
+            quarters[quarter] = tokens + record.total_tokens, cached + (record.cached_tokens or 0)
+            self._changed = True
+
+    def _has_asked(self, session: str) -> bool:
+        if session not in self._asked and has_asked(self._cache, session):
+            self._asked.add(session)
+        return session in self._asked
+
+    def write(self) -> None:
+        """Keep it, without what is too old or has called the gate by now."""
+        if not self._changed:
+            return
+        oldest = (self._clock() - _KEPT_SECONDS) / QUARTER_SECONDS
+        for key, one in list(self._sessions.items()):
+            one.quarters = {quarter: sums for quarter, sums in one.quarters.items() if quarter >= oldest}
+            if not one.quarters or self._has_asked(one.origin.session):
+                del self._sessions[key]
+        with suppress(LedgerReadError):
+            self._booked.refresh()
+            if self._booked.restarts != self._restarts:
+                return
+            kept = _Kept(self._booked.mark, list(self._sessions.values()))
+            self._changed = not write_cache(self._path, msgspec.msgpack.encode(kept))
