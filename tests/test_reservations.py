@@ -191,3 +191,30 @@ def test_a_reservation_whose_line_comes_after_its_end_holds_nothing(ledger: Path
     ledger.write_bytes(b"".join(map(encode, lines)))
     status = TokenBudgetTracker(ledger=ledger, now=clock).get_status()
     assert (status.total_used, status.reserved) == (1, 0)
+
+
+def test_asked_for_again_when_it_has_expired_it_is_not_held_unasked(make: Make, clock: Clock) -> None:
+    tracker = make(BudgetConfig(total_budget=100))
+    tracker.reserve("a", 60, ttl=10, id="h")
+    clock.now += 9
+    assert tracker.reserve("a", 60, ttl=10, id="h").expires == clock.now + 1
+    clock.now += 1
+    tracker.report_usage("b", "m", 100, 0)
+    with pytest.raises(ReservationError, match="'h' has expired") as refused:
+        tracker.reserve("a", 60, ttl=10, id="h")
+    assert "another id" in str(refused.value.hint)
+    assert tracker.settle("h", "m", 1, 0), "what was spent under it is recorded all the same"
+
+
+@pytest.mark.parametrize("end", ["settled", "released"])
+def test_asked_for_again_when_it_has_ended_it_is_refused(make: Make, end: str) -> None:
+    tracker = make(BudgetConfig(total_budget=100))
+    hold = tracker.reserve("a", 60, id="h")
+    if end == "settled":
+        hold.settle("m", 60, 0)
+    else:
+        hold.release()
+    tracker.report_usage("b", "m", 40, 0)
+    with pytest.raises(ReservationError, match=f"was {end} already"):
+        tracker.reserve("a", 60, id="h")
+    assert tracker.get_status().reserved == 0

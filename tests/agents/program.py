@@ -167,7 +167,8 @@ def sums(calls: Iterable[Usage]) -> Truth:
         row = by_model.setdefault(call.model, {})
         counts = {name: getattr(call, name) or 0 for name in COUNTS}
         write_5m = (call.cache_write_tokens or 0) - counts["cache_write_1h_tokens"]
-        for name, count in {"calls": 1, "cache_write_5m_tokens": write_5m, **counts}.items():
+        # A line without tokens only gives a call another name.
+        for name, count in {"calls": int(call.total_tokens > 0), "cache_write_5m_tokens": write_5m, **counts}.items():
             if count:
                 row[name] = row.get(name, 0) + count
     return by_model

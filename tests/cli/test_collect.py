@@ -104,9 +104,10 @@ def test_without_since_it_begins_where_the_cycle_does(run: Run, own_place: Path,
     assert fields(run("--json"))["total_tokens"] == 6, "a reset of an earlier cycle is over"
 
 
-def test_a_reset_dated_in_the_future_hides_no_call(run: Run, ledger: Path) -> None:
+@pytest.mark.parametrize("timestamp", [100_000_000_000, 253_402_300_799])
+def test_a_reset_dated_in_the_future_hides_no_call(run: Run, ledger: Path, timestamp: int) -> None:
     before = line("x", timestamp=START - 1)
-    ledger.write_bytes(before + b'{"type":"reset","id":"r","timestamp":100000000000}\n')
+    ledger.write_bytes(before + b'{"type":"reset","id":"r","timestamp":%d}\n' % timestamp)
     assert fields(run("--json"))["records"] == 2
 
 

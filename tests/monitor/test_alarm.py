@@ -146,11 +146,18 @@ async def test_a_toast_tells_those_that_the_banner_has_no_room_to_name(tmp_path:
 @pytest.mark.parametrize("name", ["[red]x[/]", *HOSTILE.values()])
 async def test_a_hostile_name_is_shown_as_text(tmp_path: Path, name: str) -> None:
     def hostile(used: int) -> View:
-        return view(((name, "gpt-4", used),), limits={name: 1000})
+        seen = view(((name, "gpt-4", used), ("limited", "gpt-4", used)), limits={"limited": 1000})
+        # No config can limit such a name; a row says of the other one what it would say of this.
+        row = next(row for row in seen.snapshot.agents if row.agent_id == "limited")
+        rows = (msgspec.structs.replace(row, agent_id=name),)
+        over = tuple(name if each == "limited" else each for each in seen.snapshot.exceeded)
+        return msgspec.structs.replace(
+            seen, snapshot=msgspec.structs.replace(seen.snapshot, agents=rows, limited=rows, exceeded=over)
+        )
 
     stage = Stage(tmp_path, hostile(1))
     async with stage.run(120, 40) as pilot:
-        await stage.wait(pilot, "1 / 1,000,000")
+        await stage.wait(pilot, "2 / 1,000,000")
         stage.take(hostile(900))
         await stage.wait(pilot, "90.0% used (900 /")
         check(stage)

@@ -14,7 +14,7 @@ import msgspec
 from budgauge.accounting.number import COUNTS, MAX_SECONDS, MOMENTS, read_numbers
 from budgauge.accounting.number import MAX_COUNT as MAX_COUNT
 from budgauge.accounting.number import MAX_TIMESTAMP as MAX_TIMESTAMP
-from budgauge.config.name import hidden
+from budgauge.config.name import hidden, same_name
 from budgauge.errors import RecordError
 
 MAX_NAME_BYTES = 128
@@ -417,12 +417,19 @@ def check_ttl(now: float, ttl: object) -> float:
 
 
 def same_content(one: Record, other: Record) -> bool:
-    """The same content, moments and names aside, and nothing the same as zero?"""
+    """The same content, moments and ids aside, names compared in one form, and nothing the same as zero?"""
     if type(one) is not type(other):
         return False
     aside = ("timestamp", "expires", "alias", "id") if isinstance(one, Usage) else ("timestamp", "expires")
     fields = (field for field in one.__struct_fields__ if field not in aside)
-    return all((getattr(one, field) or 0) == (getattr(other, field) or 0) for field in fields)
+    return all(_same(field, getattr(one, field) or 0, getattr(other, field) or 0) for field in fields)
+
+
+def _same(field: str, one: object, other: object) -> bool:
+    if one == other:
+        return True
+    is_name = field in ("agent_id", "model") and isinstance(one, str) and isinstance(other, str)
+    return is_name and same_name(str(one)) == same_name(str(other))
 
 
 def check_record(record: Record) -> None:

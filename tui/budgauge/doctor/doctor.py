@@ -169,7 +169,8 @@ def _lines(loaded: Loaded) -> Finding:
     finally:
         os.close(fd)
     odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
-    odd += [problem.message for problem in name_problems(scan.totals.names())]
+    held = {hold.agent_id for hold in scan.totals.holds.values()}
+    odd += [problem.message for problem in name_problems(scan.totals.names() | held)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
     if torn:
         odd.append("the last line has no end; the next writer ends it")

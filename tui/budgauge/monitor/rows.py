@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 
 from budgauge.accounting.family import families_of
+from budgauge.config.name import same_name
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Key, Source, name_of
@@ -103,7 +104,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     families = {row.family: row for row in snapshot.families}
     tops: dict[str, list[AgentRow]] = {}
     for row in snapshot.agents:
-        tops.setdefault(row.agent_id.partition("/")[0], []).append(row)
+        tops.setdefault(same_name(row.agent_id).partition("/")[0], []).append(row)
     for top, members in tops.items():
         key = f"{top}/*"
         if len(members) > 1 and key not in families and top:
@@ -114,7 +115,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
         next(around, None)  # itself; the family of nobody, `/*`, is in none
         _put(below, families, around, family)
     for row in snapshot.agents:
-        _put(below, families, families_of(row.agent_id), row)
+        _put(below, families, families_of(same_name(row.agent_id)), row)
     return Tree(families, below)
 
 
@@ -128,8 +129,9 @@ def parent_of(around: Iterator[str], families: Mapping[str, FamilyRow]) -> str:
 
 
 def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
-    """Return True where an agent's id holds all words, upper or lower case."""
-    return all(word in agent_id.lower() for word in words)
+    """Return True where an agent's id holds all words, upper or lower case, however accents are written."""
+    form = same_name(agent_id).lower()
+    return all(same_name(word) in form for word in words)
 
 
 def table_rows(

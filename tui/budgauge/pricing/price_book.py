@@ -18,6 +18,7 @@ import msgspec
 from budgauge.accounting.counters import GroupKey, Sums
 from budgauge.config import PriceOverride
 from budgauge.config.factors import Factors
+from budgauge.config.name import same_name
 from budgauge.errors import PriceError
 from budgauge.files.cache import read_cache, write_cache
 from budgauge.pricing.model_price import EXACT, ModelPrice, overridden
@@ -38,7 +39,7 @@ class PriceBook:
     ) -> None:
         version = table_version()
         self._factors = Factors(factors)
-        self._overrides = {model: overridden(price) for model, price in overrides.items()}
+        self._overrides = {same_name(model): overridden(price) for model, price in overrides.items()}
         # What an unknown version said cannot be told from what the next one says: it is not kept.
         self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
         self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
@@ -53,7 +54,7 @@ class PriceBook:
 
     def price(self, model: str) -> ModelPrice | None:
         """A model's price; None if it is unknown or not resolved yet."""
-        return self._overrides.get(model) or self._resolved.get(model)
+        return self._overrides.get(same_name(model)) or self._resolved.get(model)
 
     def cost(self, key: GroupKey, sums: Sums) -> Decimal | None:
         """US dollars for one group of calls, unrounded; None where a price or a factor is not known."""
@@ -64,18 +65,20 @@ class PriceBook:
         cost = price.cost(bucket, sums)
         if not surcharges and not sums.web_searches and "anthropic." not in model:
             return cost
-        listed = model not in self._overrides
+        listed = same_name(model) not in self._overrides
         with localcontext(EXACT):
             return self._factors.apply(cost, model, surcharges, sums.web_searches, profile=listed)
 
     def unknown_factors(self, key: GroupKey, sums: Sums) -> tuple[str, ...]:
         """The keys of `[token_budget.price_factors]` that a group's price needs, and that are not known."""
         _, model, _, surcharges = key
-        return self._factors.unknown(model, surcharges, sums.web_searches, profile=model not in self._overrides)
+        return self._factors.unknown(
+            model, surcharges, sums.web_searches, profile=same_name(model) not in self._overrides
+        )
 
     def origin(self, model: str) -> str:
         """Where a model's price comes from, in words; empty where it has none."""
-        if model in self._overrides:
+        if same_name(model) in self._overrides:
             return "[token_budget.prices]"
         return f"genai-prices {table_version()}" if self._resolved.get(model) else ""
 
@@ -86,7 +89,7 @@ class PriceBook:
 
     def missing(self, models: Iterable[str]) -> set[str]:
         """Those whose price has not been looked up yet."""
-        return {model for model in models if model not in self._overrides and model not in self._resolved}
+        return {model for model in models if same_name(model) not in self._overrides and model not in self._resolved}
 
     def resolve(self, models: Iterable[str]) -> bool:
         """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""

@@ -61,7 +61,7 @@ def _standing(snapshot: Snapshot) -> Iterator[Crossing]:
         yield _crossing("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
     for row in snapshot.limited:
         if row.state != "ok" and row.used and row.limit is not None:
-            yield _crossing("agent", row.agent_id, row.state, row.used, row.limit)
+            yield _crossing("agent", row.agent_id, row.state, row.limited, row.limit)
     for family in snapshot.families:
         if family.state != "ok" and family.used and family.limit is not None:
             yield _crossing("family", family.family, family.state, family.used, family.limit)

@@ -42,6 +42,8 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
     limit: int | None
     """Its own limit; None means no limit of its own."""
+    limited: int
+    """What counts toward its limit: the same as `used`, where its name has no other form in the ledger."""
     remaining: int | None
     usage_percentage: float | None
     """Of its limit; None without one."""
@@ -78,6 +80,11 @@ class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None
     """What of it could be priced; None where something was used and nothing could."""
     minutes: Pairs
+
+
+def limited(row: AgentRow | FamilyRow) -> int:
+    """Counted tokens that count toward a row's limit."""
+    return row.limited if isinstance(row, AgentRow) else row.used
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +279,7 @@ def take_snapshot(
         problems=(
             *problems,
             *fold_problems({**totals.flagged, **totals.set_aside}),
-            *name_problems(rows.hidden),
+            *name_problems({*rows.hidden, *spending.reserved}),
         ),
         minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
@@ -375,6 +382,7 @@ def agent_row(
         used=used,
         reserved=spending.reserved.get(agent_id, 0),
         limit=limit,
+        limited=limited,
         remaining=None if limit is None else max(0, limit - limited),
         usage_percentage=percentage(limited, limit),
         state=severity(limited, limit, config.warning_threshold),

@@ -44,6 +44,11 @@ def ended_already(reserve: str, ended: Settle | Release) -> ReservationError:
     )
 
 
+def expired_already(reserve: str) -> ReservationError:
+    """A reservation that is asked for again when it does not hold anything any more."""
+    return ReservationError(f"reservation {reserve!r} has expired", hint="Reserve anew, under another id.")
+
+
 def reset_between() -> ResetError:
     """A reset that came too late."""
     return ResetError(

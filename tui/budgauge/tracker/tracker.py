@@ -45,6 +45,7 @@ from budgauge.tracker.refused import (
     check_same,
     duplicate,
     ended_already,
+    expired_already,
     in_another_cycle,
     no_reservation,
     no_reset,
@@ -189,7 +190,8 @@ class TokenBudgetTracker:
         """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
         Use it as a context manager: left without having been settled, it is released. With an
-        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`.
+        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`, and
+        ReservationError if the reservation with this `id` has ended or expired.
         """
         check_name("agent_id", agent_id)
         check_count("tokens", tokens, least=1)
@@ -199,12 +201,16 @@ class TokenBudgetTracker:
         reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
 
         def decide(ledger: Memory | LedgerWriter) -> Hold[bool]:
-            known = self._store.known.known_hold(reserve)
-            if known is not None:
+            if id is not None and (known := self._store.known.known_hold(reserve)) is not None:
                 check_same(known, id)
-                return Hold(self, self._store.totals.holds.get(reserve.id) or reserve)
             if id is not None and (ended := self._store.known.ending(id)) is not None:
                 raise ended_already(id, ended)
+            if id is not None and known is not None:
+                held = self._store.totals.holds.get(id)
+                if held is None or held.expires <= self._now():
+                    # It holds nothing any more, and the budget was not asked anew.
+                    raise expired_already(id)
+                return Hold(self, held)
             self._admit(agent_id, tokens, self._spending)
             ledger.append(reserve)
             return Hold(self, reserve)

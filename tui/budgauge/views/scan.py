@@ -20,6 +20,7 @@ from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import CycleOf, Recall, Totals
 from budgauge.accounting.records import Record, Release, Settle, Usage
 from budgauge.config import BudgetConfig
+from budgauge.config.name import same_name
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.model_price import Rates
 from budgauge.pricing.price_book import PriceBook
@@ -83,7 +84,7 @@ class AgentScan:
         self._clock = clock
 
         def in_scope(agent_id: str) -> bool:
-            return key in families_of(agent_id) if is_family else agent_id == key
+            return same_name(key) in families_of(same_name(agent_id)) if is_family else agent_id == key
 
         self._reader = _ScopedReader(path, prices.pricing_of, config, in_scope)
 

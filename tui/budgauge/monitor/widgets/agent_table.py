@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -16,10 +16,11 @@ from textual.strip import Strip
 
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, fit_columns
 from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
-from budgauge.monitor.language import mark, tr
+from budgauge.monitor.language import tr
 from budgauge.monitor.order import MOVING, ORDERS, Order
 from budgauge.monitor.rows import Row
-from budgauge.monitor.widgets.row_painter import Cell, RowPainter, placed
+from budgauge.monitor.table_keys import TABLE_BINDINGS
+from budgauge.monitor.widgets.row_painter import Cell, RowPainter, heads
 from budgauge.status.snapshot import ACTIVE_MINUTES, Snapshot
 from budgauge.text import fit
 
@@ -30,60 +31,7 @@ _BLANK = " " * GAP
 class AgentTable(ScrollView, can_focus=True):
     """Agents and families with their gauges, and a cursor that stays on its agent."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "up,k",
-            "move(-1)",
-            mark("Up"),
-            show=False,
-            id="table.up",
-            tooltip=mark("The agent above"),
-            key_display="↑ k",
-        ),
-        Binding(
-            "down,j",
-            "move(1)",
-            mark("Down"),
-            show=False,
-            id="table.down",
-            tooltip=mark("The agent below"),
-            key_display="↓ j",
-        ),
-        Binding(
-            "pageup", "page(-1)", mark("Page up"), show=False, id="table.page_up", tooltip=mark("A screen of agents up")
-        ),
-        Binding(
-            "pagedown", "page(1)", mark("Page down"), show=False, id="table.page_down", tooltip=mark("A screen down")
-        ),
-        Binding("home", "first", mark("First"), show=False, id="table.first", tooltip=mark("The first agent")),
-        Binding("end", "last", mark("Last"), show=False, id="table.last", tooltip=mark("The last agent")),
-        Binding(
-            "left,h",
-            "fold(True)",
-            mark("Fold"),
-            show=False,
-            id="table.fold",
-            tooltip=mark("Fold the family"),
-            key_display="← h",
-        ),
-        Binding(
-            "right",
-            "fold(False)",
-            mark("Unfold"),
-            show=False,
-            id="table.unfold",
-            tooltip=mark("Unfold the family"),
-            key_display="→",
-        ),
-        Binding(
-            "space",
-            "toggle_fold",
-            mark("Fold or unfold"),
-            show=False,
-            id="table.toggle",
-            tooltip=mark("Fold or unfold the family"),
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = TABLE_BINDINGS
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--head",
         "table--sorted",
@@ -435,15 +383,7 @@ class AgentTable(ScrollView, can_focus=True):
 
     def _head(self) -> list[Segment]:
         style, sorted_style = self._style("head"), self._style("sorted")
-        sign = "↑" if self.reverse != (self.order in ("name", "wall")) else "↓"
-        segments = []
-        for column in self._columns_now():
-            is_sorted = column.order == self.order and bool(column.head)
-            head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
-            if column.name == "agent":
-                head = f"{sign if is_sorted else ' '} {tr(column.head)}"
-            segments += [Segment(placed(head, column), sorted_style if is_sorted else style), Segment(_BLANK, style)]
-        return segments[:-1]
+        return heads(self._columns_now(), self.order, reverse=self.reverse, style=style, sorted_style=sorted_style)
 
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
         painter = self._painters.get(under_cursor)

@@ -17,6 +17,7 @@ from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, 
 from budgauge.accounting.limits import Severity, reaches_at
 from budgauge.accounting.records import Usage
 from budgauge.accounting.usage_by_minute import Pairs
+from budgauge.config.name import same_name
 from budgauge.monitor.drawing.bar import limit_bar
 from budgauge.monitor.drawing.chart import columns
 from budgauge.monitor.drawing.outlook import between
@@ -28,7 +29,7 @@ from budgauge.monitor.order import Source, name_of
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.status.snapshot import Snapshot, fold_family
+from budgauge.status.snapshot import Snapshot, fold_family, limited
 from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport, PriceRow
@@ -92,11 +93,9 @@ def dossier_face(
 
 def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
     if is_family:
-        limited = next((row for row in snapshot.families if row.family == key), None)
-        top, members = key.removesuffix("*"), []
-        if limited is None:
-            members = [row for row in snapshot.agents if row.agent_id.startswith(top) or row.agent_id == top[:-1]]
-        return limited or (
+        known = next((row for row in snapshot.families if row.family == key), None)
+        members = [] if known else [row for row in snapshot.agents if key in families_of(same_name(row.agent_id))]
+        return known or (
             fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None
         )
     return next((row for row in snapshot.agents if row.agent_id == key), None)
@@ -104,17 +103,17 @@ def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Sou
 
 def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool) -> Iterator[LimitFace]:
     """In the order in which the rules look at them."""
-    around = list(families_of(key.removesuffix("/*") if is_family else key))
+    around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
             yield LimitFace(
                 name=shown_name(name_of(row)),
-                used=row.used,
+                used=limited(row),
                 limit=row.limit,
                 state=row.state,
-                outlook=_outlook(row.minutes, now, row.used, row.limit, snapshot.warning_threshold),
+                outlook=_outlook(row.minutes, now, limited(row), row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
         yield LimitFace(

@@ -10,11 +10,12 @@ from rich.segment import Segment
 from rich.style import Style
 
 from budgauge.accounting.forecast import last_minutes, rate_now, reached, runaway
-from budgauge.monitor.columns import SIGN_CELLS, Column
+from budgauge.monitor.columns import GAP, SIGN_CELLS, Column
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
 from budgauge.monitor.drawing.when import ago, span
 from budgauge.monitor.language import dollars, tr
+from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
 from budgauge.text import count, fit, percent, short, width
 
@@ -136,6 +137,21 @@ class RowPainter:
         return [
             Segment(text, styles[kind]) for text, kind in limit_bar(self._part(row) / 100, cells, self.threshold / 100)
         ]
+
+
+def heads(
+    columns: Sequence[Column], order: Order, *, reverse: bool, style: Style, sorted_style: Style
+) -> list[Segment]:
+    """Return the line above the rows: each column's name, and by which they are sorted."""
+    sign = "↑" if reverse != (order in ("name", "wall")) else "↓"
+    segments = []
+    for column in columns:
+        is_sorted = column.order == order and bool(column.head)
+        head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
+        if column.name == "agent":
+            head = f"{sign if is_sorted else ' '} {tr(column.head)}"
+        segments += [Segment(placed(head, column), sorted_style if is_sorted else style), Segment(" " * GAP, style)]
+    return segments[:-1]
 
 
 def _percent(part: float) -> str:
