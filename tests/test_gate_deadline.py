@@ -202,7 +202,7 @@ def test_a_line_that_is_skipped_can_be_left_in_its_midst(own_place: Path, ledger
     late.monkeypatch.setattr(gate.session, "STEP_BYTES", 10_000)
     late.monkeypatch.setattr(collector, "KEEP_SECONDS", -1.0)
     with stage.transcript.open("ab") as file:
-        file.truncate(100_000)
+        file.write(bytes(100_000))
     kept: list[int] = []
     real = collector.CursorFile.write
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from unittest import mock
 
 from hypothesis import given, settings
@@ -13,11 +14,13 @@ from budgauge.accounting import fold
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
+from budgauge.config.load import Options
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.kept_rows import KeptRows
 from budgauge.status.snapshot import take_snapshot
+from budgauge.views.live import Observer
 from steps import calls
-from usage import usage
+from usage import line, usage
 
 DAY = 86_400
 NOW = 1_767_225_600.0
@@ -102,3 +105,19 @@ def a_line_among(agents: int) -> int:
 
 def test_a_line_takes_the_same_steps_among_ten_times_the_agents() -> None:
     assert a_line_among(5000) < 1.2 * a_line_among(500)
+
+
+def test_a_look_takes_the_same_steps_among_ten_times_the_agents(tmp_path: Path, own_place: Path) -> None:
+    def steps(agents: int) -> int:
+        ledger = tmp_path / f"{agents}.jsonl"
+        ledger.write_bytes(b"".join(line(f"f{i % 50}/a{i}", timestamp=NOW) for i in range(agents)))
+        observer = Observer(Options(ledger=str(ledger)), lookup=False, clock=lambda: NOW + 1)
+        assert len(observer.look().snapshot.agents) == agents
+        observer.look()
+        with ledger.open("ab") as file:
+            file.write(line("f1/a1", timestamp=NOW))
+        made = calls(observer.look)
+        assert observer.look().snapshot.total_used == 15 * (agents + 1)
+        return made
+
+    assert steps(3000) < 1.2 * steps(300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Reserve, Reset
 from budgauge.config import BudgetConfig
+from budgauge.monitor.feed import ViewTaken
 from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
 from budgauge.monitor.order import ORDERS, order_key
 from budgauge.monitor.rows import Row, table_rows, tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.kept_rows import KeptRows
 from budgauge.status.snapshot import Snapshot, take_snapshot
-from monitor.stage import NOW
+from budgauge.views.live import View
+from monitor.stage import NOW, Stage
 from steps import calls
 from usage import usage
 
@@ -91,3 +94,29 @@ def a_line_among(agents: int, wanted: Arrangement) -> int:
 def test_a_line_takes_the_same_steps_among_four_times_the_agents() -> None:
     for order in ORDERS:
         assert a_line_among(2000, Arrangement(order)) < 1.1 * a_line_among(500, Arrangement(order)), order
+
+
+async def shown_among(agents: int, folder: Path) -> int:
+    """Calls that the whole screen takes to be brought up to a view in which one line is new."""
+    totals, kept_rows = Totals(recent_from=0), KeptRows()
+    totals.add(
+        [usage(f"f{i % 50}/a{i}", 10 + i % 7, 5, timestamp=NOW - i // 50 % 10 * 60 - 900) for i in range(agents)]
+    )
+
+    def seen() -> View:
+        rows = kept_rows.take(totals, CONFIG, PRICES, NOW)
+        return View(snapshot=take_snapshot(totals, CONFIG, PRICES, now=NOW, rows=rows), config=CONFIG)
+
+    stage = Stage(folder, seen())
+    async with stage.run(100, 40) as pilot:
+        await stage.wait(pilot, "/ 1,000,000")
+        totals.add([usage("f1/a1", 10, 5, timestamp=NOW)])
+        newer = ViewTaken(seen())
+        return calls(lambda: stage.app.on_view_taken(newer))
+
+
+async def test_the_screen_takes_the_same_steps_among_eight_times_the_agents(tmp_path: Path) -> None:
+    few, many = tmp_path / "few", tmp_path / "many"
+    few.mkdir()
+    many.mkdir()
+    assert await shown_among(4000, many) < 1.2 * await shown_among(500, few)

@@ -23,12 +23,20 @@ class Shared:
     """Records in a ledger file, shared by all processes."""
 
     def __init__(
-        self, path: Path, pricing_of: PricingOf, cycle: Cycle | None, *, sync: bool, clock: Callable[[], float]
+        self,
+        path: Path,
+        pricing_of: PricingOf,
+        cycle: Cycle | None,
+        *,
+        sync: bool,
+        clock: Callable[[], float],
+        cache: Path | None = None,
     ) -> None:
         self.path = path
         self._pricing_of = pricing_of
         self._sync = sync
         self._clock = clock
+        self._cache = cache or cache_folder()
         self._writer: LedgerWriter | None = None
         self._lock_timeout: float | None = None
         self.set_cycle(cycle)
@@ -37,9 +45,7 @@ class Shared:
         """Fold afresh, with other cycles."""
         from budgauge.ledger.reader import LedgerReader
 
-        self.known = LedgerReader(
-            self.path, self._pricing_of, cycle=cycle, checkpoints=cache_folder(), clock=self._clock
-        )
+        self.known = LedgerReader(self.path, self._pricing_of, cycle=cycle, checkpoints=self._cache, clock=self._clock)
         self._writer = None
 
     def set_sync(self, sync: bool) -> None:

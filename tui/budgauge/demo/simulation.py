@@ -55,7 +55,7 @@ class Simulation:
     """Agents that report to a ledger from threads of this process, until stopped."""
 
     def __init__(self, ledger: Path, config: BudgetConfig, *, seed: int = 7) -> None:
-        self._tracker = TokenBudgetTracker(config, ledger=ledger)
+        self._tracker = TokenBudgetTracker(config, ledger=ledger, cache=ledger.parent / "cache")
         self._stop = threading.Event()
         self._refused_at = 0.0
         self._seed = seed

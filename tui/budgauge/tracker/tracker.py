@@ -81,8 +81,14 @@ class TokenBudgetTracker:
     """
 
     def __init__(
-        self, config: BudgetConfig | None = None, *, ledger: str | os.PathLike[str] | None = None, now: Now = time.time
+        self,
+        config: BudgetConfig | None = None,
+        *,
+        ledger: str | os.PathLike[str] | None = None,
+        now: Now = time.time,
+        cache: Path | None = None,
     ) -> None:
+        """What can be rebuilt of a ledger is kept in `cache`, by default the user's cache folder."""
         self._config = config or BudgetConfig()
         self._prices: PriceBook | None = None
         self._budget_is_default = False
@@ -91,9 +97,10 @@ class TokenBudgetTracker:
         self._store = (
             Memory(self._pricing_of, cycle, self._resolved_prices)
             if ledger is None
-            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now)
+            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now, cache=cache)
         )
         self._now = now
+        self._cache = cache
         self._mutex = threading.RLock()
         self._warned = False
         self._warning_at = warning_at(self._config)
@@ -516,7 +523,9 @@ class TokenBudgetTracker:
 
     def _book(self) -> PriceBook:
         if self._prices is None:
-            self._prices = PriceBook(self._config.prices, factors=self._config.price_factors, folder=cache_folder())
+            self._prices = PriceBook(
+                self._config.prices, factors=self._config.price_factors, folder=self._cache or cache_folder()
+            )
         return self._prices
 
     def _resolved_prices(self) -> PriceBook:

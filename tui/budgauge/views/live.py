@@ -177,7 +177,7 @@ class Observer:
         return self._tracker().undo_reset()
 
     def _tracker(self) -> TokenBudgetTracker:
-        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path)
+        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path, cache=self._cache)
 
     def _open(self) -> None:
         """Start with the ledger that the config leads to."""
