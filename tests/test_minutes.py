@@ -87,6 +87,22 @@ def test_a_call_that_comes_late_is_in_its_own_minute(times: list[int], at_once: 
     assert sums.last_used == max(times)
 
 
+def test_added_one_by_one_a_late_call_does_not_make_the_last_one_older() -> None:
+    totals = Totals(recent_from=0)
+    for place, second in enumerate((300, 30, 310, 309)):
+        totals.add_one(usage("a", 1, 0, timestamp=second), place)
+    [sums] = totals.at(0).groups.values()
+    assert (sums.calls, sums.last_used) == (4, 310)
+    assert totals.recent["a"].spent == {5: (3, 0), 0: (1, 0)}
+
+
+def test_calls_at_two_prices_in_turn_are_counted_once() -> None:
+    totals = Totals(lambda _model: Tiered(), recent_from=0)
+    totals.add([usage("a", prompt, 0, timestamp=place) for place, prompt in enumerate((10, 40, 10, 40, 10))])
+    assert totals.at(0).spent == {"a": (110, 0)}
+    assert totals.recent["a"].spent == {0: (110, 0)}
+
+
 def test_what_is_older_than_the_recent_past_is_in_no_agents_minutes_whatever_comes_between() -> None:
     totals = Totals(recent_from=300)
     totals.add([usage("a", second, 0, timestamp=second) for second in (310, 30, 320, 299, 300)])
@@ -122,7 +138,7 @@ def test_a_fold_without_a_file_keeps_the_records_of_known_ids_alone(
     totals = Totals()
     lines = [usage("a", 1, 0, id=f"x{number}") for number in range(200)]
     for part in [lines[:100], lines[100:]] if at_once else [[call] for call in lines]:
-        totals.add(part)
+        totals.add([*[usage("a", 1, 0)] * 50, *part])
         totals.add([usage("a", 1, 0)] * 50)
         assert len(totals._kept) <= 30
     assert all(totals.known(call) for call in lines[-10:])

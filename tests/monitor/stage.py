@@ -58,7 +58,9 @@ def view(
     )
     if reset:
         totals.add([Reset(NOW, "r1")])
-    snapshot = take_snapshot(totals, config, prices, now=0, budget_is_default=is_default, ledger=ledger)
+    snapshot = take_snapshot(
+        totals, config, prices, now=NOW if reset else 0, budget_is_default=is_default, ledger=ledger
+    )
     return View(snapshot=snapshot, config=config, **more)
 
 

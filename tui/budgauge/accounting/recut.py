@@ -46,8 +46,6 @@ def recut(past: Totals, pricing_of: PricingOf, cycle_of: CycleOf, shapes: Mappin
             bring_back(cycles, begin, groups)
         gone = {begin: counters.groups for begin, counters in cycles.items()}
         totals.resets.append(PastReset(reset.id, reset.agent_id, reset.timestamp, gone))
-        for begin in gone:
-            totals.cycles.setdefault(begin, Counters())
     totals.reset_ids = set(past.reset_ids)
     totals.minutes = Minutes(KEPT_MINUTES, past.minutes.rows())
     totals.holds = OpenReservations(past.holds.values())

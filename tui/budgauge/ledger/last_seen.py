@@ -50,7 +50,7 @@ class LastSeenFile:
         self.lost: LastSeen | None = None
         """What the ledger was, if it does not hold all of that any more."""
         self.offset = 0
-        """How many bytes of the present file are noted."""
+        """How many bytes are noted."""
         self._noted_at: float | None = None
         """When this process noted that; None if it did not."""
 
@@ -58,7 +58,7 @@ class LastSeenFile:
         """See whether a file that was opened just now is still what was seen; None: there is none. Raises OSError."""
         seen = self._read()
         self.lost = None if seen is None or seen.stands_in(fd) else seen
-        self.offset = 0 if seen is None or self.lost else seen.mark.offset
+        self.offset = seen.mark.offset if seen else 0
         self._noted_at = None
 
     def is_due(self, offset: int, now: float) -> bool:
