@@ -231,6 +231,14 @@ def test_four_of_five_ends_lie_in_the_range() -> None:
     assert (when.earliest, when.latest) == pytest.approx((4000 / (1000 + spread) * 60, 4000 / (1000 - spread) * 60))
 
 
+def test_what_comes_within_a_minute_is_as_uncertain_as_a_minute() -> None:
+    minutes = tuple((START + i, 900 if i % 2 else 1100) for i in range(10))
+    when = reached(minutes, (START + 10) * 60, 500)
+    assert when is not None
+    spread = 1.28 * math.sqrt(10 * 100**2 / 9 * (1 / 10 + 1))
+    assert (when.earliest, when.latest) == pytest.approx((500 / (1000 + spread) * 60, 500 / (1000 - spread) * 60))
+
+
 def past_and_now(past: list[int], now: int, *, gap: int = 0) -> tuple[Pairs, float]:
     """Minutes of the past, none for so many, then two at a rate; the moment at their end."""
     begin = len(past) + gap

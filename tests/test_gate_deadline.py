@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,6 @@ from budgauge import gate
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
 from budgauge.ledger import file as ledger_file
-from budgauge.ledger import tail as tail_module
 from budgauge.ledger.booked import Booked
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.lock import take_lock
@@ -201,7 +202,7 @@ def test_a_line_that_is_skipped_can_be_left_in_its_midst(own_place: Path, ledger
     late.monkeypatch.setattr(gate.session, "STEP_BYTES", 10_000)
     late.monkeypatch.setattr(collector, "KEEP_SECONDS", -1.0)
     with stage.transcript.open("ab") as file:
-        file.truncate(100_000)
+        file.write(bytes(100_000))
     kept: list[int] = []
     real = collector.CursorFile.write
 
@@ -221,11 +222,13 @@ def _position(cursor: Any) -> list[Any]:
     return list(msgspec.msgpack.decode(cursor.position))
 
 
-@pytest.mark.parametrize(("due", "value"), [("WAY_BYTES", 1 << 19), ("WAY_SECONDS", -1.0)])
+@pytest.mark.parametrize("due", ["bytes", "seconds"])
 def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str, value: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str
 ) -> None:
-    monkeypatch.setattr(ledger_file, due, value)
+    seconds = itertools.count(step=int(due == "seconds"))
+    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1 << 19 if due == "bytes" else 1 << 60)
+    monkeypatch.setattr(ledger_file, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     ledger = tmp_path / "ledger.jsonl"
     with ledger.open("wb") as file:
         for number in range(20_000):
@@ -250,7 +253,7 @@ def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off
     stage.config("total_budget = 100_000")
     many = b"".join(line(f"agent-{number}", 1, 0) for number in range(12_000))
     stage.ledger.write_bytes(stage.ledger.read_bytes() + many)
-    monkeypatch.setattr(ledger_file, "WAY_SECONDS", -1.0)
+    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1)
     real, kept = CheckpointStore.write, list[int]()
 
     def write(self: Any, mark: Any, *arguments: Any) -> bool:
@@ -264,10 +267,8 @@ def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off
         assert "could not decide" in late.ask(stage.call()).error
     assert 0 < kept[0] < stage.ledger.stat().st_size
     read: list[int] = []
-    real_read = tail_module.Tail._consume
-    monkeypatch.setattr(
-        tail_module.Tail, "_consume", lambda tail, data: (read.append(tail.offset), real_read(tail, data))[1]
-    )
+    at = ledger_file.Tail.at
+    monkeypatch.setattr(ledger_file.Tail, "at", lambda mark, status: (read.append(mark.offset), at(mark, status))[1])
     assert stage.ask() == Answer()
     assert kept[0] in read
 

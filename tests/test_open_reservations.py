@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge import BudgetConfig, BudgetExceededError, RecordError, TokenBudgetTracker
+from budgauge import BudgetConfig, BudgetExceededError, RecordError, ReservationError, TokenBudgetTracker
 from budgauge.accounting import open_reservations
 from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Reserve, encode
@@ -53,6 +53,29 @@ def test_reservations_of_nothing_and_expired_ones_never_push_out_one_that_holds(
     holds = tracker._store.totals.holds
     assert all(reserve.id in holds for reserve in real)
     assert len(holds) <= 100 + 2 * 50
+
+
+@pytest.mark.parametrize("end", ["settle", "release"])
+def test_one_that_was_pushed_out_can_be_ended(
+    make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """By its id alone: what was spent is recorded, however late."""
+    monkeypatch.setattr(open_reservations, "KEPT_IDLE", 5)
+    tracker = make(BudgetConfig(total_budget=1_000))
+    late = tracker.reserve("a", 9, ttl=1)
+    clock.now += 2
+    for _ in range(30):
+        tracker.reserve("b", 1, ttl=1)
+        clock.now += 2
+    tracker.get_status()
+    assert late.id not in tracker._store.totals.holds
+    if end == "settle":
+        assert tracker.settle(late.id, "m", 5, 0)
+        assert tracker.get_all_agent_totals() == {"a": 5}
+    else:
+        tracker.release(late.id)
+    with pytest.raises(ReservationError, match=f"was {end}d already"):
+        tracker.release(late.id)
 
 
 def test_a_long_ledger_of_expired_reservations_is_read_in_bounded_memory(

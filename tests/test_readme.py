@@ -28,6 +28,7 @@ from budgauge.rpc.codes import (
     OVER_BUDGET,
     OVER_LIMIT,
     RESET_BETWEEN,
+    TOO_LONG,
 )
 from budgauge.server.events import TOPICS
 from budgauge.server.methods import TokenMethods
@@ -134,7 +135,7 @@ def test_the_tables_of_the_server_name_everything(home: Path) -> None:
         *(name for name in TokenMethods.table(Mock()) if "." in name),
         "tokens.updated",
     }
-    codes = (OVER_LIMIT, OVER_BUDGET, RESET_BETWEEN, NO_RESERVATION, OTHER_CONTENT, NO_LEDGER, NOT_ALLOWED)
+    codes = (OVER_LIMIT, OVER_BUDGET, RESET_BETWEEN, NO_RESERVATION, OTHER_CONTENT, NO_LEDGER, NOT_ALLOWED, TOO_LONG)
     assert {int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)} == set(codes)
     (call,) = blocks("json", section)
     assert msgspec.json.decode(call)["method"] == "tokens.reserve"

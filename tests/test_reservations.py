@@ -136,6 +136,16 @@ def test_a_wrong_time_to_live_is_refused(make: Make, ttl: float) -> None:
         make(BudgetConfig()).reserve("a", 1, ttl)
 
 
+@pytest.mark.parametrize("ttl", [1e-9, 0.0004])
+def test_a_time_so_short_that_nothing_would_be_held_is_refused(make: Make, clock: Clock, ttl: float) -> None:
+    tracker = make(BudgetConfig())
+    with pytest.raises(RecordError, match="ttl must be a thousandth of a second at least"):
+        tracker.reserve("a", 1, ttl=ttl)
+    for fraction in (0, 0.0004, 0.0005, 0.0009996):
+        clock.now = 1_767_225_600 + fraction
+        assert tracker.reserve("a", 1, ttl=0.001).expires > clock.now
+
+
 def test_what_is_written(ledger: Path, clock: Clock) -> None:
     tracker = TokenBudgetTracker(ledger=ledger, now=clock)
     tracker.reserve("a", 9, 60, id="h").settle("m", 3, 4)

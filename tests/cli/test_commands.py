@@ -57,6 +57,40 @@ def test_record_refused_exits_3_with_the_message_on_standard_error(run: Run, led
     assert ledger.read_bytes() == b""
 
 
+CHARGES = ("--service-tier", "priority", "--speed", "fast", "--inference-geo", "us", "--web-searches", "3")
+
+
+def test_what_a_call_costs_beside_its_tokens_is_recorded(run: Run, ledger: Path) -> None:
+    assert record(run, "a", 1000, *CHARGES, "--cached", "400").exit_code == 0
+    (written,) = [json.loads(text) for text in ledger.read_text().splitlines() if text]
+    charges = {"service_tier": "priority", "speed": "fast", "inference_geo": "us", "web_search_requests": 3}
+    assert written.items() >= {**charges, "cached_tokens": 400}.items()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "usd"),
+    [
+        ("gpt-5.5", ("--service-tier", "priority"), "0.0125"),
+        ("gpt-5.5", ("--service-tier", "flex"), "0.0025"),
+        ("gpt-5.5", ("--service-tier", "scale"), None),
+        ("claude-opus-4-8", ("--speed", "fast"), "0.01"),
+        ("claude-opus-4-8", ("--inference-geo", "us", "--web-searches", "2"), "0.0255"),
+    ],
+)
+def test_a_recorded_call_costs_what_its_tier_costs(
+    run: Run, model: str, options: tuple[str, ...], usd: str | None
+) -> None:
+    assert record(run, "a", 1000, *options, model=model).exit_code == 0
+    (row,) = json.loads(run("status", "--json").stdout)["models"]
+    assert row["cost_usd"] == usd
+
+
+@pytest.mark.parametrize("option", ["--service-tier", "--speed", "--inference-geo", "--web-searches"])
+def test_a_charge_that_is_none_is_refused(run: Run, ledger: Path, option: str) -> None:
+    assert record(run, "a", 1000, option, "-1" if option == "--web-searches" else "\x1b[2J").exit_code == 2
+    assert not ledger.exists()
+
+
 def test_spent_is_recorded_past_the_budget(run: Run) -> None:
     assert record(run, "a", 1_000_001, "--spent").exit_code == 0
     assert status(run)["state"] == "exceeded"

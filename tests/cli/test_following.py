@@ -70,3 +70,14 @@ def test_after_another_collector_it_goes_on_from_its_first_start(observer: Obser
     assert following.trouble is None
     wait(lambda: following.summary == "1 call")
     following.stop()
+
+
+def test_lines_that_it_cannot_read_are_reported(observer: Observer, own_place: Path) -> None:
+    following = Following(observer)
+    following.start()
+    wait(lambda: following.running)
+    log = Log(start=int(time.time()) + 60).meta(cwd=str(own_place)).turn("gpt-4o").call(100, 40, 10, 0)
+    log.line("token_usage_record", {"usage": {"prompt_tokens": 5, "output_tokens": 1}}).write(own_place / ".codex")
+    wait(lambda: following.summary == "1 call")
+    assert following.trouble == "codex: 1 line of session logs cannot be read; not counted; see budgauge doctor"
+    following.stop()

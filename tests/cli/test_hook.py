@@ -14,9 +14,11 @@ import pytest
 from budgauge.cli import own_command as module
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
+from budgauge.files.cache import cache_folder
 from budgauge.sources.hook_settings import commands_at, installed, settings_files
 from budgauge.sources.settings.change import write
 from budgauge.sources.settings.entry import Agent
+from budgauge.sources.unasked.asked import has_asked
 from usage import line
 
 
@@ -119,6 +121,21 @@ def test_nothing_in_the_environment_takes_the_budget_away_from_the_installed_com
         env = {**os.environ, **variables}
         done = subprocess.run(command, shell=True, input=prompt, capture_output=True, check=False, cwd="/", env=env)
         assert (done.returncode, b"Total budget of 5 tokens" in done.stderr) == (2, True), variables
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_nothing_in_the_environment_hides_that_a_session_asked(
+    own_place: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    if moved:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(own_place / "cache"))
+    completed("claude-code")
+    (command,) = set(commands_at("claude-code", own_place / ".claude" / "settings.json").values())
+    call = json.dumps({"hook_event_name": "Stop", "session_id": "s", "cwd": str(own_place)}).encode()
+    env = {**os.environ, "XDG_CACHE_HOME": str(own_place / "evil")}
+    subprocess.run(command, shell=True, input=call, capture_output=True, check=True, cwd="/", env=env)
+    assert has_asked(cache_folder(), "s")
+    assert not (own_place / "evil").exists()
 
 
 def test_a_config_that_cannot_be_used_is_never_installed(own_place: Path) -> None:

@@ -100,3 +100,34 @@ def test_a_users_ledger_that_cannot_be_read_is_unknown_and_never_zero(codex: Pat
     assert (result.exit_code, "Yours   unknown: " in result.stdout, "is a folder" in result.stdout) == (0, True, True)
     result = run("status", "--json")
     assert (result.exit_code, "is a folder" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--exit-code",)])
+def test_beside_a_projects_wrong_config_the_users_own_budget_is_shown(
+    codex: Path, own_place: Path, more: tuple[str, ...]
+) -> None:
+    config(codex, "total_budget = 100")
+    (codex / "token_usage.jsonl").write_bytes(line(prompt_tokens=70, completion_tokens=7, total_tokens=77))
+    config(own_place / "work" / ".codex", "total_budget = -1")
+    result = run("status", "--json", *more)
+    assert result.exit_code == 2
+    assert "total_budget = -1" in result.stderr
+    fields = json.loads(result.stdout)
+    assert (fields["total_budget"], fields["total_used"]) == (100, 77)
+    assert (fields["user_budget"]["total_budget"], fields["user_budget"]["total_used"]) == (100, 77)
+    [problem] = fields["problems"]
+    assert (problem["kind"], "total_budget = -1" in problem["message"]) == ("project_config", True)
+    shown = run("status", *more)
+    assert shown.exit_code == 2
+    assert shown.stdout.startswith("Budget  your own; the project's config is wrong")
+    assert "77 / 100" in shown.stdout
+
+
+def test_a_wrong_config_of_the_users_shows_nothing(codex: Path, own_place: Path) -> None:
+    config(codex, "total_budget = -1")
+    config(own_place / "work" / ".codex", "total_budget = 5")
+    result = run("status", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    config(codex, "total_budget = 5")
+    result = run("status", "--json", "--config", str(own_place / "work" / ".codex" / "gone.toml"))
+    assert (result.exit_code, result.stdout) == (2, "")

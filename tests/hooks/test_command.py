@@ -32,9 +32,10 @@ def test_it_is_read_without_the_command_line(words: str, asker: str, options: Op
 def test_the_folders_in_it_are_stronger_than_the_environment() -> None:
     env = dict.fromkeys(("HOME", "CODEX_HOME", "CODEX_TOKEN_LEDGER", "XDG_DATA_HOME", "XDG_CACHE_HOME"), "/evil")
     assert plain_call(["hook", "codex", "--home", "/h"], env) == ("codex", Options())
-    assert env == {"HOME": "/h", "XDG_CACHE_HOME": "/evil"}
-    assert plain_call(["hook", "codex", "--home", "/h", "--codex-home", "/c"], env) == ("codex", Options())
-    assert (env["HOME"], env["CODEX_HOME"]) == ("/h", "/c")
+    assert env == {"HOME": "/h"}
+    words = ["hook", "codex", "--home", "/h", "--codex-home", "/c", "--cache-home", "/k"]
+    assert plain_call(words, env) == ("codex", Options())
+    assert env == {"HOME": "/h", "CODEX_HOME": "/c", "XDG_CACHE_HOME": "/k"}
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,27 @@ def test_a_projects_hooks_need_a_trusted_folder(place: Place) -> None:
     assert place.codex() == []
 
 
+@pytest.mark.parametrize("name", ["codex", "codex json", "codex project"])
+def test_a_codex_file_that_cannot_be_read_is_named_once_and_hides_no_other(place: Place, name: str) -> None:
+    place.put("codex required", "allow_managed_hooks_only = true\n")
+    place.put(name, "{")
+    named, *_ = [said for said in place.codex() if said.startswith(str(place.file(name)))]
+    assert "is not valid" in named
+    assert place.codex().count(named) == 1
+    assert any("allow_managed_hooks_only" in said for said in place.codex())
+
+
+def test_a_worktree_is_trusted_with_its_repository(place: Place) -> None:
+    write(installed("codex", place.file("codex project"), OURS))
+    main = place.project.parent / "main"
+    (place.project / ".git").write_text(f"gitdir: {main}/.git/worktrees/project\n", encoding="utf-8")
+    assert "until you trust this folder" in place.codex()[0]
+    place.put("codex", f'[projects."{main}"]\ntrust_level = "trusted"\n')
+    assert "until you trust them" in place.codex()[0]
+    (place.project / ".git").write_bytes(b"\xff")
+    assert "until you trust this folder" in place.codex()[0]
+
+
 def test_hooks_of_others_need_no_trust_of_ours(place: Place) -> None:
     write(installed("codex", place.file("codex"), OURS))
     text = place.file("codex").read_text(encoding="utf-8")

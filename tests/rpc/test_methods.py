@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from budgauge import TokenBudgetTracker
+from faults.crew import wait_until
 from rpc.conftest import Bare
 from usage import line, locked
 
@@ -120,6 +121,7 @@ def test_refusals(client: Client, configured: Configured, ledger: Path) -> None:
 def test_the_budget_is_that_of_status(client: Client, ledger: Path) -> None:
     caller = client()
     caller.result("tokens.reportUsage", report())
+    wait_until(lambda: caller.result("tokens.getBudget")["cost"]["total_usd"] is not None)
     budget = caller.result("tokens.getBudget")
     from budgauge.status.fields import status_fields
 
@@ -161,6 +163,38 @@ def test_reserve_settle_and_release(client: Client, ledger: Path) -> None:
     assert caller.error("tokens.settle", {**settle, "reserve": "unknown"})["code"] == 1004
     assert [record.get("type") for record in lines(ledger)] == ["reserve", "settle", "reserve", "release"]
     assert caller.error("tokens.reserve", {"agent_id": "a", "tokens": 1, "ttl": 0})["code"] == -32602
+
+
+TIERED = {"service_tier": "priority", "speed": "fast", "inference_geo": "us", "web_search_requests": 2}
+
+
+def test_a_settled_call_keeps_what_it_costs_beside_its_tokens(client: Client, ledger: Path) -> None:
+    caller = client()
+    hold = caller.result("tokens.reserve", {"agent_id": "a", "tokens": 2000, "ttl": 600})
+    settle = {"reserve": hold["reserve"], "model": "gpt-5.5", "prompt_tokens": 1000, "completion_tokens": 0}
+    assert caller.result("tokens.settle", {**settle, "service_tier": "priority"})["total_used"] == 1000
+    wait_until(lambda: caller.result("tokens.getBudget")["cost"]["total_usd"] == "0.0125")
+    assert lines(ledger)[-1].items() >= {"type": "settle", "service_tier": "priority"}.items()
+
+
+def test_every_charge_of_a_settled_or_reported_call_is_recorded(client: Client, ledger: Path) -> None:
+    caller = client()
+    hold = caller.result("tokens.reserve", {"agent_id": "a", "tokens": 2000, "ttl": 600})
+    used = {"model": "gpt-5.5", "prompt_tokens": 10, "completion_tokens": 5, **TIERED}
+    caller.result("tokens.settle", {**used, "reserve": hold["reserve"]})
+    caller.result("tokens.reportUsage", {**used, "agent_id": "a"})
+    settled, reported = lines(ledger)[-2:]
+    assert settled.items() >= TIERED.items() <= reported.items()
+
+
+@pytest.mark.parametrize("wrong", [{"service_tier": 5}, {"speed": "\x1b"}, {"web_search_requests": -1}])
+def test_a_charge_that_is_none_ends_no_reservation(client: Client, ledger: Path, wrong: dict[str, Any]) -> None:
+    caller = client()
+    hold = caller.result("tokens.reserve", {"agent_id": "a", "tokens": 2000, "ttl": 600})
+    settle = {"reserve": hold["reserve"], "model": "gpt-5.5", "prompt_tokens": 10, "completion_tokens": 5}
+    error = caller.error("tokens.settle", {**settle, **wrong})
+    assert (error["code"], next(iter(wrong)) in error["message"]) == (-32602, True)
+    assert caller.result("tokens.getBudget")["reserved"] == 2000
 
 
 def test_a_reset_only_if_nobody_else_did(client: Client, ledger: Path) -> None:

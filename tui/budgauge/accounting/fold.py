@@ -218,13 +218,15 @@ class Totals:
 
     def known_hold(self, reserve: Reserve) -> bool | None:
         """The same for a reservation; when it ends is no part of its content."""
-        held = self.holds.get(reserve.id)
-        if held is not None:
-            return same_content(held, reserve)
-        found = self._find(
-            self.hold_ids, self.hold_ids.digest(reserve.id), lambda r: isinstance(r, Reserve) and r.id == reserve.id
-        )
+        found = self.reservation(reserve.id)
         return None if found is None else same_content(found, reserve)
+
+    def reservation(self, id: str) -> Reserve | None:
+        """The reservation with an id, open or not; None if it is not known."""
+        held = self.holds.get(id)
+        if held is not None:
+            return held
+        return self._find(self.hold_ids, self.hold_ids.digest(id), lambda r: isinstance(r, Reserve) and r.id == id)  # type: ignore[return-value]  # as the condition says
 
     def ending(self, reserve_id: str) -> Settle | Release | None:
         """The record that ended a reservation, if one did."""

@@ -413,6 +413,8 @@ def check_ttl(now: float, ttl: object) -> float:
     if not good:
         raise RecordError(f"ttl must be a number of seconds above 0, not {ttl!r}")
     expires = round(now + ttl, 3)  # type: ignore[operator]  # a number, said just above
+    if expires <= now:
+        raise RecordError(f"ttl must be a thousandth of a second at least, not {ttl!r}: it would hold nothing")
     return int(expires) if expires == int(expires) else expires
 
 

@@ -77,12 +77,12 @@ class Following:
 
     @property
     def trouble(self) -> str | None:
-        """Why it stopped by itself, or cannot record just now."""
+        """Why it stopped by itself, or cannot record just now; else what it could not read, the first of several."""
         if self._failure or self._report is None:
             return self._failure
         user = self._report.user
         users = f"your own ledger: {user.trouble}" if user is not None and user.trouble else None
-        return self._report.trouble or users
+        return self._report.trouble or users or next(iter(self._report.notes), None)
 
     def start(self) -> None:
         """Begin, from now on. Another collector on the same ledger shows as trouble, and this one ends."""

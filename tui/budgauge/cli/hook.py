@@ -35,7 +35,7 @@ class _Hook(click.Group):
 
 def _places(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of the installed command that name folders."""
-    for name in ("--home", "--codex-home"):
+    for name in ("--home", "--codex-home", "--cache-home"):
         command = click.option(name, metavar="FOLDER", hidden=True)(command)
     return command
 
@@ -46,8 +46,8 @@ def _asking(asker: str) -> click.Command:
     @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
     @_places
     @common
-    def command(options: Options, home: str | None, codex_home: str | None) -> None:
-        pin(os.environ, home, codex_home)
+    def command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
+        pin(os.environ, home, codex_home, cache_home)
         _answer(options, asker)
 
     return command
@@ -56,13 +56,13 @@ def _asking(asker: str) -> click.Command:
 @click.group(cls=_Hook, invoke_without_command=True)
 @_places
 @common
-def hook_command(options: Options, home: str | None, codex_home: str | None) -> None:
+def hook_command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls it by itself once it is installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
-        pin(os.environ, home, codex_home)
+        pin(os.environ, home, codex_home, cache_home)
         _answer(options)
 
 

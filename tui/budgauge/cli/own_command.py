@@ -27,6 +27,7 @@ def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
     named = {
         "--home": str(home_folder(env)),
         "--codex-home": env.get("CODEX_HOME"),
+        "--cache-home": env.get("XDG_CACHE_HOME") or None,
         "--config": options.config,
         "--ledger": ledger,
     }

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import click
+import msgspec
 
 from budgauge.accounting.billing_cycle import zone
 from budgauge.cli.options import Failure, common, note
 from budgauge.config import BudgetConfig
+from budgauge.config.both import load_user
 from budgauge.config.load import Options
+from budgauge.errors import ConfigError
 from budgauge.status.fields import to_json
+from budgauge.status.problems import Problem
 from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
 from budgauge.status.unasked import unasked_words
 from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
 
 _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
 
@@ -30,8 +34,11 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes fro
 @click.option("--cycles", "with_cycles", is_flag=True, help="Also every cycle's totals and cost, resets or not.")
 @common
 def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
-    """Show what was used, by whom, and what is left."""
-    observer = BothObserver(options, lookup=False)
+    """Show what was used, by whom, and what is left.
+
+    Where a project's config is wrong, your own budget is shown, and the exit code is 2.
+    """
+    observer, wrong = _observer(options)
     observer.resolve_prices()
     view = observer.look()
     trouble = view.ledger_trouble
@@ -41,18 +48,43 @@ def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles
         raise Failure(trouble, _LEDGER_HINT, 1)
     for notice in dict.fromkeys((*view.notices, *(view.user.notices if view.user else ()))):
         note(notice)
-    snapshot = view.snapshot
+    snapshot = view.snapshot if wrong is None else _with_problem(view.snapshot, wrong)
     if with_cycles and view.config.cycle is None:
         note('no cycle is set; one is, for instance, with [token_budget.cycle] and period = "monthly"')
     cycles = observer.cycles() if with_cycles else None
     if as_json:
-        click.echo(to_json(snapshot, cycles, view.user.snapshot if view.user else None))
+        user = snapshot if wrong else view.user.snapshot if view.user else None
+        click.echo(to_json(snapshot, cycles, user))
     else:
-        lines = _lines(view)
+        lines = [_WRONG_PROJECT, *_lines(view)] if wrong else _lines(view)
         click.echo("\n".join([*lines, *(_cycle_lines(cycles, view.config) if cycles else [])]))
+    if wrong is not None:
+        raise Failure.of(wrong)
     if exit_code:
         code = {"ok": 0, "warning": 4, "exceeded": 3}[snapshot.state]
         click.get_current_context().exit(code)
+
+
+_WRONG_PROJECT = "Budget  your own; the project's config is wrong, so the project's budget is unknown"
+
+
+def _observer(options: Options) -> tuple[Observer, ConfigError | None]:
+    """What looks at the budgets; at the user's own alone where the project's config is wrong, and what is wrong.
+
+    Raises ConfigError.
+    """
+    try:
+        return BothObserver(options, lookup=False), None
+    except ConfigError as error:
+        try:
+            return Observer(options, lookup=False, read=load_user), error
+        except ConfigError:
+            raise error from None
+
+
+def _with_problem(snapshot: Snapshot, error: ConfigError) -> Snapshot:
+    problem = Problem(kind="project_config", count=1, message=f"the project's config is wrong: {error}")
+    return msgspec.structs.replace(snapshot, problems=(*snapshot.problems, problem))
 
 
 def _lines(view: View) -> list[str]:

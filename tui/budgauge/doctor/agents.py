@@ -6,66 +6,41 @@ import os
 import shlex
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Loaded, working_folder
+from budgauge.config.name import FAMILY
 from budgauge.doctor.finding import Finding
+from budgauge.doctor.logs import agents_logs
+from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.booked import Booked
-from budgauge.sources.cursors import CursorFile
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import commands_at, settings_files
-from budgauge.sources.log import Counts
 from budgauge.sources.settings.command import is_understood
 from budgauge.sources.settings.entry import EVENTS, Agent
 from budgauge.sources.unasked.search import find_unasked
 from budgauge.status.unasked import unasked_words
 from budgauge.text import count, plural
+from budgauge.tracker.tracker import TokenBudgetTracker
 
 _AGENTS: tuple[Agent, ...] = ("codex", "claude-code")
 _REFUSING = ("UserPromptSubmit", "PreToolUse")
 """The events at which a refusal is obeyed."""
 
 
-def agents_logs(loaded: Loaded) -> Finding:
-    """What was met in agents' own logs, as far as they are collected into this ledger."""
-    booked = Booked(loaded.ledger.path, cache_folder())
-    file = CursorFile(cache_folder(), booked, loaded.ledger.project, writes=False)
-    kept = file.read()
-    by_source = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
-    if not by_source:
-        booked.refresh()
-        gated = "calls were booked by the gate, or it is no longer known from where"
-        message = "none are collected into this ledger so far" if booked.earliest is None else gated
-        return Finding(name="agents' logs", state="ok", message=message)
-    counts = {source: sum((one.counts for one in cursors), Counts()) for source, cursors in by_source.items()}
-    details = tuple(
-        f"{source}: {plural(len(by_source[source]), 'log')} read; {count(of.duplicates)} copies of calls, "
-        f"{count(of.replayed)} repeated from other sessions, {count(of.set_aside)} set aside, "
-        f"{count(of.lower_bounds)} without a final output count, {count(of.disagreements)} that do not add up"
-        for source, of in counts.items()
-    )
-    total = sum(counts.values(), Counts())
-    message = f"collected: {', '.join(by_source)}"
-    if total.set_aside or total.disagreements:
-        logs = tuple(
-            f"{key}: {count(one.counts.set_aside)} set aside, {count(one.counts.disagreements)} that do not add up"
-            for cursors in kept.values()
-            for key, one in cursors.items()
-            if one.counts.set_aside or one.counts.disagreements
-        )
-        mend = "Look at these logs: what was set aside in them is not counted."
-        message = f"{message}; not everything could be read"
-        return Finding(name="agents' logs", state="warning", message=message, mend=mend, details=details + logs)
-    return Finding(name="agents' logs", state="ok", message=message, details=details)
+def logs(loaded: Loaded) -> Finding:
+    """What was met in agents' own logs, and what of them nobody brings into this ledger. Raises ConfigError."""
+    hooks = _Hooks()
+    gated = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
+    return agents_logs(loaded, [] if hooks.gone or hooks.off else gated)
 
 
 def gate(loaded: Loaded) -> Finding:
     """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
     hooks = _Hooks()
-    for agent in _AGENTS:
-        hooks.add(agent, working_folder())
+    asking = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     if hooks.gone:
         message, mend = "an agent calls a program that is not there, and is let through", "budgauge hook install"
         return Finding(name="gate", state="error", message=message, mend=mend, details=(*hooks.gone, *hooks.off))
@@ -76,10 +51,44 @@ def gate(loaded: Loaded) -> Finding:
     if not hooks.asking:
         message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"
         return Finding(name="gate", state="ok", message=message)
-    if not any(budget.sets_something for budget in load_budgets(loaded.options).all):
+    budgets = load_budgets(loaded.options)
+    if not any(budget.sets_something for budget in budgets.all):
         message = "agents ask it, but no budget and no limit is set: it refuses nothing"
         return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(hooks.asking))
+    if troubles := [*map(str, budgets.troubles), *_unusable(budgets.all)]:
+        return _undecided(any(budget.config.on_hook_error == "deny" for budget in budgets.all), troubles)
+    if free := [agent for agent in asking if not any(_concerns(budget, agent) for budget in budgets.all)]:
+        message = f"no budget and no limit concerns {', '.join(free)}: it is asked, and refuses nothing there"
+        return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(hooks.asking))
     return Finding(name="gate", state="ok", message="agents ask it", details=tuple(hooks.asking))
+
+
+def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
+    """What is wrong with each budget's ledger, as far as can be seen without writing."""
+    for budget in budgets:
+        try:
+            TokenBudgetTracker(budget.config, ledger=budget.ledger.path).check_writable()
+        except LedgerError as error:
+            yield str(error)
+
+
+def _undecided(refuses: bool, troubles: Sequence[str]) -> Finding:
+    """The gate cannot decide: it refuses everything, or lets it through."""
+    if refuses:
+        message, mend = "it cannot decide, and refuses every call (on_hook_error)", "Correct what is named below."
+    else:
+        message = "it cannot decide, and lets agents through"
+        mend = 'Correct what is named below; on_hook_error = "deny" refuses instead.'
+    return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(troubles))
+
+
+def _concerns(budget: Loaded, agent: Agent) -> bool:
+    """Can a budget refuse a call of an agent, or of one below it?"""
+    config = budget.config
+    if (config.total_budget and not budget.budget_is_default) or config.collect_agent == "project":
+        return True
+    names = (key.removesuffix(FAMILY) for key in config.per_agent_limits)
+    return any(name == agent or name.startswith(f"{agent}/") for name in names)
 
 
 class _Hooks:
@@ -93,8 +102,8 @@ class _Hooks:
         self.off: list[str] = []
         """What keeps an agent from asking, or from obeying."""
 
-    def add(self, agent: Agent, here: Path) -> None:
-        """Look at all files of an agent that is started in the folder `here`. Raises ConfigError."""
+    def add(self, agent: Agent, here: Path) -> bool:
+        """Look at all files of an agent that is started in the folder `here`; True if it asks. Raises ConfigError."""
         places = (settings_files(agent, os.environ, project) for project in (None, *project_folders(here)))
         covered: set[str] = set()
         for path in dict.fromkeys(path for files in places for path in files):
@@ -110,6 +119,7 @@ class _Hooks:
             silent = [event for event in _REFUSING if event not in covered]
             self.off += [f"{agent} does not ask at {event}, so nothing is refused there" for event in silent]
             self.off += obstacles(agent, os.environ, here)
+        return bool(covered)
 
     def _check(self, agent: Agent, path: Path, command: str) -> None:
         if not _can_run(command):

@@ -16,7 +16,7 @@ from pathlib import Path
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
 from budgauge.config.load import Loaded, Options, load
-from budgauge.doctor.agents import agents_logs, gate, sessions
+from budgauge.doctor.agents import gate, logs, sessions
 from budgauge.doctor.budgets import budgets
 from budgauge.doctor.dates import dates
 from budgauge.doctor.finding import Finding, State
@@ -63,7 +63,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ("checkpoint", _checkpoint),
         ("prices", _prices),
         ("budget", budgets),
-        ("agents' logs", agents_logs),
+        ("agents' logs", logs),
         ("gate", gate),
         ("sessions", sessions),
     )
@@ -388,5 +388,5 @@ def _prices(loaded: Loaded) -> Finding:
     return Finding(name="prices", state="ok", message=message)
 
 
-_READING = (_lines, _lock, _checkpoint, _prices, budgets, agents_logs, dates)
+_READING = (_lines, _lock, _checkpoint, _prices, budgets, logs, dates)
 """Looks that would only say again what is wrong with the ledger itself."""

@@ -88,8 +88,8 @@ class Gate:
 
     def _bring_up_to_date(self, notes: Notes) -> None:
         booking = Booking(self._loaded.ledger.path, sync=self._config.sync, cache=cache_folder(), timeout=LOCK_SECONDS)
-        format = self._format(notes)
         with turn(self._notes_file.turn_path):
+            format = self._format(notes)
             try:
                 source = self._collect(booking, booking.booked, format)
             except LedgerError:
@@ -116,7 +116,17 @@ class Gate:
         if call.is_codex:
             from budgauge.sources.codex.session import codex_session
 
-            return codex_session(call.session_id, call.transcripts, notes.members, notes.strangers, self._names)
+            # Another hook of the session may have looked through the folders while this one waited for its turn.
+            kept = self._notes_file.read()
+            before = len(kept.members), len(kept.strangers)
+            notes.members, notes.strangers = kept.members, kept.strangers
+            format = codex_session(
+                *(call.session_id, call.transcripts, notes.members, notes.strangers, self._names),
+                keep=lambda: self._notes_file.write(notes),
+            )
+            if (len(notes.members), len(notes.strangers)) != before:
+                self._notes_file.write(notes)
+            return format
         from budgauge.sources.claude_code.files import claude_session
 
         return claude_session(call.transcripts, self._names)

@@ -23,7 +23,7 @@ from budgauge.accounting.usage_by_minute import Minutes
 from budgauge.files.cache import read_cache, short_name, verified, write_cache
 from budgauge.ledger.tail import Mark
 
-VERSION = 5
+VERSION = 6
 """Of what a checkpoint means. Others are not used."""
 PAUSE_SECONDS = 2.0
 """Between two checkpoints of one ledger, whoever makes them."""

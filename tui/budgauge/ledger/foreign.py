@@ -8,6 +8,7 @@ from pathlib import Path
 
 from budgauge.accounting.records import decode
 from budgauge.errors import LedgerRefusedError
+from budgauge.files.sparse import data_from
 from budgauge.ledger.tail import MAX_LINE_BYTES
 
 
@@ -35,6 +36,7 @@ def _head(fd: int) -> bytes:
     block = os.pread(fd, MAX_LINE_BYTES, 0)
     end, held = len(block), block.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
     while block and not held:
+        end = data_from(fd, end)
         block = os.pread(fd, MAX_LINE_BYTES, end)
         end, held = end + len(block), block.lstrip(_BLANK)
     return held if len(held) == len(block) else os.pread(fd, MAX_LINE_BYTES, end - len(held))

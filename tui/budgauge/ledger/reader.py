@@ -67,6 +67,10 @@ class LedgerReader(LedgerFile):
         """As Totals.known_hold."""
         return self._asked(lambda: self.totals.known_hold(reserve))
 
+    def reservation(self, id: str) -> Reserve | None:
+        """As Totals.reservation."""
+        return self._asked(lambda: self.totals.reservation(id))
+
     def ending(self, reserve_id: str) -> Settle | Release | None:
         """As Totals.ending."""
         return self._asked(lambda: self.totals.ending(reserve_id))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from budgauge.accounting.records import Batch, Fault, decode, join
+from budgauge.files.sparse import data_from
 
 BLOCK_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 16
@@ -101,8 +102,14 @@ class Tail:
             elif len(block) > MAX_LINE_BYTES:
                 self._overlong_from = self.offset if self._overlong_from is None else self._overlong_from
                 self.skip(block)
+                self._pass_hole(fd)
             if len(block) < BLOCK_BYTES:
                 return
+
+    def _pass_hole(self, fd: int) -> None:
+        end = data_from(fd, self.offset)
+        if end - self.offset >= _BEFORE_BYTES:
+            self.offset, self._before = end, bytes(_BEFORE_BYTES)
 
     def _consume(self, data: bytes) -> Batch:
         start = self.offset

@@ -42,7 +42,7 @@ class Collecting:
 
     @property
     def trouble(self) -> str | None:
-        """Why it does not collect although it is wanted, or cannot record just now."""
+        """Why it does not collect although it is wanted, or cannot record just now; else what it could not read."""
         return self._failure or self._collector.trouble
 
     def want(self, on: bool) -> bool:

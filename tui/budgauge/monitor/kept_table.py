@@ -12,6 +12,7 @@ from operator import attrgetter
 import msgspec
 
 from budgauge.accounting.family import families_of
+from budgauge.config.name import same_name
 from budgauge.monitor.columns import Extent, extent
 from budgauge.monitor.order import MOVING, Key, Order, Source, order_key
 from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, table_rows, tree_of
@@ -214,7 +215,7 @@ class KeptTable:
         assert self._arrangement is not None
         top = _top(row.agent_id)
         self._tops[top] = self._tops.get(top, 0) + 1
-        family = (parent_of(families_of(row.agent_id), self._family_rows), True)
+        family = (parent_of(families_of(same_name(row.agent_id)), self._family_rows), True)
         self._above[key] = family
         self._children.setdefault(family, []).append(key)
         if not holds_words(row.agent_id, self._arrangement.words):
@@ -254,7 +255,7 @@ class KeptTable:
 
 
 def _top(agent_id: str) -> str:
-    return agent_id.partition("/")[0] + "/*"
+    return same_name(agent_id).partition("/")[0] + "/*"
 
 
 def _row_key(source: Source) -> RowKey:

@@ -59,7 +59,7 @@ class CollectorPort(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """Why it stopped by itself, or cannot record just now."""
+        """Why it stopped by itself, or cannot record just now; else what it could not read."""
 
     def start(self) -> None:
         """Begin, from now on. Raises BudgaugeError."""

@@ -129,9 +129,9 @@ def parent_of(around: Iterator[str], families: Mapping[str, FamilyRow]) -> str:
 
 
 def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
-    """Return True where an agent's id holds all words, upper or lower case."""
-    name = same_name(agent_id).lower()
-    return all(same_name(word) in name for word in words)
+    """Return True where an agent's id holds all words, upper or lower case, however accents are written."""
+    form = same_name(agent_id).lower()
+    return all(same_name(word) in form for word in words)
 
 
 def table_rows(

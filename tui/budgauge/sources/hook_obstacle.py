@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from budgauge.config.find import codex_home
+from budgauge.errors import ConfigError
 from budgauge.sources.claude_code import switches as claude_switches
 from budgauge.sources.codex import switches as codex_switches
 from budgauge.sources.hook_settings import claude_home, hooks_in, settings_files
@@ -20,26 +21,27 @@ def project_folders(start: Path) -> tuple[Path, ...]:
 
 
 def obstacles(agent: Agent, env: Mapping[str, str], start: Path) -> tuple[str, ...]:
-    """What keeps an agent that is started in a folder from asking the gate, each in a line with its file.
-
-    Raises ConfigError if a file that may hold our hooks cannot be read.
-    """
+    """What keeps an agent that is started in a folder from asking the gate, each in a line with its file."""
     folders = project_folders(start)
     if agent == "claude-code":
         return tuple(claude_switches.switched_off(claude_home(env), folders, env))
-    return (*codex_switches.switched_off(codex_home(env), folders), *_distrusted(env, folders))
+    home = codex_home(env)
+    found = [*codex_switches.switched_off(home, folders), *_distrusted(env, folders)]
+    return tuple(dict.fromkeys(found))
 
 
 def _distrusted(env: Mapping[str, str], folders: Sequence[Path]) -> Iterator[str]:
     """Hooks of ours that Codex skips because the user does not trust them, or their project."""
-    users = codex_switches.config_in(codex_home(env))
     own = settings_files("codex", env, None)
-    for path in own:
-        yield from codex_switches.distrusted(users, path, hooks_in("codex", path))
-    is_trusted = codex_switches.is_trusted(users, folders)
-    for path in (path for folder in folders for path in settings_files("codex", env, folder) if path not in own):
-        hooks = hooks_in("codex", path)
-        if not is_trusted and any(map(ours_in, hooks.values())):
+    named = [path for folder in folders for path in settings_files("codex", env, folder) if path not in own]
+    for path in (*own, *named):
+        try:
+            users = codex_switches.config_in(codex_home(env))
+            hooks = hooks_in("codex", path)
+        except ConfigError as error:
+            yield str(error)
+            continue
+        if path in named and not codex_switches.is_trusted(users, folders) and any(map(ours_in, hooks.values())):
             yield f"{path}: Codex reads no hooks here until you trust this folder"
         else:
             yield from codex_switches.distrusted(users, path, hooks)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from budgauge.files.sparse import data_from
 from budgauge.sources.block import BLOCK_BYTES, MAX_LINE_BYTES, Block, open_log
 from budgauge.sources.long_line import holds_no_usage
 
@@ -93,6 +94,8 @@ class Tail:
                 newline = buffer.find(b"\n", 0, size)
                 at.skipping = newline < 0
                 self._skip(buffer, size if at.skipping else newline + 1)
+                if at.skipping:
+                    self._pass_hole(descriptor)
                 # Nothing to read, but a moment at which to stop.
                 yield buffer, 0
                 continue
@@ -113,6 +116,12 @@ class Tail:
                 at.size = seen
                 return
         at.size = at.offset
+
+    def _pass_hole(self, descriptor: int) -> None:
+        at = self.position
+        end = data_from(descriptor, at.offset)
+        if end - at.offset >= _BEFORE_BYTES:
+            at.offset, at.before = end, bytes(_BEFORE_BYTES)
 
     def _skip(self, data: bytearray, end: int) -> None:
         at = self.position

@@ -245,7 +245,7 @@ class TokenBudgetTracker:
         moment = int(self._now()) if timestamp is None else timestamp
 
         def decide(ledger: Memory | LedgerWriter) -> bool:
-            hold = self._store.totals.holds.get(reserve)
+            hold = self._store.known.reservation(reserve)
             who = hold.agent_id if hold else agent_id
             ended = self._store.known.ending(reserve)
             if who is None:
@@ -285,7 +285,7 @@ class TokenBudgetTracker:
                 return
             if ended is not None:
                 raise ended_already(reserve, ended)
-            if reserve not in self._store.totals.holds:
+            if self._store.known.reservation(reserve) is None:
                 raise no_reservation(reserve)
             ledger.append(Release(int(self._now()), reserve))
 

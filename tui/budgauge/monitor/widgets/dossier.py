@@ -93,11 +93,11 @@ def dossier_face(
 
 def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
     if is_family:
-        own = next((row for row in snapshot.families if row.family == key), None)
-        top, members = key.removesuffix("*"), []
-        if own is None:
-            members = [row for row in snapshot.agents if row.agent_id.startswith(top) or row.agent_id == top[:-1]]
-        return own or (fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None)
+        known = next((row for row in snapshot.families if row.family == key), None)
+        members = [] if known else [row for row in snapshot.agents if key in families_of(same_name(row.agent_id))]
+        return known or (
+            fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None
+        )
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 

@@ -131,7 +131,7 @@ def _sessions(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
 
 
 class _Meta(msgspec.Struct, frozen=True):
-    agentType: str | None = None
+    agentType: object = None
 
 
 _decode_meta = msgspec.json.Decoder(_Meta).decode
@@ -147,7 +147,7 @@ def _type_reader(path: Path) -> Callable[[], str | None]:
                 kind = _decode_meta(path.read_bytes()).agentType
             except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
                 return None
-            if not kind or not kind.strip():
+            if not isinstance(kind, str) or not kind.strip():
                 return None
             known.append(kind)
         return known[0]

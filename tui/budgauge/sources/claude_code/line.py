@@ -102,8 +102,9 @@ class Iteration(MessageUsage, frozen=True, gc=False):
 
 
 def _iteration(fields: dict[str, object]) -> Iteration | None:
+    name = fields.get("model")
     try:
-        one = msgspec.convert(fields, Iteration)
+        one = msgspec.convert({**fields, "model": name if isinstance(name, str) else None}, Iteration)
     except msgspec.ValidationError:
         return None
     return one if one.is_whole and not holds_unknown_counts(fields) else None
@@ -171,10 +172,24 @@ class _Loose(msgspec.Struct, frozen=True, gc=False):
     requestId: object = None
 
 
+class _LooseMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message whose names may be anything."""
+
+    usage: MessageUsage | None = None
+    id: object = None
+    model: object = None
+    stop_reason: object = None
+
+    def strict(self) -> Message:
+        """Return it without the names that are no texts."""
+        ends = None if self.stop_reason is None else str(self.stop_reason)
+        return Message(self.usage, _text(self.id), _text(self.model), ends)
+
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _line = msgspec.json.Decoder(Line).decode
 _loose = msgspec.json.Decoder(_Loose).decode
-_message = msgspec.json.Decoder(Message | None).decode
+_loose_message = msgspec.json.Decoder(_LooseMessage | None).decode
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
@@ -225,10 +240,11 @@ def _read_loosely(text: bytes | bytearray) -> Line:
         moment = msgspec.convert(loose.timestamp, datetime)
     except msgspec.ValidationError:
         moment = None
+    message = _loose_message(loose.message)
     names = (loose.agentId, loose.attributionAgent, loose.cwd, loose.uuid, loose.parentUuid, loose.requestId)
     return Line(
         ASSISTANT,
-        _message(loose.message),
+        message.strict() if message else None,
         moment,
         _text(loose.sessionId),
         loose.isSidechain is True,

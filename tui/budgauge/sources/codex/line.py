@@ -10,6 +10,7 @@ import msgspec
 
 from budgauge.accounting.records import Count
 from budgauge.sources.codex.tokens import Tokens
+from budgauge.sources.name import UNKNOWN
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
@@ -167,6 +168,31 @@ def moment_seconds(moment: datetime) -> int | None:
     return int(seconds) if seconds >= 0 else None
 
 
+def session_meta(payload: msgspec.Raw) -> SessionMeta:
+    """Whose thread it is. A name that is no text is left out: whose calls they are matters less than that they count.
+
+    Raises MsgspecError.
+    """
+    try:
+        return _session_meta(payload)
+    except msgspec.ValidationError:
+        fields = _fields(payload)
+        odd = [name for name in _NAMES if name in fields and bytes(fields[name])[:1] != b'"']
+        return _session_meta(msgspec.json.encode({name: fields[name] for name in fields if name not in odd}))
+
+
+def turn_context(payload: msgspec.Raw) -> TurnContext:
+    """The model in force; one whose name is no text is unknown. Raises MsgspecError."""
+    try:
+        return _turn_context(payload)
+    except msgspec.ValidationError:
+        _fields(payload)
+        return TurnContext(UNKNOWN)
+
+
+_NAMES = ("cwd", "agent_role", "agent_nickname")
+
+
 class _CountPayload(msgspec.Struct, frozen=True, gc=False):
     info: TokenInfo | None
     type: str
@@ -183,8 +209,9 @@ class CountLine(msgspec.Struct, frozen=True, gc=False):
 
 count_line = msgspec.json.Decoder(CountLine).decode
 line = msgspec.json.Decoder(Line).decode
-session_meta = msgspec.json.Decoder(SessionMeta).decode
-turn_context = msgspec.json.Decoder(TurnContext).decode
+_session_meta = msgspec.json.Decoder(SessionMeta).decode
+_turn_context = msgspec.json.Decoder(TurnContext).decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 event = msgspec.json.Decoder(Event).decode
 token_info = msgspec.json.Decoder(Union[TokenInfo, None]).decode
 token_usage_record = msgspec.json.Decoder(TokenUsageRecord).decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = (1 << 16, 1 << 22)
 """A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
+_KEPT_STEP = 2000
+"""After so many more strangers, they are kept: the search may be cut off."""
 _MOST_LEVELS = 20
 """Of sub-agents that start sub-agents."""
 _MOST_DAYS = 31
@@ -30,29 +32,40 @@ _MOST_DAYS = 31
 
 
 def codex_session(
-    session: str | None, transcripts: Iterable[Path], members: list[str], strangers: list[str], names: AgentNames
+    session: str | None,
+    transcripts: Iterable[Path],
+    members: list[str],
+    strangers: list[str],
+    names: AgentNames,
+    *,
+    keep: Callable[[], object] = lambda: None,
 ) -> SessionFormat:
     """A session of Codex: the transcripts that were named, and its sub-agents' rollouts begun on the same days.
 
     `members` and `strangers` are the rollouts that were found before to belong to it, or not; what is found now
-    is added to them, so that none is looked into twice.
+    is added to them, so that none is looked into twice. `keep` is called on the way, after many strangers.
     """
     paths = [Path(path) for path in members]
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
     threads = {(session or "").lower(), *map(format.thread_of, paths)} - {""}
     folders = {folder for own in paths for folder in _folders(own)}
-    known = {*paths, *map(Path, strangers)}
-    for path in sorted({path for folder in folders for path in _rollouts(folder)} - known):
+    known = {*map(str, paths), *strangers}
+    for name in sorted({name for folder in folders for name in _rollouts(folder)} - known):
+        path = Path(name)
         meta = first_line(path)
         if meta is None:
+            if _has_begun(path):
+                strangers.append(name)
             continue
         # Rollouts are looked into by their age: who started one is met before it.
         if _kin(meta) & threads:
             paths.append(path)
             threads.add(format.thread_of(path))
-        else:
-            strangers.append(str(path))
+            continue
+        strangers.append(name)
+        if len(strangers) % _KEPT_STEP == 0:
+            keep()
     members[:] = [str(path) for path in paths]
     return SessionFormat(format, paths)
 
@@ -67,12 +80,14 @@ def _folders(rollout: Path) -> set[Path]:
     return {rollout.parent, *_days_since(rollout)}
 
 
-def _rollouts(folder: Path) -> Iterator[Path]:
+def _rollouts(folder: Path) -> Iterator[str]:
     try:
         names = os.listdir(folder)
     except OSError:
         return
-    yield from (folder / name for name in names if name.startswith("rollout-") and name.endswith(".jsonl"))
+    # Codex gives no other names; one that is no text could not be kept.
+    names = [name for name in names if name.isascii() and name.startswith("rollout-") and name.endswith(".jsonl")]
+    yield from (f"{folder}/{name}" for name in names)
 
 
 def _days_since(rollout: Path) -> Iterator[Path]:
@@ -97,6 +112,19 @@ def first_line(rollout: Path) -> SessionMeta | None:
         return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
+
+
+def _has_begun(rollout: Path) -> bool:
+    """Is there a first line, though it cannot be read, or so much of it that none can come?"""
+    try:
+        descriptor = open_log(rollout)
+        try:
+            head = os.pread(descriptor, _HEAD_BYTES[1], 0)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return b"\n" in head or len(head) == _HEAD_BYTES[1]
 
 
 def origin(rollout: Path, home: Path, find: FindLog) -> Origin | None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from budgauge.errors import ConfigError
@@ -58,9 +59,19 @@ def is_trusted(users: dict[str, Value], folders: Sequence[Path]) -> bool:
     projects = users.get("projects")
     if not isinstance(projects, dict):
         return False
-    names = {str(path) for folder in folders for path in (folder, Path(os.path.realpath(folder)))}
+    asked = (*folders, *_main_checkout(folders[-1]))
+    names = {str(path) for folder in asked for path in (folder, Path(os.path.realpath(folder)))}
     entries = [entry for name, entry in projects.items() if name in names and isinstance(entry, dict)]
     return any(entry.get("trust_level") == "trusted" for entry in entries)
+
+
+def _main_checkout(root: Path) -> Iterator[Path]:
+    """The repository that a linked worktree belongs to: Codex asks for trust in that one."""
+    with suppress(OSError, ValueError):
+        link = (root / ".git").read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        gitdir = root / link
+        if gitdir.parent.name == "worktrees":
+            yield gitdir.parent.parent.parent
 
 
 def distrusted(users: dict[str, Value], path: Path, hooks: dict[str, Value]) -> Iterator[str]:

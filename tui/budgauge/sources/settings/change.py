@@ -65,14 +65,15 @@ def read(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 (byte {error.start})", hint="Save it as UTF-8.") from error
 
 
-def check_target(path: Path, within: Path | None) -> None:
-    """Raise ConfigError if links lead from `path` to a place outside the folder `within`."""
+def check_target(path: Path, within: Path | None) -> Path:
+    """Return where links lead from `path`. Raises ConfigError if that is outside the folder `within`."""
     target = Path(os.path.realpath(path))
     if within is not None and not target.is_relative_to(os.path.realpath(within)):
         raise ConfigError(
             f"{path}: leads to {target}, outside the project {within}; nothing was changed",
             hint="Replace the symbolic link by a file or folder of the project.",
         )
+    return target
 
 
 def write(change: Change) -> None:
@@ -82,11 +83,11 @@ def write(change: Change) -> None:
     """
     if change.after == change.before:
         return
-    check_target(change.path, change.within)
+    target = check_target(change.path, change.within)
     if read(change.path) != change.before:
         raise ConfigError(f"{change.path}: was changed by someone else just now", hint="Run the command again.")
     try:
-        _replace(change.target, change.after.encode())
+        _replace(target, change.after.encode())
     except OSError as error:
         raise ConfigError(
             f"{change.path}: cannot be written: {error.strerror}", hint="Check the folder's permissions and free space."

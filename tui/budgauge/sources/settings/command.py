@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 
-_NAMING = ("--home", "--codex-home", "--config", "--ledger")
+_NAMING = ("--home", "--codex-home", "--cache-home", "--config", "--ledger")
 """Options that name files and folders."""
 _BREAKS = frozenset(";|&")
 _SIGNS = frozenset("();<>|&")

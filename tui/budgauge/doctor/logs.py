@@ -1,0 +1,147 @@
+"""What the doctor says of agents' own logs: what was read of them, and what nobody collects."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from budgauge.accounting.billing_cycle import Calendar, midnight
+from budgauge.accounting.fold import Totals, uncut
+from budgauge.accounting.period import since
+from budgauge.config.load import Loaded
+from budgauge.doctor.finding import Finding, State
+from budgauge.files.cache import cache_folder
+from budgauge.ledger.booked import Booked
+from budgauge.ledger.file import open_ledger
+from budgauge.ledger.reader import LedgerReader
+from budgauge.sources.cursors import CursorFile, Cursors
+from budgauge.sources.folders import files_below
+from budgauge.sources.found import formats
+from budgauge.sources.log import Counts
+from budgauge.sources.name import CODEX
+from budgauge.sources.source import Format
+from budgauge.text import count, plural
+
+SLACK_SECONDS = 60.0
+"""So long a collector may take to read what an agent has just written."""
+_SHOWN = 5
+
+
+def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
+    """What was met in agents' own logs, and what of them nobody brings into this ledger.
+
+    `gated` are the agents that call the gate, which records their calls itself.
+    """
+    booked = Booked(loaded.ledger.path, cache_folder())
+    kept = CursorFile(cache_folder(), booked, loaded.ledger.project, writes=False).read()
+    read = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
+    missed = {format.name: logs for format in formats(os.environ) if (logs := _missed(loaded, format, kept, gated))}
+    odd = tuple(line for format in formats(os.environ) for line in _unread(format))
+    message = f"collected: {', '.join(read)}" if read else _without_cursors(booked)
+    mend = []
+    details = [*_met(kept), *odd]
+    counts = [one.counts for cursors in read.values() for one in cursors]
+    if any(of.set_aside or of.disagreements for of in counts) or odd:
+        message = f"{message}; not everything could be read"
+        mend.append("Look at these logs: what was set aside in them is not counted.")
+    if missed:
+        agents = ", ".join(missed)
+        message = f"{message}; what {agents} wrote is not collected"
+        mend.append(
+            f"budgauge collect {' '.join(missed)} brings it in. To go on: keep budgauge --collect open, "
+            "or let the agent ask the gate (budgauge hook install AGENT)."
+        )
+        for agent, logs in missed.items():
+            details.append(f"{agent}: {plural(len(logs), 'log')} written since the counters began, but not read")
+            details += [f"{agent}: {path}" for path in logs[:_SHOWN]]
+    state: State = "warning" if mend else "ok"
+    return Finding(name="agents' logs", state=state, message=message, mend=" ".join(mend), details=tuple(details))
+
+
+def _without_cursors(booked: Booked) -> str:
+    booked.refresh()
+    if booked.earliest is None:
+        return "none are collected into this ledger so far"
+    return "calls were booked by the gate, or it is no longer known from where"
+
+
+def _met(kept: Cursors) -> Iterator[str]:
+    """What was read of each agent's logs, and which logs could not be read whole."""
+    for source, cursors in kept.items():
+        if not cursors:
+            continue
+        of = sum((one.counts for one in cursors.values()), Counts())
+        yield (
+            f"{source}: {plural(len(cursors), 'log')} read; {count(of.duplicates)} copies of calls, "
+            f"{count(of.replayed)} repeated from other sessions, {count(of.set_aside)} set aside, "
+            f"{count(of.lower_bounds)} without a final output count, {count(of.disagreements)} that do not add up"
+        )
+    for cursors in kept.values():
+        for key, one in cursors.items():
+            if one.counts.set_aside or one.counts.disagreements:
+                wrong = count(one.counts.disagreements)
+                yield f"{key}: {count(one.counts.set_aside)} set aside, {wrong} that do not add up"
+
+
+def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str]) -> list[Path]:
+    """Logs that were written to since the counters began, and that nobody read to their end."""
+    if format.name in gated:
+        return []
+    now = time.time()
+    begin, cursors = _begin(loaded, now), kept.get(format.name, {})
+    missed = []
+    logs = format.find().logs
+    for key, path in logs.items():
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        cursor = cursors.get(key)
+        is_read = cursor is not None and (cursor.size, cursor.inode) == (status.st_size, status.st_ino)
+        is_due = status.st_size and not is_read and begin <= status.st_mtime < now - SLACK_SECONDS
+        if is_due and _belongs(loaded, format, path, logs):
+            missed.append(path)
+    return missed
+
+
+def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) -> bool:
+    """Is a log for this ledger? A project's takes only sessions that began inside the project."""
+    if loaded.ledger.project is None:
+        return True
+    origin = format.origin(path, logs.get)
+    return origin is not None and Path(origin.folder).is_relative_to(os.path.realpath(loaded.ledger.project))
+
+
+def _begin(loaded: Loaded, now: float) -> float:
+    """Unix seconds since when the counters run; local midnight where nothing was reset."""
+    cycle = loaded.config.cycle
+    reader = LedgerReader(loaded.ledger.path, cycle=cycle)
+    try:
+        fd = open_ledger(loaded.ledger.path, os.O_RDONLY)
+    except FileNotFoundError:
+        totals = Totals(cycle_of=Calendar(cycle).span if cycle else uncut)
+    else:
+        try:
+            # By descriptor, a reader keeps no checkpoint: nothing is changed here.
+            reader.refresh(fd)
+        finally:
+            os.close(fd)
+        totals = reader.totals
+    begun = since(totals, now)
+    return midnight(now) if begun is None else begun
+
+
+def _unread(format: Format) -> Iterator[str]:
+    """Files that look like session logs, in a format that is not read."""
+    known = (".jsonl", ".jsonl.zst", ".tmp") if format.name == CODEX else (".jsonl", ".tmp")
+    odd = sorted(
+        Path(folder, name)
+        for root in format.roots
+        for folder, names in files_below(root, lambda _: None)
+        for name in names
+        if (".jsonl." in name or (format.name == CODEX and name.startswith("rollout-"))) and not name.endswith(known)
+    )
+    if odd:
+        yield f"{format.name}: {plural(len(odd), 'log')} in a format that is not read, such as {odd[0]}"
