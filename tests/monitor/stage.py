@@ -58,9 +58,7 @@ def view(
     )
     if reset:
         totals.add([Reset(NOW, "r1")])
-    snapshot = take_snapshot(
-        totals, config, prices, now=NOW if reset else 0, budget_is_default=is_default, ledger=ledger
-    )
+    snapshot = take_snapshot(totals, config, prices, now=NOW, budget_is_default=is_default, ledger=ledger)
     return View(snapshot=snapshot, config=config, **more)
 
 
@@ -92,7 +90,7 @@ class FakeObserver:
         """Nothing differs."""
 
     def reset(self, agent_id: str | None = None) -> str:
-        self.may_reset.wait(10)
+        self.may_reset.wait(120)
         if self.fails:
             raise self.fails
         self.resets += 1
@@ -178,7 +176,7 @@ class Stage:
         for strip in compositor.render_strips(self.app.size):
             yield "".join(segment.text for segment in strip)
 
-    async def wait(self, pilot: Pilot[None], condition: str | Callable[[], bool], seconds: float = 30) -> None:
+    async def wait(self, pilot: Pilot[None], condition: str | Callable[[], bool], seconds: float = 120) -> None:
         """Until the screen shows a text or a condition holds."""
         meets = condition if callable(condition) else lambda: condition in self.text
         deadline = time.monotonic() + seconds

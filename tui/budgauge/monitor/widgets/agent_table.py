@@ -389,7 +389,7 @@ class AgentTable(ScrollView, can_focus=True):
         painter = self._painters.get(under_cursor)
         if painter is None:
             painter = self._painters[under_cursor] = self._painter(under_cursor=under_cursor)
-        return painter.cells(row, self._columns_now())
+        return painter.cells(row)
 
     def _painter(self, *, under_cursor: bool) -> RowPainter:
         snapshot = self._snapshot
@@ -404,4 +404,5 @@ class AgentTable(ScrollView, can_focus=True):
             threshold=snapshot.warning_threshold if snapshot else 100.0,
             total_used=snapshot.total_used if snapshot else 0,
             cycle_end=snapshot.cycle_end if snapshot else None,
+            columns=self._columns_now(),
         )

@@ -40,11 +40,12 @@ class RowPainter:
     total_used: int
     """Tokens used by everyone."""
     cycle_end: float | None
+    columns: Sequence[Column]
 
-    def cells(self, row: Row, columns: Sequence[Column]) -> list[Cell]:
+    def cells(self, row: Row) -> list[Cell]:
         """One for each column."""
         cells: list[Cell] = []
-        for column in columns:
+        for column in self.columns:
             if column.name == "gauge":
                 segments = self._gauge(row, column.cells)
             elif column.name == "agent":
