@@ -165,4 +165,5 @@ async def test_in_an_agents_details_its_reset_and_its_copy(tmp_path: Path, colum
 
 def pages(stage: Stage) -> str:
     """Everything that an agent's details say, also what must be scrolled to."""
-    return "\n".join(line.plain for line in stage.app.screen.query_one(Dossier).draw(200))
+    # A screen that was just opened has nothing in it yet.
+    return "\n".join(line.plain for dossier in stage.app.screen.query(Dossier) for line in dossier.draw(200))
