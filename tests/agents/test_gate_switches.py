@@ -14,7 +14,7 @@ import pytest
 
 from agents.gated import Gated
 from agents.mock_models import ModelServer
-from agents.program import RUN_SECONDS, Claude, Codex, Program
+from agents.program import RUN_SECONDS, Claude, Codex, Program, needs_claude, needs_codex
 from budgauge.sources.codex import switches
 from budgauge.sources.hook_settings import hooks_in
 
@@ -48,6 +48,7 @@ def spent(program: Program) -> Gated:
     return gated
 
 
+@needs_claude
 def test_a_projects_hook_is_called_in_its_subfolders(claude: Claude, server: ModelServer) -> None:
     spent(claude)
     subprocess.run(["git", "init", "-q", claude.project], check=True)
@@ -58,6 +59,7 @@ def test_a_projects_hook_is_called_in_its_subfolders(claude: Claude, server: Mod
     assert (server.book.requests, found(claude)["state"]) == ([], "ok")
 
 
+@needs_codex
 def test_codex_calls_the_hooks_in_its_hooks_json(codex: Codex, server: ModelServer) -> None:
     spent(codex)
     config, path = codex.settings.read_text(), codex.codex_home / "hooks.json"
@@ -67,6 +69,7 @@ def test_codex_calls_the_hooks_in_its_hooks_json(codex: Codex, server: ModelServ
     assert (server.book.requests, codex.settings.read_text()) == ([], config)
 
 
+@needs_claude
 def test_a_projects_variables_choose_no_other_ledger(claude: Claude, server: ModelServer) -> None:
     gated = spent(claude)
     assert budgauge(claude, "hook", "install", claude.name, "--ledger", str(gated.ledger)).returncode == 0
@@ -95,6 +98,7 @@ def test_hooks_that_are_switched_off_are_an_error_for_the_doctor(program: Progra
     assert any(f"{path}: " in detail and "no hook is called" in detail for detail in finding["details"])
 
 
+@needs_codex
 def test_codex_hooks_hold_once_they_are_trusted(
     codex: Codex, server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
