@@ -101,7 +101,7 @@ def _moved(cache: bytes, old: str, new: str, inodes: dict[int, int]) -> bytes:
     for codec in (msgspec.json, msgspec.msgpack):
         try:
             value = codec.decode(content)
-        except ValueError:
+        except (ValueError, msgspec.MsgspecError):
             continue
         content = codec.encode(_replaced(value, old, new, inodes))
         return b"%08x\n" % crc32(content) + content
