@@ -118,7 +118,7 @@ def _replaced(value: Any, old: str, new: str, inodes: dict[int, int]) -> Any:
     if isinstance(value, bytes) and value:
         try:  # A cursor holds a position and a parser's state, each packed in itself.
             inner = msgspec.msgpack.decode(value)
-        except ValueError:
+        except (ValueError, msgspec.MsgspecError):
             return value
         return msgspec.msgpack.encode(_replaced(inner, old, new, inodes)) if isinstance(inner, list) else value
     return inodes.get(value, value) if type(value) is int else value
