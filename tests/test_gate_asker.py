@@ -166,16 +166,16 @@ def test_a_sub_agent_s_long_name_is_cut(own_place: Path, ledger: Path) -> None:
 # A gate that is broken.
 
 
-def broken(folder: Path, event: str, *options: str, module: str = "msgspec") -> subprocess.CompletedProcess[bytes]:
+def broken(folder: Path, event: str, *options: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Ask a gate that cannot be loaded."""
     (folder / "break").mkdir(exist_ok=True)
-    (folder / "break" / f"{module}.py").write_text("raise ImportError('broken')\n")
+    (folder / "break" / "msgspec.py").write_text("raise ImportError('broken')\n")
     call = json.dumps({"hook_event_name": event, "session_id": "s"}).encode()
     return subprocess.run(
         [sys.executable, "-m", "budgauge", "hook", *options],
         input=call,
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(folder / "break")},
+        env={**os.environ, "PYTHONPATH": str(folder / "break"), **variables},
         check=False,
     )
 
@@ -195,3 +195,13 @@ def test_a_gate_that_cannot_be_loaded_answers_as_the_config_says(
     assert text.startswith("budgauge could not decide, so this was " + ("refused" if refuses else "allowed without"))
     said = {"decision": "block", "reason": text} if refuses else {"systemMessage": text}
     assert json.loads(done.stdout) == said
+
+
+@pytest.mark.parametrize("variable", ["HOME", "CODEX_HOME"])
+def test_a_gate_that_cannot_be_loaded_looks_where_its_command_says(own_place: Path, variable: str) -> None:
+    (own_place / ".codex").mkdir()
+    (own_place / ".codex" / "config.toml").write_text('[token_budget]\non_hook_error = "deny"\n', encoding="utf-8")
+    elsewhere = {variable: str(own_place / "work" / "elsewhere")}
+    assert broken(own_place, "PreToolUse", "codex", "--home", str(own_place), **elsewhere).returncode == 2
+    named = ("codex", "--home", "/nowhere", "--codex-home", str(own_place / ".codex"))
+    assert broken(own_place, "PreToolUse", *named, **elsewhere).returncode == 2

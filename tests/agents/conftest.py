@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.gated import Gated
 from agents.mock_models import ModelServer, serving
 from agents.program import Claude, Codex, Program, needs_claude, needs_codex
 
@@ -34,3 +35,12 @@ def program(request: pytest.FixtureRequest, tmp_path: Path, server: ModelServer)
     """Either agent."""
     made: Program = request.param(tmp_path, server.url)
     return made
+
+
+@pytest.fixture
+def gated(program: Program, server: ModelServer) -> Gated:
+    """Either agent, with our hooks and a command that leaves a trace."""
+    gated = Gated(program)
+    gated.install()
+    server.book.command = gated.command
+    return gated

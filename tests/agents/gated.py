@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from agents.program import RUN_SECONDS, Program
+from agents.program import Program
 from budgauge.accounting.records import Usage, decode
 from usage import line
 
@@ -22,15 +20,7 @@ class Gated:
 
     def install(self, *options: str) -> None:
         """Put the hooks into the agent's settings, or with `--uninstall` take them out."""
-        done = subprocess.run(
-            [sys.executable, "-m", "budgauge", "hook", "install", self.program.name, *options],
-            cwd=self.program.project,
-            env=self.program.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-        )
+        done = self.program.budgauge("hook", "install", self.program.name, *options)
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith(f"{self.program.settings}: written\n")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,6 +95,19 @@ class Program(ABC):
             finally:
                 running.kill()
         return subprocess.CompletedProcess(running.args, running.returncode, out, err)
+
+    def budgauge(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of ours in the agent's surroundings, run to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "budgauge", *words],
+            cwd=self.project,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
 
     def exec(self, *prompt: str) -> str:
         """Run a prompt that must go well; what it printed."""

@@ -28,14 +28,6 @@ IN_FLIGHT = 1
 CURSOR_ASKED, CURSOR_AT = b"\x1b[6n", "\x1b[1;1R"
 
 
-@pytest.fixture
-def gated(program: Program, server: ModelServer) -> Gated:
-    gated = Gated(program)
-    gated.install()
-    server.book.command = gated.command
-    return gated
-
-
 def over(limit: int, current: int | str, agent: str = "") -> str:
     """The budget's message, to the letter."""
     start = f"Agent {agent} would exceed limit of {limit} tokens" if agent else f"Total budget of {limit} tokens"

@@ -11,7 +11,7 @@ import pytest
 
 from agents.gated import Gated
 from agents.mock_models import INSISTING, ModelServer
-from agents.program import Claude, Codex, Program, sums
+from agents.program import Claude, Codex, sums
 from budgauge.accounting.records import Usage, decode
 
 pytestmark = pytest.mark.agents
@@ -22,14 +22,6 @@ ONE_CALL = 1_800
 IN_FLIGHT = 1
 """An agent may call the hook before its log holds the call that asks for the tool: so many more may pass."""
 TAKES_AWAY = b'[token_budget]\ntotal_budget = 0\non_hook_error = "allow"\ncollect = { agent = "project" }\n'
-
-
-@pytest.fixture
-def gated(program: Program, server: ModelServer) -> Gated:
-    gated = Gated(program)
-    gated.install()
-    server.book.command = gated.command
-    return gated
 
 
 def project_config(folder: Path, content: bytes) -> Path:

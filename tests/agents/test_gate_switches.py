@@ -7,36 +7,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from agents.gated import Gated
 from agents.mock_models import ModelServer
-from agents.program import RUN_SECONDS, Claude, Codex, Program, needs_claude, needs_codex
+from agents.program import Claude, Codex, Program, needs_claude, needs_codex
 from budgauge.sources.codex import switches
 from budgauge.sources.hook_settings import hooks_in
 
 pytestmark = pytest.mark.agents
 
 
-def budgauge(program: Program, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command of ours in the agent's surroundings, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "budgauge", *words],
-        cwd=program.project,
-        env=program.env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=RUN_SECONDS,
-    )
-
-
 def found(program: Program) -> dict[str, Any]:
     """What the doctor says of the gate."""
-    checks = json.loads(budgauge(program, "doctor", "--json").stdout)["checks"]
+    checks = json.loads(program.budgauge("doctor", "--json").stdout)["checks"]
     return next(check for check in checks if check["name"] == "gate")
 
 
@@ -52,7 +38,7 @@ def spent(program: Program) -> Gated:
 def test_a_projects_hook_is_called_in_its_subfolders(claude: Claude, server: ModelServer) -> None:
     spent(claude)
     subprocess.run(["git", "init", "-q", claude.project], check=True)
-    assert budgauge(claude, "hook", "install", claude.name, "--project").returncode == 0
+    assert claude.budgauge("hook", "install", claude.name, "--project").returncode == 0
     claude.project = claude.project / "deep"
     claude.project.mkdir()
     claude.run("say hi")
@@ -64,7 +50,7 @@ def test_codex_calls_the_hooks_in_its_hooks_json(codex: Codex, server: ModelServ
     spent(codex)
     config, path = codex.settings.read_text(), codex.codex_home / "hooks.json"
     path.write_text("{}")
-    assert budgauge(codex, "hook", "install", codex.name).returncode == 0
+    assert codex.budgauge("hook", "install", codex.name).returncode == 0
     codex.run("say hi")
     assert (server.book.requests, codex.settings.read_text()) == ([], config)
 
@@ -72,7 +58,7 @@ def test_codex_calls_the_hooks_in_its_hooks_json(codex: Codex, server: ModelServ
 @needs_claude
 def test_a_projects_variables_choose_no_other_ledger(claude: Claude, server: ModelServer) -> None:
     gated = spent(claude)
-    assert budgauge(claude, "hook", "install", claude.name, "--ledger", str(gated.ledger)).returncode == 0
+    assert claude.budgauge("hook", "install", claude.name, "--ledger", str(gated.ledger)).returncode == 0
     settings = claude.project / ".claude" / "settings.json"
     settings.parent.mkdir()
     settings.write_text(json.dumps({"env": {"CODEX_TOKEN_LEDGER": str(claude.folder / "other.jsonl")}}))

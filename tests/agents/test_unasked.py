@@ -6,15 +6,13 @@ Optional: how to get the agents, and where they are looked for, is told in `prog
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from agents.gated import Gated
 from agents.mock_models import ModelServer
-from agents.program import RUN_SECONDS, Claude, Codex, Program, needs_claude, needs_codex, total
+from agents.program import Claude, Codex, Program, needs_claude, needs_codex, total
 
 pytestmark = pytest.mark.agents
 
@@ -28,15 +26,7 @@ WITHOUT_HOOKS = [
 
 def budgauge(program: Program, *arguments: str) -> str:
     """What a command of ours prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "budgauge", *arguments],
-        cwd=program.project,
-        env=program.env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=RUN_SECONDS,
-    )
+    done = program.budgauge(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -38,7 +38,7 @@ def _answer_hook(words: list[str]) -> None:
         from budgauge.gate.command import plain_call
     except BaseException as error:
         # To some agents a crash is a consent, to others a refusal.
-        os._exit(_answer_for_a_crash(error))
+        os._exit(_answer_for_a_crash(error, words))
     call = plain_call(words, os.environ)
     if call is not None:
         asker, options = call
@@ -46,12 +46,16 @@ def _answer_hook(words: list[str]) -> None:
         os._exit(gate.main(options, asker=asker))
 
 
-def _answer_for_a_crash(error: BaseException) -> int:
+def _answer_for_a_crash(error: BaseException, words: list[str]) -> int:
     import json
     import re
+    from itertools import pairwise
 
     from budgauge.files.denying import any_says_deny, nearby_files
+    from budgauge.files.pinned import pin
 
+    named = dict(pairwise(words))
+    pin(os.environ, named.get("--home"), named.get("--codex-home"), None)
     call = sys.stdin.buffer.read(MAX_CALL_BYTES) if sys.stdin else b""
     event = re.search(rb'"hook_event_name"\s*:\s*"(\w*)"', call)
     decides = event is None or event[1].startswith((b"UserPrompt", b"PreTool", b"Before"))

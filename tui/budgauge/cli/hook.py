@@ -16,8 +16,8 @@ from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
 from budgauge.files.cache import cache_folder
+from budgauge.files.pinned import pin
 from budgauge.gate import ASKERS, main
-from budgauge.gate.command import pin
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write

@@ -11,12 +11,11 @@ import msgspec
 
 from budgauge.config.table import TABLE, Table, check_table, misplaced, read_document
 from budgauge.errors import ConfigError
+from budgauge.files.denying import NAMES
 
 LEDGER_NAME = "token_usage.jsonl"
 DEFAULT = "default"
 """The origin of a ledger that nobody named."""
-_NAMES = ("token_budget.toml", "config.toml")
-"""Either may hold the table. The first is read instead of the second: Codex warns of tables it does not know."""
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
@@ -55,7 +54,7 @@ def read_folder(folder: Path, warnings: list[str]) -> Table | None:
 
     Adds a warning for each name outside the table that seems to belong to it.
     """
-    for name in _NAMES:
+    for name in NAMES:
         found = read_document(folder / name)
         if found is None:
             continue
@@ -63,7 +62,7 @@ def read_folder(folder: Path, warnings: list[str]) -> Table | None:
         warnings += misplaced(folder / name, document, text)
         if TABLE in document:
             return check_table(folder / name, document, text)
-        if name == _NAMES[0] and document:
+        if name == NAMES[0] and document:
             raise ConfigError(
                 f"{folder / name}: holds no [{TABLE}] table", hint=f"Put the line [{TABLE}] above its keys."
             )
@@ -95,7 +94,7 @@ def stranger(folder: Path) -> str | None:
     """
     with suppress(OSError, ValueError):
         os.lstat(folder)
-        for path in (folder, *(folder / name for name in _NAMES)):
+        for path in (folder, *(folder / name for name in NAMES)):
             if (other := _others(path)) is not None:
                 return f"{path} is passed over: it belongs to user {other}, neither to you nor to root"
     return None
@@ -114,7 +113,7 @@ def _others(path: Path) -> int | None:
 
 def config_files(start: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
     """Every file that may hold the config, whether it exists or not."""
-    return tuple(folder / name for folder in (*project_folders(start, env), codex_home(env)) for name in _NAMES)
+    return tuple(folder / name for folder in (*project_folders(start, env), codex_home(env)) for name in NAMES)
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -16,9 +16,8 @@ from budgauge.config.factors import near_key
 from budgauge.config.model import PriceOverride, check_factor, check_percent, check_price, check_tokens, show
 from budgauge.config.name import hidden, same_name
 from budgauge.errors import ConfigError
+from budgauge.files.denying import MAX_BYTES
 
-MAX_BYTES = 1 << 20
-"""A longer config file is refused."""
 MAX_KEY_PARTS = 32
 """A key or header of more parts is refused: the parser's work grows with their square, and no signal stops it."""
 Value = Any  # TOML's values: what each key may hold is checked by its own function

@@ -12,8 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_BYTES = 1 << 20
+"""A longer config file is refused."""
 NAMES = ("token_budget.toml", "config.toml")
-"""The files of a `.codex` folder that may hold a budget."""
+"""Either file of a `.codex` folder may hold the table. The first is read instead of the second: Codex warns of
+tables it does not know."""
 _STRINGS = re.compile(rb"""\"[^\"\n]*\"|'[^'\n]*'""")
 _DENIES = re.compile(rb"""\bon_hook_error["']?\s*=\s*["']{1,3}deny["']""")
 

@@ -3,11 +3,10 @@
 from collections.abc import MutableMapping
 
 from budgauge.config.load import Options
+from budgauge.files.pinned import pin
 from budgauge.gate.asker import ASKERS
 
 _OPTIONS = ("--home", "--codex-home", "--cache-home", "--config", "--ledger")
-_FINDING = ("CODEX_HOME", "CODEX_TOKEN_LEDGER", "XDG_DATA_HOME", "XDG_CACHE_HOME")
-"""Variables by which a budget and the cache folder are found, and which a repository's settings may set for a hook."""
 
 
 def plain_call(words: list[str], env: MutableMapping[str, str]) -> tuple[str, Options] | None:
@@ -25,19 +24,3 @@ def plain_call(words: list[str], env: MutableMapping[str, str]) -> tuple[str, Op
     given = dict(zip(names, values, strict=True))
     pin(env, given.get("--home"), given.get("--codex-home"), given.get("--cache-home"))
     return asker, Options(config=given.get("--config"), ledger=given.get("--ledger"))
-
-
-def pin(env: MutableMapping[str, str], home: str | None, codex_home: str | None, cache_home: str | None) -> None:
-    """Let the user's budget be found from these folders alone, whatever the environment says of it by now.
-
-    The cache folder holds how far logs are read, and which sessions asked.
-    Without a home, as in commands that earlier versions installed, the environment stays as it is.
-    """
-    if home:
-        for name in _FINDING:
-            env.pop(name, None)
-        env["HOME"] = home
-    if codex_home:
-        env["CODEX_HOME"] = codex_home
-    if cache_home:
-        env["XDG_CACHE_HOME"] = cache_home
