@@ -83,7 +83,7 @@ def test_it_is_not_waited_for_long(codex: Stage, monkeypatch: pytest.MonkeyPatch
     looks = Looks(lambda: None)
     monkeypatch.setattr(waiting, "time", looks)
     assert codex.ask("PreToolUse", tool_use_id="call_7") == Answer()
-    assert looks.waits == pytest.approx(waiting.LINE_SECONDS / waiting.LOOK_SECONDS, abs=1)
+    assert looks.waits == pytest.approx(waiting.RECORD_SECONDS / waiting.LOOK_SECONDS, abs=1)
 
 
 def test_what_a_model_writes_is_no_usage(codex: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

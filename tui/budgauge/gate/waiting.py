@@ -13,6 +13,8 @@ from budgauge.text import plural
 
 LINE_SECONDS = 0.1
 """How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
+RECORD_SECONDS = 0.5
+"""How long Codex's record of an answer's usage is waited for: it comes when the answer has come in to its end."""
 LOOK_SECONDS = 0.004
 _RECORD, _COUNT = b'"token_usage_record"', b'"token_count"'
 END_BYTES = 1 << 18
@@ -30,7 +32,7 @@ def await_call(call: HookCall) -> None:
         from budgauge.sources.claude_code.files import agents_log
 
         log = agents_log(log, call.agent_id)
-    deadline = time.monotonic() + LINE_SECONDS
+    deadline = time.monotonic() + (RECORD_SECONDS if call.is_codex else LINE_SECONDS)
     while call.tool_use_id and not _has_call(_end_of(log), call) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
 
