@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from usage import Make
 settings.register_profile("small", max_examples=100, derandomize=True, deadline=None, database=None)
 settings.register_profile("full", max_examples=5000, deadline=None)
 settings.load_profile("small")  # `pytest --full` takes the other
+
+# Many tests start programs, which would spend half of their time compiling us again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _FIGURES = pytest.StashKey[list[str]]()
 
