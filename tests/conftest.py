@@ -23,8 +23,6 @@ settings.load_profile("small")  # `pytest --full` takes the other
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-_FIGURES = pytest.StashKey[list[str]]()
-
 _FOREIGN = ("CODEX_", "CLAUDE_", "XDG_", "TEXTUAL")
 _FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
@@ -34,22 +32,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = []
     if config.getoption("--full"):
         settings.load_profile("full")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[_FIGURES]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = terminalreporter.getreports("passed")
+    figures = [str(text) for report in passed for name, text in report.user_properties if name == "figure"]
+    if figures:
         terminalreporter.section("figures")
-        for figure in config.stash[_FIGURES]:
-            terminalreporter.write_line(figure)
+        for text in figures:
+            terminalreporter.write_line(text)
 
 
 @pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Takes a line that says what a test measured; all of them are shown at the end."""
-    return pytestconfig.stash[_FIGURES].append
+    return lambda text: record_property("figure", text)
 
 
 @pytest.fixture

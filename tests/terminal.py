@@ -68,6 +68,13 @@ class Terminal:
         while (left := end - time.monotonic()) > 0:
             self.pump(left)
 
+    def rest(self, seconds: float = 0.1) -> None:
+        """Take over what the program writes until it has written nothing for so long."""
+        before = -1
+        while before < len(self.raw):
+            before = len(self.raw)
+            self.pump(seconds)
+
     def wait_for(self, condition: str | Callable[[str], bool], *, seconds: float = 60.0) -> None:
         """Wait until the screen shows a text or meets a condition. Else AssertionError."""
         begin = time.monotonic()
