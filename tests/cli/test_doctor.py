@@ -20,6 +20,7 @@ from budgauge.doctor import doctor as doctor_module
 from budgauge.ledger import network
 from budgauge.ledger import reader as reader_module
 from budgauge.ledger.reader import LedgerReader
+from budgauge.pricing.price_book import lookup_in_child
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.change import write
 from usage import line
@@ -201,7 +202,8 @@ def test_events_that_do_not_arrive_are_a_warning(doctor: Doctor, monkeypatch: py
     assert (finding["state"], "once a second" in finding["mend"]) == ("warning", True)
 
 
-def test_models_without_a_price_are_named(doctor: Doctor, ledger: Path) -> None:
+def test_models_without_a_price_are_named(doctor: Doctor, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "lookup_in_child", lookup_in_child)
     ledger.write_bytes(line(model="in-house") + line())
     finding = found(doctor("--json"), "prices")
     assert (finding["state"], finding["details"]) == ("warning", ["in-house"])
