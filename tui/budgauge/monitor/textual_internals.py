@@ -24,7 +24,9 @@ from textual.widget import Widget
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+    from textual._compositor import ChopsUpdate as ChopsUpdate
+    from textual._compositor import CompositorUpdate
+    from textual._compositor import LayoutUpdate as LayoutUpdate
     from textual.driver import Driver
     from textual.filter import LineFilter
 

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from budgauge.monitor.textual_internals import updates
 
 if TYPE_CHECKING:
-    from textual._compositor import ChopsUpdate, LayoutUpdate
+    from budgauge.monitor.textual_internals import ChopsUpdate, LayoutUpdate
 
 JOINED_CELLS = 8
 """Unchanged cells between two changes that are sent along: going around them takes more bytes."""
