@@ -21,8 +21,8 @@ from budgauge.accounting.records import encode, make_usage
 from budgauge.config.load import Options
 from budgauge.demo.simulation import CONFIG
 from budgauge.monitor.app import MonitorApp
-from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
+from budgauge.sources.found import FoundLog
 from budgauge.views.live import Observer
 
 NOW = 1_795_514_425.0
@@ -130,7 +130,7 @@ def portable(svg: str) -> str:
     Programs other than browsers ignore `textLength` and drop spaces at a text's ends: the font's size
     makes a character exactly one cell (12.2) wide, and every space is kept.
     """
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"@font-view_model \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<text[^>]*>\n</text>", "", svg)
     svg = svg.replace('class="terminal-matrix"', 'class="terminal-matrix" xml:space="preserve"')
     svg = re.sub(r"(?<=font-size: )20px", "20.27px", svg)

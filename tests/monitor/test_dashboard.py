@@ -15,8 +15,8 @@ import pytest
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig, Cycle
-from budgauge.monitor.port import FoundLog
 from budgauge.pricing.price_book import PriceBook
+from budgauge.sources.found import FoundLog
 from budgauge.status.snapshot import take_snapshot
 from budgauge.views.live import View
 from monitor.stage import CALLS, NOW, Stage, golden, view

@@ -13,7 +13,7 @@ from textual.events import MouseScrollDown
 from budgauge.errors import LedgerWriteError, ResetError, SourceError
 from budgauge.monitor import app
 from budgauge.monitor.app import MonitorApp
-from budgauge.monitor.collecting import RETRY_TICKS
+from budgauge.monitor.collection import RETRY_TICKS
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row

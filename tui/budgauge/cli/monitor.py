@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.cli.ending import Ending
-from budgauge.cli.following import Following
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
 from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
-    from budgauge.monitor.port import FoundLog
+    from budgauge.sources.found import FoundLog
 
 QUICK_BYTES = 1 << 20
 """A ledger that is read in less time than a person notices; a larger one is read beside the first paint."""
@@ -77,11 +77,11 @@ def run_monitor(
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
 
     _forget_fixed_size()
-    following = None if remark else Following(observer)
+    collector = None if remark else BackgroundCollector(observer)
     app = MonitorApp(
         observer,
         first_view=observer.look() if observer.ledger_size() < QUICK_BYTES else None,
-        collector=following,
+        collector=collector,
         preferences=kept,
         found_logs=_found_logs,
         collect=collect,
@@ -92,10 +92,10 @@ def run_monitor(
     )
     loaded()
     ending.leave = app.leave
-    ending.owed = lambda: app.owed
+    ending.owed = lambda: app.alarm.title.owed
     app.run(inline=in_line, inline_no_clear=True)
-    if following is not None:
-        following.stop(STOP_SECONDS)
+    if collector is not None:
+        collector.stop(STOP_SECONDS)
     if ending.code or app.return_code:
         sys.exit(ending.code or app.return_code)
 
@@ -110,7 +110,7 @@ def _forget_fixed_size() -> None:
 
 
 def _found_logs() -> Sequence[FoundLog]:
-    from budgauge.monitor.port import FoundLog
+    # Loaded here: only an empty ledger shows them.
     from budgauge.sources.found import found_logs
 
-    return [FoundLog(log.name, str(log.path)) for log in found_logs(os.environ)]
+    return found_logs(os.environ)

@@ -117,7 +117,7 @@ def _total_lines(snapshot: Snapshot, config: BudgetConfig, *, exists: bool) -> l
         first += f"  {count(snapshot.reserved)} reserved"
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
-        from budgauge.monitor.drawing.when import stamp
+        from budgauge.monitor.drawing.time_text import stamp
 
         begun = " (the cycle began)" if snapshot.runs_since_cycle else ""
         lines.append(f"Since   {stamp(snapshot.since)}{begun}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -99,3 +100,12 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     taken["agent"] = Column("agent", mark("agent"), SIGN_CELLS + max(1, room), right=False, order="name")
     taken["used"] = Column("used", mark("used"), need.used, order="used")
     return tuple(taken[key] for key in _ORDER if key in taken)
+
+
+def column_at(columns: Sequence[Column], x: int) -> Column | None:
+    """Return the column at a cell of the table, with the gap after the column."""
+    for column in columns:
+        if x < column.cells + GAP:
+            return column
+        x -= column.cells + GAP
+    return None

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from budgauge.monitor.port import ObserverPort
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
 
 TICK_SECONDS = 0.9
 """Between two looks where no event tells: a config file is read at the second look after it changed, within 2 s."""
@@ -66,7 +65,7 @@ class FeedFailed(Message):
         self.reason = reason
 
 
-def run_feed(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
+def run_feed(observer: Observer, stop: threading.Event, post: Callable[[Message], object]) -> None:
     """Look now and whenever something may have changed, until `stop`; post views that differ from the last."""
     while not stop.is_set():
         try:
@@ -76,7 +75,7 @@ def run_feed(observer: ObserverPort, stop: threading.Event, post: Callable[[Mess
             stop.wait(RETRY_SECONDS)
 
 
-def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
+def _follow(observer: Observer, stop: threading.Event, post: Callable[[Message], object]) -> None:
     view = observer.look()
     post(ViewTaken(view))
     # Here and not above: the first view need not wait for the watcher to be loaded.

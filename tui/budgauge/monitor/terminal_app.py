@@ -53,7 +53,9 @@ class TerminalApp(InternalApp):
         if not preferences.choices.animation:
             self.animation_level = "none"
         self._shown = Shown()
-        self._in_line = in_line
+        self.in_line = in_line
+        self._loop_now: asyncio.AbstractEventLoop | None = None
+        self._leave_code = 0
         self._preferences = preferences
         for theme in THEMES:
             self.register_theme(theme)
@@ -71,10 +73,32 @@ class TerminalApp(InternalApp):
 
     def on_mount(self) -> None:
         """Remember a theme that is chosen; give the terminal back before another program's signal stops us."""
-        if self._in_line and sys.platform != "win32":
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
+        self._loop_now = asyncio.get_running_loop()
+        if self.in_line and sys.platform != "win32":
+            self._loop_now.add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
         self.set_class(self._ascii.enabled, "-ascii")
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
+
+    @property
+    def can_leave(self) -> bool:
+        """True when the app may exit."""
+        return True
+
+    def leave(self, code: int) -> None:
+        """Quit as soon as possible with an exit code; for a signal handler, even before the app runs."""
+        self._leave_code = code
+        if self._loop_now is not None:
+            with suppress(RuntimeError):  # the loop has ended already
+                self._loop_now.call_soon_threadsafe(self.leave_if_asked)
+
+    def leave_if_asked(self) -> None:
+        """Quit now if `leave` was called and the app may exit."""
+        if self._leave_code and self.can_leave:
+            self.exit(return_code=self._leave_code)
+
+    def action_help_quit(self) -> None:
+        """Quit at Ctrl+C, as everywhere."""
+        self.exit()
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Tell what came of a key."""
@@ -93,7 +117,7 @@ class TerminalApp(InternalApp):
         markup: bool = True,
     ) -> None:
         """A toast; in five lines there is no room for one, and it is said as the answer to a key is."""
-        if self._in_line:
+        if self.in_line:
             self.say(message)
         else:
             super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from budgauge.accounting.forecast import When, reached
-from budgauge.monitor.drawing.when import span
+from budgauge.monitor.drawing.time_text import span
 from budgauge.monitor.language import tr
 from budgauge.status.snapshot import Snapshot
 

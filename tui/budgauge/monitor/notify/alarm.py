@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from budgauge.config.model import Notify
@@ -30,12 +31,14 @@ _CELLS = 200
 
 
 class Alarm:
-    """Tells each crossing once, in the ways that the config wants; and nothing of what stood at the start."""
+    """Reports each alert once, in the ways that the config sets; never those that stood at the start."""
 
-    def __init__(self, app: App[None], trouble: Callable[[str], None]) -> None:
-        """`trouble` is told why a wanted way does not work, and an empty text once it does; from any thread."""
+    def __init__(self, app: App[None], trouble_changed: Callable[[], object]) -> None:
+        """`trouble_changed` is called in the app's thread."""
         self._app = app
-        self._trouble = trouble
+        self.trouble = ""
+        """Why desktop notifications do not work; empty while they do."""
+        self._trouble_changed = trouble_changed
         self._crossings = Crossings()
         self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
         self._desktop: Desktop | None = None
@@ -65,11 +68,16 @@ class Alarm:
         if notify.desktop and self._desktop is None:
             from budgauge.monitor.notify.desktop import Desktop
 
-            self._desktop = Desktop(self._trouble)
+            self._desktop = Desktop(self._set_trouble)
         elif self._desktop is not None and not notify.desktop:
             self._desktop.end()
             self._desktop = None
-            self._trouble("")
+            self._set_trouble("")
+
+    def _set_trouble(self, text: str) -> None:
+        self.trouble = text
+        with suppress(RuntimeError):  # the app has ended meanwhile
+            self._app.call_later(self._trouble_changed)
 
     def _toast(self, crossed: Sequence[Crossing]) -> None:
         states = [crossing.state for crossing in crossed[:MOST_TOLD]]

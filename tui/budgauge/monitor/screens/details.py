@@ -9,12 +9,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from budgauge.monitor.language import mark
-from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.rows import Row
 from budgauge.monitor.screens.page import Page
-from budgauge.monitor.widgets.dossier import Dossier, dossier_face
+from budgauge.monitor.widgets.agent_details import AgentDetails, agent_details_view_model
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
 from budgauge.views.scan import AgentReport, AgentScan
 
 
@@ -23,7 +22,7 @@ class Details(Page[AgentReport]):
 
     AUTO_FOCUS = "#details"
 
-    def __init__(self, view: View, now: float, row: Row, observer: ObserverPort) -> None:
+    def __init__(self, view: View, now: float, row: Row, observer: Observer) -> None:
         super().__init__(view, now)
         self._row = row
         self._observer = observer
@@ -39,7 +38,7 @@ class Details(Page[AgentReport]):
         """One long text, and the keys."""
         with VerticalScroll(id="details") as box:
             box.border_title = Content(self._row.name)  # a str would be read as markup
-            yield Dossier()
+            yield AgentDetails()
         line = KeyLine()
         line.set_reactive(KeyLine.keys, _keys(self._row))
         yield line
@@ -53,7 +52,7 @@ class Details(Page[AgentReport]):
 
     def draw(self) -> None:
         """Show what is known now."""
-        self.query_one(Dossier).face = dossier_face(
+        self.query_one(AgentDetails).view_model = agent_details_view_model(
             self.view, self.now, self._row.key, is_family=self._row.is_family, report=self.report, trouble=self.trouble
         )
 

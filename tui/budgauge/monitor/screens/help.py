@@ -65,8 +65,8 @@ def _signs() -> list[Content]:
     ]
 
 
-def told(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
-    """(keys, what they do) of bindings that say it."""
+def key_help(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
+    """Yield (keys, their effect) of each binding with a tooltip."""
     for binding in bindings:
         if isinstance(binding, Binding) and binding.tooltip:
             yield binding.key_display or _shown(binding.key), binding.tooltip

@@ -11,13 +11,12 @@ from textual.containers import VerticalScroll
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number
-from budgauge.monitor.drawing.when import day, span, utc_offset
+from budgauge.monitor.drawing.time_text import day, span, utc_offset
 from budgauge.monitor.language import mark, tr
-from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.monitor.widgets.time_chart import TimeChart, time_face
-from budgauge.views.live import View
+from budgauge.monitor.widgets.time_chart import TimeChart, time_view_model
+from budgauge.views.live import Observer, View
 from budgauge.views.scan import EARLIEST, Span, TimeReport, TimeScan
 
 _MARGIN_CELLS = 12
@@ -53,7 +52,7 @@ class OverTime(Page[_Read]):
         Binding("o", "app.pop_screen", mark("Back"), show=False, id="time.back", tooltip=mark("Back")),
     ]
 
-    def __init__(self, view: View, now: float, observer: ObserverPort) -> None:
+    def __init__(self, view: View, now: float, observer: Observer) -> None:
         super().__init__(view, now)
         self._observer = observer
         self._zoom = _FIRST_ZOOM
@@ -140,7 +139,7 @@ class OverTime(Page[_Read]):
         if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
             since = None  # what was read begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
-        self.query_one(TimeChart).face = time_face(
+        self.query_one(TimeChart).view_model = time_view_model(
             self.view,
             self.now,
             title=tr("the last {span}", span=span(chart.step * shown_number(chart))),

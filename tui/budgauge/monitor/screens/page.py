@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from budgauge.errors import BudgaugeError
-from budgauge.monitor.chore import Chore
+from budgauge.monitor.background_job import BackgroundJob
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.rows import Row
 from budgauge.views.live import View
@@ -48,7 +48,7 @@ class Page(Screen[None], Generic[_Report]):
         self.report: _Report | None = None
         """What the last reading said."""
         self._trouble = ""
-        self._reading = Chore("scan", self.post_message)
+        self._reading = BackgroundJob("scan", self.post_message)
         self._is_stale = True
         self._is_composed = False
 
@@ -80,7 +80,7 @@ class Page(Screen[None], Generic[_Report]):
         self._redraw()
         self.read_on()
 
-    def bring(self, view: View, now: float) -> None:
+    def update_view(self, view: View, now: float) -> None:
         """Bring it up to a view and a moment."""
         changed = view.snapshot is not self.view.snapshot
         self.view, self.now = view, now

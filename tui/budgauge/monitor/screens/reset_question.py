@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from budgauge.monitor.drawing.when import day
+from budgauge.monitor.drawing.time_text import day
 from budgauge.monitor.language import dollars, mark, tr
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, safe, width

@@ -14,10 +14,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, fit_columns
-from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
+from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, column_at, fit_columns
 from budgauge.monitor.language import tr
 from budgauge.monitor.order import MOVING, ORDERS, Order
+from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
 from budgauge.monitor.rows import Row
 from budgauge.monitor.table_keys import TABLE_BINDINGS
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, heads
@@ -33,19 +33,11 @@ class AgentTable(ScrollView, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = TABLE_BINDINGS
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--head",
-        "table--sorted",
-        "table--name",
-        "table--family",
-        "table--muted",
-        "table--ok",
-        "table--warning",
-        "table--exceeded",
-        "table--track",
-        "table--mark",
-        "table--share",
-        "table--trend",
-        "table--cursor",
+        f"table--{part}"
+        for part in (
+            *("head", "sorted", "name", "family", "muted", "ok", "warning"),
+            *("exceeded", "track", "mark", "share", "trend", "cursor"),
+        )
     }
     DEFAULT_CSS = """
     AgentTable {
@@ -101,7 +93,7 @@ class AgentTable(ScrollView, can_focus=True):
         self.rows: tuple[Row, ...] = ()
         """What there is to show."""
         self._snapshot: Snapshot | None = None
-        self._kept = KeptTable()
+        self._kept = RowCache()
         self._now = 0.0
         self._folded: frozenset[str] = frozenset()
         self._need = Extent(0, 0)
@@ -211,12 +203,9 @@ class AgentTable(ScrollView, can_focus=True):
             self.action_open()
 
     def _sort_by_column(self, x: int) -> None:
-        for column in self._columns_now():
-            if x < column.cells + GAP:
-                if column.order is not None:
-                    self.sort(column.order, reverse=column.order == self.order and not self.reverse)
-                return
-            x -= column.cells + GAP
+        column = column_at(self._columns_now(), x)
+        if column is not None and column.order is not None:
+            self.sort(column.order, reverse=column.order == self.order and not self.reverse)
 
     def set_order(self, order: Order, *, reverse: bool) -> None:
         """Sort by this, without a word."""

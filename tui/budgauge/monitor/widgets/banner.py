@@ -110,19 +110,14 @@ class Banner(Drawing):
     }
     """
 
-    items: reactive[tuple[Item, ...]] = reactive((), init=False, repaint=False)
+    items: reactive[tuple[Item, ...]] = reactive((), init=False)
     """What to say, in order."""
-    room: reactive[int] = reactive(4, init=False, repaint=False)
+    room: reactive[int] = reactive(4, init=False)
     """The most lines it may take."""
 
     def watch_items(self) -> None:
         """Draw it."""
         self.display = bool(self.items)
-        self.redraw()
-
-    def watch_room(self) -> None:
-        """Draw it."""
-        self.redraw()
 
     def draw(self, cells: int) -> list[Content]:
         """As many of the items as there is room for, and how many there are more."""

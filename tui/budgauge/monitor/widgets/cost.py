@@ -15,7 +15,7 @@ from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short, width
 
 
-class CostFace(msgspec.Struct, frozen=True, kw_only=True):
+class CostViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """What the panel shows: texts, so that nothing is drawn anew for less than a visible change."""
 
     total: str
@@ -29,10 +29,10 @@ class CostFace(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens without a known price and their models; empty if there are none."""
 
 
-def cost_face(snapshot: Snapshot) -> CostFace:
+def cost_view_model(snapshot: Snapshot) -> CostViewModel:
     """The part of a snapshot that the panel shows."""
     cost = snapshot.cost
-    return CostFace(
+    return CostViewModel(
         total=dollars(cost.total_usd),
         upper=dollars(cost.upper_usd),
         buffer=f"{snapshot.untracked_buffer:g}%",
@@ -79,44 +79,44 @@ class CostPanel(Drawing):
     }
     """
 
-    face: reactive[CostFace | None] = reactive(None, init=False)
+    view_model: reactive[CostViewModel | None] = reactive(None, init=False)
     """What is shown; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
         """As many lines as the panel has."""
-        face = self.face
-        if face is None:
+        data = self.view_model
+        if data is None:
             return []
         label, total = self.part("cost--label"), self.part("cost--sum")
         lines = [
             spread([(name, label)], [(value, style)], cells)
             for name, value, style in (
-                (tr("so far"), face.total, total),
-                (tr("with {part} untracked", part=face.buffer), face.upper, label),
-                (tr("whole budget"), face.whole, label),
+                (tr("so far"), data.total, total),
+                (tr("with {part} untracked", part=data.buffer), data.upper, label),
+                (tr("whole budget"), data.whole, label),
             )
         ]
         room = self.content_size.height - len(lines)
-        unpriced = [self._unpriced(face, cells)] if face.unpriced else []
-        if unpriced and room > len(face.models) + 2:
+        unpriced = [self._unpriced(data, cells)] if data.unpriced else []
+        if unpriced and room > len(data.models) + 2:
             advice = tr("to set prices: budgauge doctor")
             unpriced.append(Content.styled(fit(advice, cells), label))
         room -= len(unpriced)
-        if room > len(face.models) > 0:
+        if room > len(data.models) > 0:
             lines.append(Content.styled("─" * cells, self.part("cost--rule")))
             room -= 1
-        return [*lines, *self._models(face, cells, room), *unpriced]
+        return [*lines, *self._models(data, cells, room), *unpriced]
 
-    def _unpriced(self, face: CostFace, cells: int) -> Content:
-        return Content.styled(fit(face.unpriced, cells), self.part("cost--unknown"))
+    def _unpriced(self, data: CostViewModel, cells: int) -> Content:
+        return Content.styled(fit(data.unpriced, cells), self.part("cost--unknown"))
 
-    def _models(self, face: CostFace, cells: int, room: int) -> list[Content]:
-        enough = len(face.models) <= room or room < 2
-        shown = face.models[: max(0, room if enough else room - 1)]
+    def _models(self, data: CostViewModel, cells: int, room: int) -> list[Content]:
+        enough = len(data.models) <= room or room < 2
+        shown = data.models[: max(0, room if enough else room - 1)]
         lines = [self._model(model, cells) for model in shown]
         if not enough:
             lines.append(
-                Content.styled(tr("+{n} more models", n=len(face.models) - len(shown)), self.part("cost--label"))
+                Content.styled(tr("+{n} more models", n=len(data.models) - len(shown)), self.part("cost--label"))
             )
         return lines
 

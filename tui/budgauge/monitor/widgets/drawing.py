@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.style import Style
 from textual.widget import Widget
 
 from budgauge.monitor.textual_internals import count_layout
 from budgauge.text import width
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Drawing(Widget):
@@ -38,13 +43,14 @@ class Drawing(Widget):
         """The style of one of our component classes."""
         return self.get_visual_style(name)
 
-    def redraw(self) -> None:
-        """Draw again; lay out again only if the number of lines changed."""
-        lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
-        needs_layout = lines != self.content_size.height
-        if needs_layout:
-            count_layout(self)
-        self.refresh(layout=needs_layout)
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Refresh as every widget does; lay out again too where the number of lines has changed."""
+        if not layout and not regions and self.is_attached and self.styles.is_auto_height:
+            lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
+            layout = lines != self.content_size.height
+            if layout:
+                count_layout(self)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
 
 Piece = tuple[str, Style]

@@ -59,12 +59,7 @@ class Figures(Drawing):
     """As many figures as there is room for."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "figures--ok",
-        "figures--warning",
-        "figures--exceeded",
-        "figures--plain",
-        "figures--unknown",
-        "figures--label",
+        f"figures--{part}" for part in ("ok", "warning", "exceeded", "plain", "unknown", "label")
     }
     DEFAULT_CSS = """
     Figures {
@@ -77,22 +72,14 @@ class Figures(Drawing):
     }
     """
 
-    face: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False, repaint=False)
+    view_model: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False)
     """What is shown, the most important first."""
-    scale: reactive[int] = reactive(1, init=False, repaint=False)
+    scale: reactive[int] = reactive(1, init=False)
     """How large figures are drawn."""
-
-    def watch_face(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_scale(self) -> None:
-        """Draw it."""
-        self.redraw()
 
     def draw(self, cells: int) -> list[Content]:
         """The lines of the figures, side by side, and their labels under them."""
-        if not self.face:
+        if not self.view_model:
             return []
         shown, starts = self._placed(cells)
         drawn = [big(figure.text, self.scale) for figure in shown]
@@ -109,7 +96,7 @@ class Figures(Drawing):
 
     def _placed(self, cells: int) -> tuple[tuple[Figure, ...], list[int]]:
         """Those that fit, and where each begins: room that is left goes to labels that are cut, then between them."""
-        shown = self.face
+        shown = self.view_model
         while len(shown) > 1 and sum(map(self._least, shown)) + _GAP * (len(shown) - 1) > cells:
             shown = shown[:-1]
         needs = [self._least(figure) for figure in shown]

@@ -23,7 +23,7 @@ _WIDEST = 4
 """Cells of one minute's column."""
 
 
-class RateFace(msgspec.Struct, frozen=True, kw_only=True):
+class RateViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """What the panel shows."""
 
     rate: str
@@ -39,12 +39,12 @@ class RateFace(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes since the first of them that saw usage."""
 
 
-def rate_face(snapshot: Snapshot, now: float) -> RateFace:
+def rate_view_model(snapshot: Snapshot, now: float) -> RateViewModel:
     """The part of a snapshot that the panel shows at a moment (unix seconds)."""
     found = rates(snapshot.minutes, now)
     minutes = last_minutes(snapshot.minutes, now, SPAN_MINUTES)
     first = next((place for place, tokens in enumerate(minutes) if tokens), SPAN_MINUTES)
-    return RateFace(
+    return RateViewModel(
         rate=rate_words(snapshot, now),
         longer=longer_rates(found),
         fastest=_fastest(snapshot, now),
@@ -91,31 +91,31 @@ class RatePanel(Drawing):
     }
     """
 
-    face: reactive[RateFace | None] = reactive(None, init=False)
+    view_model: reactive[RateViewModel | None] = reactive(None, init=False)
     """What is shown; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
         """The number, the chart, and its scale where there is room for it."""
-        face, height = self.face, self.content_size.height
-        if face is None or cells < 4:
+        data, height = self.view_model, self.content_size.height
+        if data is None or cells < 4:
             return []
         label = self.part("rate--label")
-        span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, face.age)))
+        span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, data.age)))
         each = min(_WIDEST, max(1, cells // span))
         span = min(SPAN_MINUTES, cells // each)
-        lines = [spread([(face.rate, self.part("rate--number"))], [("  " + face.longer, label)], cells)]
-        if height >= 6 and face.fastest[0]:
-            name, rate = face.fastest
+        lines = [spread([(data.rate, self.part("rate--number"))], [("  " + data.longer, label)], cells)]
+        if height >= 6 and data.fastest[0]:
+            name, rate = data.fastest
             lines.append(
                 spread([(fit(tr("fastest {name}", name=name), cells - len(rate) - 1), label)], [(rate, label)], cells)
             )
         scale = height >= 4
-        values = face.minutes[-span:]
+        values = data.minutes[-span:]
         for chart in columns(values, max(1, height - len(lines) - scale)):
             past, now = ("".join(char * each for char in part) for part in (chart[:-1], chart[-1:]))
             lines.append(Content.assemble((past, self.part("rate--chart")), (now, self.part("rate--now"))))
         if scale:
             lines.append(
-                spread([(tr("{n} min ago", n=span), label)], [(face.peak + "  ", label), (tr("now"), label)], cells)
+                spread([(tr("{n} min ago", n=span), label)], [(data.peak + "  ", label), (tr("now"), label)], cells)
             )
         return lines

@@ -13,7 +13,7 @@ from budgauge.accounting.forecast import last_minutes, rate_now, reached, runawa
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
-from budgauge.monitor.drawing.when import ago, span
+from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row

@@ -28,7 +28,7 @@ class Spender(msgspec.Struct, frozen=True):
     has_limit: bool
 
 
-class SpendersFace(msgspec.Struct, frozen=True):
+class SpendersViewModel(msgspec.Struct, frozen=True):
     """Who is shown."""
 
     first: tuple[Spender, ...] = ()
@@ -37,26 +37,21 @@ class SpendersFace(msgspec.Struct, frozen=True):
     """So many agents used something."""
 
 
-def spenders(snapshot: Snapshot) -> SpendersFace:
+def spenders(snapshot: Snapshot) -> SpendersViewModel:
     """Those who used most, and before them those who are over their limits."""
     total = bisect_left(snapshot.agents, 0, key=lambda row: -row.used)
     over = [row for row in snapshot.limited if row.state == "exceeded" and row.used][:_MOST]
     most = [row for row in snapshot.agents[: min(total, _MOST)] if row.state != "exceeded"]
     rows = (*over, *most)[:_MOST]
     first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows)
-    return SpendersFace(tuple(first), total)
+    return SpendersViewModel(tuple(first), total)
 
 
 class Spenders(Drawing):
     """As many as fit, and how many there are more."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "spenders--name",
-        "spenders--used",
-        "spenders--muted",
-        "spenders--ok",
-        "spenders--warning",
-        "spenders--exceeded",
+        f"spenders--{part}" for part in ("name", "used", "muted", "ok", "warning", "exceeded")
     }
     DEFAULT_CSS = """
     Spenders {
@@ -70,17 +65,17 @@ class Spenders(Drawing):
     }
     """
 
-    face: reactive[SpendersFace] = reactive(SpendersFace(), init=False)
+    view_model: reactive[SpendersViewModel] = reactive(SpendersViewModel(), init=False)
     """Who is shown."""
 
     def draw(self, cells: int) -> list[Content]:
         """One line."""
         muted = self.part("spenders--muted")
-        if not self.face.total:
+        if not self.view_model.total:
             return [Content.styled(tr("Nothing was used yet."), muted)]
         line = Content("")
-        others = self.face.total
-        for spender in self.face.first:
+        others = self.view_model.total
+        for spender in self.view_model.first:
             gap = "  " if line.cell_length else ""
             after = self._others(others - 1)
             room = cells - line.cell_length - len(gap) - width(after) - len(spender.used) - 3

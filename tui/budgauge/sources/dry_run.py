@@ -17,7 +17,7 @@ _Context = tuple[str, str, "str | None", "str | None", "str | None"]
 """Agent, model, session, project, source."""
 
 
-class Trial:
+class DryRun:
     """Takes calls as a Booking does; what is new of them goes to `count` alone."""
 
     def __init__(self, booked: Booked, count: Count) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
@@ -15,16 +14,16 @@ from textual.style import Style
 from budgauge.accounting.family import families_of
 from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, runaway
 from budgauge.accounting.limits import Severity, reaches_at
-from budgauge.accounting.records import Usage
 from budgauge.accounting.usage_by_minute import Pairs
 from budgauge.config.name import same_name
 from budgauge.monitor.drawing.bar import limit_bar
 from budgauge.monitor.drawing.chart import columns
 from budgauge.monitor.drawing.outlook import between
+from budgauge.monitor.drawing.report_text import call_table, explanation, model_table
 from budgauge.monitor.drawing.sign import GLYPHS, state_word
-from budgauge.monitor.drawing.when import ago, span, stamp
+from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.drawing.wrap import wrap
-from budgauge.monitor.language import dollars, mark, tr, trn
+from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.order import Source, name_of
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
@@ -32,14 +31,14 @@ from budgauge.monitor.widgets.rate import longer_rates
 from budgauge.status.snapshot import Snapshot, fold_family, limited
 from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
-from budgauge.views.scan import AgentReport, PriceRow
+from budgauge.views.scan import AgentReport
 
 _CHART_MINUTES = 60
 _CHART_LINES = 4
 _BAR_CELLS = 24
 
 
-class LimitFace(msgspec.Struct, frozen=True, kw_only=True):
+class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """A limit that holds for the agent: its own, a family's, or the total."""
 
     name: str
@@ -50,14 +49,14 @@ class LimitFace(msgspec.Struct, frozen=True, kw_only=True):
     """When its threshold and its end are reached; empty where there is too little to say."""
 
 
-class DossierFace(msgspec.Struct, frozen=True, kw_only=True):
+class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown."""
 
     source: Source | None
     share: float
     """Percent of everyone's total that it used."""
     """None if nothing is known of it any more."""
-    limits: tuple[LimitFace, ...]
+    limits: tuple[LimitViewModel, ...]
     threshold: float
     """Percent."""
     rate: str
@@ -69,15 +68,15 @@ class DossierFace(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
 
 
-def dossier_face(
+def agent_details_view_model(
     view: View, now: float, key: str, *, is_family: bool, report: AgentReport | None, trouble: str
-) -> DossierFace:
+) -> AgentDetailsViewModel:
     """What there is to show at a moment (unix seconds)."""
     snapshot = view.snapshot
     source = _source(snapshot, now, key, is_family=is_family)
     minutes = source.minutes if source else ()
     found, away = rates(minutes, now), runaway(minutes, now)
-    return DossierFace(
+    return AgentDetailsViewModel(
         source=source,
         share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
@@ -101,14 +100,16 @@ def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Sou
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 
-def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool) -> Iterator[LimitFace]:
+def _limits(
+    snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool
+) -> Iterator[LimitViewModel]:
     """In the order in which the rules look at them."""
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
-            yield LimitFace(
+            yield LimitViewModel(
                 name=shown_name(name_of(row)),
                 used=limited(row),
                 limit=row.limit,
@@ -116,7 +117,7 @@ def _limits(snapshot: Snapshot, now: float, key: str, source: Source | None, *, 
                 outlook=_outlook(row.minutes, now, limited(row), row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
-        yield LimitFace(
+        yield LimitViewModel(
             name=tr("total"),
             used=snapshot.total_used,
             limit=snapshot.total_budget,
@@ -144,112 +145,102 @@ def _runaway_words(away: Runaway | None) -> str:
     return tr("runaway: {now} a minute, usually {usual}", now=short(round(away.now)), usual=short(round(away.usual)))
 
 
-class Dossier(Drawing):
+class AgentDetails(Drawing):
     """Sections under each other; the screen scrolls."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "dossier--title",
-        "dossier--label",
-        "dossier--text",
-        "dossier--number",
-        "dossier--muted",
-        "dossier--ok",
-        "dossier--warning",
-        "dossier--exceeded",
-        "dossier--track",
-        "dossier--mark",
-        "dossier--chart",
-        "dossier--fresh",
-        "dossier--cached",
-        "dossier--completion",
+        f"details--{part}"
+        for part in (
+            *("title", "label", "text", "number", "muted", "ok", "warning"),
+            *("exceeded", "track", "mark", "chart", "fresh", "cached", "completion"),
+        )
     }
     DEFAULT_CSS = """
-    Dossier {
+    AgentDetails {
         width: 100%;
-        & .dossier--title { color: $accent; text-style: bold; }
-        & .dossier--label { color: $foreground 60%; }
-        & .dossier--text { color: $foreground; }
-        & .dossier--number { color: $foreground; text-style: bold; }
-        & .dossier--muted { color: $foreground 60%; }
-        & .dossier--ok { color: $success; }
-        & .dossier--warning { color: $warning; text-style: bold; }
-        & .dossier--exceeded { color: $error; text-style: bold; }
-        & .dossier--track { background: $foreground 12%; }
-        & .dossier--mark { color: $warning; background: $foreground 12%; }
-        & .dossier--chart { color: $primary 80%; }
-        & .dossier--fresh { color: $primary; }
-        & .dossier--cached { color: $primary 45%; }
-        & .dossier--completion { color: $secondary; }
+        & .details--title { color: $accent; text-style: bold; }
+        & .details--label { color: $foreground 60%; }
+        & .details--text { color: $foreground; }
+        & .details--number { color: $foreground; text-style: bold; }
+        & .details--muted { color: $foreground 60%; }
+        & .details--ok { color: $success; }
+        & .details--warning { color: $warning; text-style: bold; }
+        & .details--exceeded { color: $error; text-style: bold; }
+        & .details--track { background: $foreground 12%; }
+        & .details--mark { color: $warning; background: $foreground 12%; }
+        & .details--chart { color: $primary 80%; }
+        & .details--fresh { color: $primary; }
+        & .details--cached { color: $primary 45%; }
+        & .details--completion { color: $secondary; }
     }
     """
 
-    face: reactive[DossierFace | None] = reactive(None, init=False, repaint=False)
+    view_model: reactive[AgentDetailsViewModel | None] = reactive(None, init=False)
     """What is shown."""
-
-    def watch_face(self) -> None:
-        """Draw it."""
-        self.redraw()
 
     def draw(self, cells: int) -> list[Content]:
         """All sections."""
-        face = self.face
-        if face is None:
+        data = self.view_model
+        if data is None:
             return []
-        lines = [*self._limits(face, cells)]
-        if face.source is not None:
-            lines += [*self._use(face.source, face.share, face.age, cells), *self._rate(face, cells)]
-        lines += self._read(face, cells)
+        lines = [*self._limits(data, cells)]
+        if data.source is not None:
+            lines += [
+                *self._use(data.source, data.share, data.age, cells),
+                *self._rate(data, cells),
+            ]
+        lines += self._ledger(data, cells)
         return lines[1:] if lines and not lines[0].plain else lines
 
     def _section(self, title: str) -> list[Content]:
-        return [Content(""), Content.styled(title, self.part("dossier--title"))]
+        return [Content(""), Content.styled(title, self.part("details--title"))]
 
-    def _limits(self, face: DossierFace, cells: int) -> list[Content]:
+    def _limits(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("limits"))
-        if not face.limits:
+        if not data.limits:
             lines.append(
-                Content.styled(tr("none: neither its own, nor a family's, nor a total"), self.part("dossier--muted"))
+                Content.styled(tr("none: neither its own, nor a family's, nor a total"), self.part("details--muted"))
             )
-        name_cells = min(32, max((width(limit.name) for limit in face.limits), default=0))
-        number_cells = max((len(_fraction(limit)) for limit in face.limits), default=0)
-        for limit in face.limits:
-            state = self.part(f"dossier--{limit.state}")
+        name_cells = min(32, max((width(limit.name) for limit in data.limits), default=0))
+        number_cells = max((len(_fraction(limit)) for limit in data.limits), default=0)
+        for limit in data.limits:
+            state = self.part(f"details--{limit.state}")
             part = limit.used / limit.limit if limit.limit else 1.0
             left = max(0, limit.limit - limit.used)
             pieces: list[Piece] = [
                 (GLYPHS[limit.state], state),
-                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("dossier--text")),
-                (f"{_fraction(limit):>{number_cells}}", self.part("dossier--number")),
+                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("details--text")),
+                (f"{_fraction(limit):>{number_cells}}", self.part("details--number")),
             ]
             line = in_order(pieces, cells, gap=" ")
             share = percent_of(part * 100, limit.limit)
             rest: list[Piece] = [
                 *([(share, state)] if share else []),
                 (state_word(limit.state), state),
-                (tr("{n} left", n=count(left)), self.part("dossier--muted")),
+                (tr("{n} left", n=count(left)), self.part("details--muted")),
             ]
             # The bar tells nothing that the percentage does not: it is the first to give way.
             if cells - line.cell_length - sum(width(text) + 2 for text, _ in rest[:2]) >= _BAR_CELLS + 2:
-                runs = limit_bar(part, _BAR_CELLS, face.threshold / 100)
+                runs = limit_bar(part, _BAR_CELLS, data.threshold / 100)
                 line += Content("  ") + Content.assemble(
                     *((text, self._bar_style(kind, limit.state)) for text, kind in runs)
                 )
             lines.append(line + Content("  ") + in_order(rest, max(0, cells - line.cell_length - 2)))
             if limit.outlook:
-                muted = self.part("dossier--muted")
-                lines += [Content.styled("  " + text, muted) for text in wrap(limit.outlook, max(1, cells - 2), 2)]
+                outlook = wrap(limit.outlook, max(1, cells - 2), 2)
+                lines += self._styled(["  " + text for text in outlook], "muted")
         return lines
 
     def _bar_style(self, kind: str, state: Severity) -> Style:
-        fill, track = self.part(f"dossier--{state}"), self.part("dossier--track")
+        fill, track = self.part(f"details--{state}"), self.part("details--track")
         if kind == "mark":
-            return self.part("dossier--mark")
+            return self.part("details--mark")
         if kind in ("fill", "mark-filled"):
             return fill if kind == "fill" else Style(foreground=track.foreground, background=fill.foreground)
         return Style(foreground=fill.foreground, background=track.background)
 
     def _use(self, source: Source, share: float, age: str, cells: int) -> list[Content]:
-        label, number = self.part("dossier--label"), self.part("dossier--number")
+        label, number = self.part("details--label"), self.part("details--number")
         facts = [
             (tr("used"), count(source.used)),
             (tr("of everyone's"), percent(share)),
@@ -270,12 +261,12 @@ class Dossier(Drawing):
         whole = sum(tokens for _, tokens, _ in parts)
         if whole:
             bar = Content("").join(
-                Content.styled("█" * size, self.part(f"dossier--{kind}"))
+                Content.styled("█" * size, self.part(f"details--{kind}"))
                 for size, (_, _, kind) in zip(_shares([tokens for _, tokens, _ in parts], cells), parts, strict=True)
             )
             legend = [
                 Content.assemble(
-                    ("█ ", self.part(f"dossier--{kind}")),
+                    ("█ ", self.part(f"details--{kind}")),
                     (name + " ", label),
                     (count(tokens), number),
                     (f" {percent(tokens * 100 / whole)}", label),
@@ -285,136 +276,49 @@ class Dossier(Drawing):
             lines += [bar, *_flowed(legend, cells)]
         return lines
 
-    def _rate(self, face: DossierFace, cells: int) -> list[Content]:
+    def _rate(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("tokens a minute"))
-        pieces = [(face.rate, self.part("dossier--text"))]
-        if face.runaway:
-            pieces.append((f"↑ {face.runaway}", self.part("dossier--warning")))
+        pieces = [(data.rate, self.part("details--text"))]
+        if data.runaway:
+            pieces.append((f"↑ {data.runaway}", self.part("details--warning")))
         lines.append(in_order(pieces, cells))
-        if any(face.minutes):
+        if any(data.minutes):
             each = max(1, min(4, cells // _CHART_MINUTES))
-            shown = face.minutes[-(cells // each) :]
+            shown = data.minutes[-(cells // each) :]
             for chart in columns(shown, _CHART_LINES):
-                lines.append(Content.styled("".join(char * each for char in chart), self.part("dossier--chart")))
+                lines.append(Content.styled("".join(char * each for char in chart), self.part("details--chart")))
             scale = tr("{n} min ago", n=len(shown))
             now = tr("peak {n}", n=short(max(shown))) + "  " + tr("now")
             gap = len(shown) * each - width(scale) - width(now)
-            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("dossier--label")))
+            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("details--label")))
         return lines
 
-    def _read(self, face: DossierFace, cells: int) -> list[Content]:
-        """What a reading of the whole ledger says."""
-        muted, report = self.part("dossier--muted"), face.report
-        if face.trouble:
-            told = wrap(safe(face.trouble), cells, 4)
-            return [
-                *self._section(tr("the ledger")),
-                *(Content.styled(line, self.part("dossier--exceeded")) for line in told),
-            ]
+    def _ledger(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
+        """Draw the report on the whole ledger."""
+        muted, report = self.part("details--muted"), data.report
+        if data.trouble:
+            lines = wrap(safe(data.trouble), cells, 4)
+            return [*self._section(tr("the ledger")), *self._styled(lines, "exceeded")]
         if report is None:
             return [*self._section(tr("the ledger")), Content.styled(tr("Reading it …"), muted)]
-        models = [
-            (safe(row.model), count(row.used), count(row.prompt_tokens), count(row.cached_tokens),
-             count(row.completion_tokens), dollars(row.cost_usd))
-            for row in report.models
-        ]  # fmt: skip
-        lines = self._section(tr("by model"))
-        lines += self._table(_MODEL_HEADS, models, cells)
-        lines += self._section(tr("why these numbers"))
-        lines += [Content.styled(fit(text, cells), muted) for text in _why(report)]
-        lines += self._section(
-            trn("the last call, reset or not", "the last {n} calls, reset or not", len(report.calls))
-        )
-        lines += self._table(_CALL_HEADS, [_call(usage) for usage in report.calls], cells)
-        return lines
+        calls = trn("the last call, reset or not", "the last {n} calls, reset or not", len(report.calls))
+        return [
+            *self._section(tr("by model")),
+            *self._table(model_table(report, cells)),
+            *self._section(tr("why these numbers")),
+            *self._styled([fit(text, cells) for text in explanation(report)], "muted"),
+            *self._section(calls),
+            *self._table(call_table(report, cells)),
+        ]
 
-    def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], cells: int) -> list[Content]:
-        """Columns as wide as they need to be; the last ones are left out where there is no room."""
-        shown = tuple(map(tr, heads))
-        widths = [max(map(width, column)) for column in zip(shown, *rows, strict=True)]
-        widths[0] = min(widths[0], max(12, cells // 3))
-        number = len(heads)
-        while number > 2 and sum(widths[:number]) + 2 * (number - 1) > cells:
-            number -= 1
-        lines = [Content.styled(_line(shown[:number], widths, heads), self.part("dossier--label"))]
-        text = self.part("dossier--text")
-        return [*lines, *(Content.styled(_line(row[:number], widths, heads), text) for row in rows)]
+    def _table(self, lines: list[str]) -> list[Content]:
+        return [*self._styled(lines[:1], "label"), *self._styled(lines[1:], "text")]
+
+    def _styled(self, lines: Iterable[str], part: str) -> list[Content]:
+        return [Content.styled(line, self.part(f"details--{part}")) for line in lines]
 
 
-_LEFT = frozenset({"model", "time", "from"})
-_MODEL_HEADS = (
-    *(mark("model"), mark("used"), mark("prompt"), mark("cached")),
-    *(mark("completion"), mark("cost")),
-)
-_CALL_HEADS = (mark("time"), "model", mark("total"), "prompt", "cached", "completion", mark("from"))
-
-
-def _line(row: Sequence[str], widths: Sequence[int], heads: Sequence[str]) -> str:
-    parts = []
-    for text, cells, head in zip(row, widths, heads, strict=False):
-        fitted = fit(text, cells)
-        parts.append(set_cell_size(fitted, cells) if head in _LEFT else " " * (cells - width(fitted)) + fitted)
-    return "  ".join(parts)
-
-
-def _call(usage: Usage) -> tuple[str, ...]:
-    return (
-        stamp(usage.timestamp)[:19],
-        safe(usage.model),
-        count(max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)),
-        count(usage.prompt_tokens),
-        count(usage.cached_tokens or 0),
-        count(usage.completion_tokens),
-        safe(usage.source or "", 20),
-    )
-
-
-def _why(report: AgentReport) -> Iterator[str]:
-    yield trn(
-        "{n} line of the ledger counted, reset or not", "{n} lines of the ledger counted, reset or not", report.lines
-    )
-    if report.reset_tokens:
-        yield tr("{n} tokens taken away by resets", n=count(report.reset_tokens))
-    yield trn(
-        "{n} line dropped as a copy: its id had been counted, with the same content",
-        "{n} lines dropped as copies: their ids had been counted, with the same content",
-        report.copies,
-    )
-    yield trn(
-        "{n} line set aside: a known id with other content, or a second end of a hold",
-        "{n} lines set aside: a known id with other content, or a second end of a hold",
-        report.set_aside,
-    )
-    yield trn(
-        "{n} line of the whole ledger that is no record; budgauge doctor shows it",
-        "{n} lines of the whole ledger that are no records; budgauge doctor shows them",
-        report.unreadable,
-    )
-    yield from map(_price, report.prices)
-
-
-def _price(row: PriceRow) -> str:
-    name = f"{safe(row.model, 40)}, {trn('{n} call', '{n} calls', row.calls)}"
-    if row.rates is None:
-        return tr("{calls}: no price is known", calls=name)
-    rates = row.rates
-    above = tr(", prompts over {n}", n=count(row.above)) if row.above else ""
-    start = tr(", from {day} on", day=stamp(row.start)[:10]) if row.start else ""
-    return tr(
-        "{calls}: input ${input}, cached ${cached}, output ${output} a million ({where})",
-        calls=name,
-        input=_plain(rates.input),
-        cached=_plain(rates.cache_read),
-        output=_plain(rates.output),
-        where=f"{row.origin}{above}{start}",
-    )
-
-
-def _plain(rate: Decimal) -> str:
-    return f"{rate.normalize():f}"
-
-
-def _fraction(limit: LimitFace) -> str:
+def _fraction(limit: LimitViewModel) -> str:
     return f"{count(limit.used)} / {count(limit.limit)}"
 
 

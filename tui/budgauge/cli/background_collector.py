@@ -31,7 +31,7 @@ class Begun(NamedTuple):
     """Unix seconds from which calls are collected."""
 
 
-class Following:
+class BackgroundCollector:
     """Follows agents' logs from the moment it is started; starting and stopping are for one thread.
 
     Started again on the same ledger without having been stopped, it goes on from the first start.

@@ -36,7 +36,7 @@ class Arrangement(msgspec.Struct, frozen=True):
     """Only agents with all of these in their ids are shown."""
 
 
-class KeptTable:
+class RowCache:
     """The rows of the snapshot that was shown last, in the order that was wanted last."""
 
     def __init__(self) -> None:
