@@ -51,12 +51,12 @@ def demo_command(in_line: bool) -> None:
 
 @contextmanager
 def _folder(ending: Ending) -> Iterator[Path]:
-    """A temporary folder, removed however it ends."""
+    """Yield a temporary folder, removed however the program ends."""
     with tempfile.TemporaryDirectory(prefix="budgauge-demo-", ignore_cleanup_errors=True) as name:
         ending.last = lambda: shutil.rmtree(name, ignore_errors=True)
         yield Path(name)
 
 
 def _program() -> str:
-    """How to call this program from here."""
+    """Return the words that call this program from here."""
     return "budgauge" if shutil.which("budgauge") else shlex.quote(sys.argv[0])

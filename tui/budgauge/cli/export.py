@@ -70,16 +70,16 @@ def _begin(since: str | None) -> float | None:
 
 
 class Calls:
-    """The calls of a ledger that count, read block by block: every id once, whatever was reset."""
+    """A ledger's counted calls, read block by block: every id once, resets or not."""
 
     def __init__(self, path: Path) -> None:
         self.exists = False
         self.set_aside = 0
-        """Lines that are no record, or whose record does not count, read so far."""
+        """Lines skipped so far: no record, or a record that does not count."""
         self._path = path
 
     def __iter__(self) -> Iterator[Usage]:
-        """Raises LedgerReadError."""
+        """Yield the calls. Raises LedgerReadError."""
         try:
             fd = open_ledger(self._path, os.O_RDONLY)
         except FileNotFoundError:
@@ -95,7 +95,7 @@ class Calls:
 
 
 class _Counted(Totals):
-    """A fold that keeps the calls instead of their sums."""
+    """A fold of calls instead of sums."""
 
     def __init__(self, path: Path, fd: int) -> None:
         reader = LedgerReader(path)
@@ -104,15 +104,15 @@ class _Counted(Totals):
         self._calls: list[Usage] = []
 
     def count_calls(self, calls: Sequence[Usage]) -> None:
-        """Keep them until they are taken."""
+        """Keep calls until they are taken."""
         self._calls += calls
 
     def count_rest(self, usage: Usage, whole_prompt: int) -> None:
-        """A record is a record."""
+        """Keep a rest as a call."""
         self._calls.append(usage)
 
     def take(self) -> list[Usage]:
-        """Those that came since the last time."""
+        """Return the calls since the last time."""
         calls, self._calls = self._calls, []
         return calls
 
@@ -164,7 +164,7 @@ def _time(timestamp: float) -> str:
 
 
 def _cell(text: str | None) -> str:
-    """Safe for terminals, and no formula for a spreadsheet."""
+    """Return a text safe for terminals, and never a spreadsheet's formula."""
     if text is None:
         return ""
     clean = safe(text)

@@ -1,4 +1,4 @@
-"""`budgauge hook`: the gate that agents ask, and how it is put into their settings."""
+"""`budgauge hook`: the gate for agents' hook calls, and its installation into their settings."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from budgauge.text import safe
 
 
 class _Hook(click.Group):
-    """The gate's command, in which an agent's name may follow."""
+    """The gate's command; an agent's name may follow."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
 
 
 def _places(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the installed command that name folders."""
+    """Add the installed command's options for folders."""
     for name in ("--home", "--codex-home", "--cache-home"):
         command = click.option(name, metavar="FOLDER", hidden=True)(command)
     return command
 
 
 def _asking(asker: str) -> click.Command:
-    """Make the command that answers an agent's hook call."""
+    """Return the command for an agent's hook calls."""
 
     @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
     @_places
@@ -67,7 +67,7 @@ def hook_command(options: Options, home: str | None, codex_home: str | None, cac
 
 
 def _answer(options: Options, asker: str = "") -> None:
-    """End the process with the exit code that answers the call on standard input."""
+    """Exit with the answer to the call on standard input."""
     if on_terminal(sys.stdin):
         raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
     click.get_current_context().exit(main(options, asker=asker))
@@ -79,7 +79,7 @@ def _answer(options: Options, asker: str = "") -> None:
 @click.option("--uninstall", is_flag=True, help="Take it out again.")
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
-    """Show the change to an agent's settings, then make it."""
+    """Show the change to an agent's settings, then write it."""
     folder = working_folder() if project else None
     files = settings_files(agent, os.environ, folder)
     if uninstall:
@@ -104,7 +104,7 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
 
 
 def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
-    """Show the changes, then make them."""
+    """Show the diffs, then write them."""
     changes = [change for change in changes if change.diff]
     for change in changes:
         if change.is_linked:
@@ -118,14 +118,14 @@ def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
 
 
 def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
-    """The agent's folder and the project's whose sessions call the hooks in these files; empty for any."""
+    """Return the agent's folder and the project's for the hooks in these files; empty for any."""
     if project is not None:
         return "", os.path.realpath(project)
     return os.path.realpath(files[0].parent), ""
 
 
 def _note_missing_budget(options: Options) -> None:
-    """Say that nothing will be refused, where no budget and no limit is set."""
+    """Note on standard error if no budget and no limit is set."""
     budgets = load_budgets(options)
     for trouble in budgets.troubles:
         note(str(trouble))

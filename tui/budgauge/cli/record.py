@@ -1,4 +1,4 @@
-"""`budgauge record` and `budgauge check`: what scripts and other languages ask."""
+"""`budgauge record` and `budgauge check`: for scripts and other languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`budgauge reset`: start the counters afresh, or take that back."""
+"""`budgauge reset`: reset the counters, or undo the last reset."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
 
 
 _NAMED = 20
-"""So many names are listed at most."""
+"""Names listed at most."""
 
 
 def _check_is_known(tracker: TokenBudgetTracker, agent: str) -> None:
-    """RecordError naming those that are there, unless the agent, or one of the family, ever used something."""
+    """Raise RecordError, with the known names, unless the agent or family ever used something."""
     known = tracker.get_known_agents()
     wanted = same_name(agent)
     if any(members_of(agent, known)) if is_family(agent) else wanted in map(same_name, known):
@@ -73,13 +73,13 @@ def _check_is_known(tracker: TokenBudgetTracker, agent: str) -> None:
 
 
 def _undo(options: Options) -> str:
-    """The command that takes it back, of this very ledger."""
+    """Return the command to undo a reset of this very ledger."""
     named = [f"--{key} {shlex.quote(value)}" for key in ("config", "ledger") if (value := getattr(options, key))]
     return safe(" ".join(["budgauge", *named, "reset --undo"]))
 
 
 def _agreed(question: str) -> bool:
-    """Ask; Ctrl-C and the end of the input mean no."""
+    """Ask a question; Ctrl-C and the end of the input mean no."""
     try:
         return click.confirm(question, err=True)
     except click.Abort:

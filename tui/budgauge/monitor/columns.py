@@ -1,4 +1,4 @@
-"""Which columns the table of agents has at a width, and how wide they are."""
+"""The columns of the table of agents, fitted to a width."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SIGN_CELLS = 2
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column as it is drawn."""
+    """A column with its head and width."""
 
     name: ColumnName
     head: str
     cells: int
     right: bool = True
-    """Does it end flush right?"""
+    """Right-aligned?"""
     order: Order | None = None
-    """By what a click on its head sorts."""
+    """The order that a click on the head selects."""
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """How much room the contents of a table need."""
+    """The room needed by a table's contents."""
 
     agent: int
     """Cells of the longest name."""
@@ -58,27 +58,27 @@ _OPTIONAL: tuple[Column, ...] = (
     Column("calls", mark("calls"), 5),
     Column("state", mark("state"), 8, right=False, order="share"),
 )
-"""In the order in which they are given room."""
+"""The first ones get room first."""
 
 _ORDER: tuple[ColumnName, ...] = (
     *("agent", "used", "held", "gauge", "percent", "of", "state"),
     *("trend", "rate", "gone", "calls", "cost", "last"),
 )
 _NAME_CELLS = 14
-"""A name gets so many before other columns get any."""
+"""Cells for the name before other columns get any."""
 _GAUGE_CELLS = 56
-"""Longer bars tell nothing more."""
+"""The longest useful bar."""
 _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
 
 
 def extent(longest: int, largest: int, *, held: bool = False, limits: bool = True) -> Extent:
-    """The room that names and counts need; with `held`, reserved tokens have a column."""
+    """Return the room for the longest name and the largest count; with `held`, reserved tokens have a column."""
     return Extent(longest, max(5, width(count(largest))), held, limits)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
-    """The columns for a width: agent and used always, the others as there is room for them."""
+    """Return the columns for a width: agent and used always, the others as room permits."""
     agent = max(width(tr("agent")), need.agent)
     room = cells - SIGN_CELLS - need.used - GAP
     name = min(agent, max(_NAME_CELLS, cells * 2 // 5))

@@ -54,19 +54,19 @@ BINDINGS: list[BindingType] = [
     ),
 ]
 TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
-"""Those that are about the table of agents: only where it is seen."""
+"""Actions on the table of agents, for the dashboard only."""
 ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy"}
-"""Those that need more than five lines."""
+"""Actions with screens taller than five lines."""
 ROOMY_KEYS = (
     *(b.key for b in BINDINGS if isinstance(b, Binding) and b.action in ROOMY_ACTIONS and b.key != "y"),
     "ctrl+p",
 )
-"""Their keys; `y` is an answer there."""
+"""The keys of these actions, but for `y`: in five lines an answer."""
 _OF_COLLECTING = frozenset({"collect", "logs"})
 
 
 def footer_keys(*, collects: bool, in_line: bool) -> tuple[Key, ...]:
-    """The keys of the last line, the most important first."""
+    """Return the keys of the last line, the most important first."""
     shown = [binding for binding in BINDINGS if isinstance(binding, Binding) and binding.show]
     keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in shown]
     if not collects:
@@ -96,4 +96,4 @@ FROM_ELSEWHERE = (
     mark("Simulated agents on a temporary ledger. For your own: budgauge --collect"),
     mark("The budget holds: agents that ask are refused. r starts again."),
 )
-"""Texts that are shown, and stand elsewhere."""
+"""Shown texts that stand elsewhere."""

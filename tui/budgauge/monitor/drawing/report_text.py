@@ -1,4 +1,4 @@
-"""An agent's report as text: its models, its latest calls, and the lines that its numbers come from."""
+"""An agent's report as text: models, latest calls, and the ledger's lines behind the numbers."""
 
 from __future__ import annotations
 

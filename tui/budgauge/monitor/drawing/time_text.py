@@ -1,4 +1,4 @@
-"""Moments and spans of time as people read them, in local time."""
+"""Moments and spans of time in words, in local time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from budgauge.monitor.language import tr
 
 
 def clock(moment: float, *, seconds: bool = False) -> str:
-    """A moment today: 09:04, or 09:04:31."""
+    """Return a moment today: 09:04, or 09:04:31."""
     return _local(moment, "%H:%M:%S" if seconds else "%H:%M")
 
 
 def day(moment: float) -> str:
-    """A moment on any day: 2026-11-23 09:04."""
+    """Return a moment on any day: 2026-11-23 09:04."""
     return _local(moment, "%Y-%m-%d %H:%M")
 
 
 def stamp(moment: float) -> str:
-    """A moment on any day in full: 2026-11-23 09:04:31 UTC."""
+    """Return a moment on any day in full: 2026-11-23 09:04:31 UTC."""
     return _local(moment, "%Y-%m-%d %H:%M:%S %Z")
 
 
@@ -30,7 +30,7 @@ def _local(moment: float, pattern: str) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long ago, in at most four characters: now, 5m, 3h, 12d. The future is now."""
+    """Return an age in at most four characters: now, 5m, 3h, 12d. The future is now."""
     if seconds < 60:
         return tr("now")
     for unit, size, limit in (("m", 60, 3600), ("h", 3600, 86_400)):
@@ -40,7 +40,7 @@ def ago(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """How long something takes, in at most seven characters: 45s, 12m, 2h 10m, 3d 4h, 41d, >999d."""
+    """Return a duration in at most seven characters: 45s, 12m, 2h 10m, 3d 4h, 41d, >999d."""
     if seconds < 60:
         return f"{max(1, int(seconds))}s"
     minutes = seconds / 60
@@ -59,7 +59,7 @@ _YEAR_SECONDS = 300 * 86_400
 
 
 def moment(second: float, reach: float) -> str:
-    """A moment on an axis that reaches over so many seconds: 09:04, 11-24 09:04, 11-24 or 2026-11-24."""
+    """Return a moment on an axis of some seconds: 09:04, 11-24 09:04, 11-24 or 2026-11-24."""
     if reach <= 86_400:
         return _local(second, "%H:%M")
     if reach <= 8 * 86_400:
@@ -68,7 +68,7 @@ def moment(second: float, reach: float) -> str:
 
 
 def utc_offset(second: float) -> int:
-    """What local time is ahead of UTC at a moment, in seconds."""
+    """Return the seconds of local time ahead of UTC at a moment."""
     try:
         ahead = datetime.fromtimestamp(second).astimezone().utcoffset()
     except (OverflowError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The one screen everything is seen on."""
+"""The dashboard: everything on one screen."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 MIN_WIDTH, MIN_HEIGHT = 40, 10
 TALL = 20
-"""From so many lines on, panels have borders,"""
+"""Lines from which panels have borders."""
 HIGH = 36
-"""and bars are thick."""
+"""Lines from which bars are thick."""
 FIGURES_WIDTH, FIGURES_HEIGHT = 76, 28
-"""From so many cells and lines on, what matters most stands in large figures."""
+"""Cells and lines from which large figures are shown."""
 
 
 class Dashboard(MainScreen):
-    """Total, agents, cost and rate; or what to do first where there is nothing yet."""
+    """Total, agents, cost and rate; or the first steps on an empty ledger."""
 
     AUTO_FOCUS = "AgentTable"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,7 +65,7 @@ class Dashboard(MainScreen):
     ]
 
     def compose(self) -> ComposeResult:
-        """Top to bottom."""
+        """Yield the widgets from top to bottom."""
         yield TopLine()
         yield Banner()
         with Vertical(id="total") as total:
@@ -89,11 +89,11 @@ class Dashboard(MainScreen):
         yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
 
     def on_resize(self, event: Resize) -> None:
-        """Give each part what there is room for."""
+        """Fit each part to the size."""
         self.fit(event.size)
 
     def fit(self, size: Size) -> None:
-        """Give each part what there is room for."""
+        """Fit each part to the size."""
         height = size.height
         tall = height >= TALL
         gauge = self.query_one(Gauge)
@@ -138,7 +138,7 @@ class Dashboard(MainScreen):
         self._show_top(state)
 
     def open_filter(self) -> None:
-        """Let a text be typed that agents' names must hold."""
+        """Open the filter line, or focus an open one."""
         from budgauge.monitor.widgets.filter_line import FilterLine
 
         lines = self.query(FilterLine)
@@ -150,12 +150,12 @@ class Dashboard(MainScreen):
             line.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter as it is typed."""
+        """Filter as the person types."""
         self.query_one(AgentTable).query_words = tuple(event.value.lower().split())
         self._title_agents()
 
     def on_input_submitted(self) -> None:
-        """Back to the table, filtered."""
+        """Return to the filtered table."""
         self.query_one(AgentTable).focus()
 
     def action_clear_filter(self) -> None:
@@ -171,7 +171,7 @@ class Dashboard(MainScreen):
         self.action_clear_filter()
 
     def on_agent_table_sorted(self) -> None:
-        """Say by what."""
+        """Name the order in the title."""
         self._title_agents()
 
     def show_items(self, state: AppState) -> None:
@@ -210,7 +210,7 @@ class Dashboard(MainScreen):
 
 
 def is_new(view: View) -> bool:
-    """Has nothing ever been recorded, as far as can be told?"""
+    """Return True if nothing was ever recorded, as far as known."""
     snapshot = view.snapshot
     used = bool(snapshot.minutes) or any(row.calls for row in snapshot.agents)
     return not view.ledger_trouble and not snapshot.reset_id and not used

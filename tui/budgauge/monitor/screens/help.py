@@ -1,4 +1,4 @@
-"""Every key there is, told from the bindings themselves."""
+"""The help screen, made from the bindings themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS_CELLS = 12
 
 
 class Help(ModalScreen[None]):
-    """Keys and what they do; the signs on the screen; Esc closes."""
+    """Keys with their effects, and the signs on the screen; Esc closes."""
 
     AUTO_FOCUS = "#help"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,17 +28,17 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(self, bindings: Iterable[tuple[str, str]]) -> None:
-        """Shows (keys, what they do)."""
+        """Show (keys, effect) pairs."""
         super().__init__()
         self._told = tuple(bindings)
 
     def on_click(self, event: Click) -> None:
-        """A click beside it closes it."""
+        """Close at a click beside the box."""
         if self.get_widget_at(*event.screen_offset)[0] is self:
             self.dismiss()
 
     def compose(self) -> ComposeResult:
-        """A line for each binding."""
+        """Yield a line for each binding."""
         with VerticalScroll(id="help") as box:
             box.border_title = tr("help")
             box.border_subtitle = tr("Esc closes")

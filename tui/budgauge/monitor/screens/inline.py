@@ -1,4 +1,4 @@
-"""The monitor in five lines, in their place in the scrollback."""
+"""The monitor in five lines of the scrollback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from budgauge.text import width
 
 
 class InlineScreen(MainScreen):
-    """The total and its bar, who spends most, cost and rate; then what must be known now, or the keys."""
+    """The total and its bar, the top spenders, cost and rate; then messages, or the keys."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,13 +31,13 @@ class InlineScreen(MainScreen):
     ]
 
     def __init__(self, keys: Sequence[Key], ready: Callable[[], None], say: Callable[[str], None]) -> None:
-        """`say` is told what came of a key."""
+        """`say` shows the answer to a key."""
         super().__init__(keys, ready)
         self._say = say
         self._question: tuple[str, Callable[[bool], None]] | None = None
 
     def compose(self) -> ComposeResult:
-        """Five lines."""
+        """Yield five lines."""
         yield Gauge()
         yield Spenders()
         yield Summary()
@@ -77,15 +77,15 @@ class InlineScreen(MainScreen):
         self.query_one(Summary).display = banner.room == 1
 
     def ask(self, question: str, answered: Callable[[bool], None]) -> None:
-        """Ask in the last line; y is yes."""
+        """Ask a question in the last line; y is yes."""
         self._question = (question + "  " + tr("y yes, n no"), answered)
 
     def action_no_room(self) -> None:
-        """A key for what five lines cannot show."""
+        """Answer a key for a screen taller than five lines."""
         self._say(tr("That takes the whole screen: start budgauge without --inline."))
 
     def action_answer(self, answer: bool) -> None:
-        """A key for an answer."""
+        """Answer the question."""
         if self._question is not None:
             _, answered = self._question
             self._question = None
@@ -95,14 +95,14 @@ class InlineScreen(MainScreen):
             self.action_no_room()
 
     def pause(self, *, paused: bool) -> None:
-        """It is said by the summary, once more is shown."""
+        """Show PAUSED in the summary, or remove that word."""
         summary = self.query_one(Summary)
         word = tr("PAUSED")
         summary.pieces = (*((word,) if paused else ()), *(piece for piece in summary.pieces if piece != word))
 
 
 def _rank(item: Item, warning: str | None) -> int:
-    """An answer, which goes by itself; the warning of the total; everything else."""
+    """Rank an item: answers first, for they go by themselves; then the total's warning."""
     if item.level == "answer":
         return 0
     return 1 if item.text == warning else 2

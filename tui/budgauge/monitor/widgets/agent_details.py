@@ -1,4 +1,4 @@
-"""Everything there is to know of one agent or family, as one long text."""
+"""One agent or family in detail, as one long text."""
 
 from __future__ import annotations
 
@@ -39,29 +39,28 @@ _BAR_CELLS = 24
 
 
 class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that holds for the agent: its own, a family's, or the total."""
+    """A limit on the agent: its own, a family's, or the total."""
 
     name: str
     used: int
     limit: int
     state: Severity
     outlook: str
-    """When its threshold and its end are reached; empty where there is too little to say."""
+    """The forecast of threshold and end; empty where unknown."""
 
 
 class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown."""
+    """The shown values."""
 
     source: Source | None
     share: float
-    """Percent of everyone's total that it used."""
-    """None if nothing is known of it any more."""
+    """Percent of everyone's total."""
     limits: tuple[LimitViewModel, ...]
     threshold: float
     """Percent."""
     rate: str
     runaway: str
-    """How far its rate has left its own past behind; empty where it has not."""
+    """The spike in words; empty without one."""
     minutes: tuple[int, ...]
     age: str
     report: AgentReport | None
@@ -71,7 +70,7 @@ class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
 def agent_details_view_model(
     view: View, now: float, key: str, *, is_family: bool, report: AgentReport | None, trouble: str
 ) -> AgentDetailsViewModel:
-    """What there is to show at a moment (unix seconds)."""
+    """Return the values to show at a moment in unix seconds."""
     snapshot = view.snapshot
     source = _source(snapshot, now, key, is_family=is_family)
     minutes = source.minutes if source else ()
@@ -103,7 +102,7 @@ def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Sou
 def _limits(
     snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool
 ) -> Iterator[LimitViewModel]:
-    """In the order in which the rules look at them."""
+    """Yield the limits in the order of the rules."""
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
@@ -146,7 +145,7 @@ def _runaway_words(away: Runaway | None) -> str:
 
 
 class AgentDetails(Drawing):
-    """Sections under each other; the screen scrolls."""
+    """Sections below each other; the screen scrolls."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"details--{part}"
@@ -176,10 +175,10 @@ class AgentDetails(Drawing):
     """
 
     view_model: reactive[AgentDetailsViewModel | None] = reactive(None, init=False)
-    """What is shown."""
+    """The shown values."""
 
     def draw(self, cells: int) -> list[Content]:
-        """All sections."""
+        """Return the lines of all sections."""
         data = self.view_model
         if data is None:
             return []
@@ -323,7 +322,7 @@ def _fraction(limit: LimitViewModel) -> str:
 
 
 def _shares(values: Sequence[int], cells: int) -> list[int]:
-    """Cells for each of several values: what is not nothing shows, and all together fill the line."""
+    """Return cells for each value: at least one for any use, together the whole line."""
     whole = sum(values)
     sizes = [max(1, value * cells // whole) if value else 0 for value in values]
     sizes[max(range(len(sizes)), key=sizes.__getitem__)] += cells - sum(sizes)
@@ -331,7 +330,7 @@ def _shares(values: Sequence[int], cells: int) -> list[int]:
 
 
 def _flowed(pieces: Iterable[Content], cells: int) -> list[Content]:
-    """Pieces side by side, on as many lines as they need."""
+    """Return pieces side by side, on as many lines as needed."""
     lines: list[Content] = []
     for piece in pieces:
         if lines and lines[-1].cell_length + 3 + piece.cell_length <= cells:

@@ -1,4 +1,4 @@
-"""What it cost so far, and what the whole budget would."""
+"""The cost so far, and of the whole budget."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from budgauge.text import count, fit, safe, short, width
 
 
 class CostViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the panel shows: texts, so that nothing is drawn anew for less than a visible change."""
+    """The panel's texts: only a visible change makes a new value."""
 
     total: str
     upper: str
     buffer: str
     whole: str
-    """What the whole budget would cost."""
+    """The cost of the whole budget."""
     models: tuple[tuple[str, str, str], ...]
     """(model, tokens, cost), most used first."""
     unpriced: str
-    """Tokens without a known price and their models; empty if there are none."""
+    """Return the number of unpriced tokens and their models; empty if there are none."""
 
 
 def cost_view_model(snapshot: Snapshot) -> CostViewModel:
-    """The part of a snapshot that the panel shows."""
+    """Return the panel's part of a snapshot."""
     cost = snapshot.cost
     return CostViewModel(
         total=dollars(cost.total_usd),
@@ -51,7 +51,7 @@ def _whole(snapshot: Snapshot) -> str:
 
 
 def unpriced_text(snapshot: Snapshot) -> str:
-    """Tokens without a known price and their models; empty if there are none."""
+    """Return the number of unpriced tokens and their models; empty if there are none."""
     tokens = snapshot.cost.unpriced_tokens
     if not tokens:
         return ""
@@ -60,14 +60,14 @@ def unpriced_text(snapshot: Snapshot) -> str:
 
 
 def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
-    """The same in a few words."""
+    """Return the cost in a few words."""
     if upper is None or upper == total:
         return tr("cost {cost}", cost=dollars(total))
     return tr("cost {cost}, up to {upper}", cost=dollars(total), upper=dollars(upper))
 
 
 class CostPanel(Drawing):
-    """Three sums, then as many models as there is room for."""
+    """Three sums, then as many models as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--sum", "cost--label", "cost--rule", "cost--unknown"}
     DEFAULT_CSS = """
@@ -80,10 +80,10 @@ class CostPanel(Drawing):
     """
 
     view_model: reactive[CostViewModel | None] = reactive(None, init=False)
-    """What is shown; None until the first view."""
+    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
-        """As many lines as the panel has."""
+        """Return as many lines as the panel has."""
         data = self.view_model
         if data is None:
             return []

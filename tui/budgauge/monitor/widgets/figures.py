@@ -1,4 +1,4 @@
-"""What matters most, in large figures: how much is left, when it is gone, how fast it goes."""
+"""Large figures: tokens left, time left, and rate."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from budgauge.text import fit, short, width
 Level = Literal["ok", "warning", "exceeded", "plain", "unknown"]
 _GAP = 4
 _LABEL_CELLS = 26
-"""A label gets so many at least; the last words of a longer one give way."""
+"""Least cells of a label; a longer one is cut."""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One of them."""
+    """One large figure."""
 
     text: str
     label: str
-    """What it is, written small."""
+    """A caption below."""
     level: Level = "plain"
 
 
 def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[Figure, ...]:
-    """Of the total at a moment (unix seconds), the most important first."""
+    """Return the total's figures at a moment in unix seconds, the most important first."""
     level: Level = snapshot.state if readable else "unknown"
     shown = []
     outlook = total_outlook(snapshot, now)
@@ -56,7 +56,7 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
 
 
 class Figures(Drawing):
-    """As many figures as there is room for."""
+    """As many figures as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"figures--{part}" for part in ("ok", "warning", "exceeded", "plain", "unknown", "label")
@@ -73,12 +73,12 @@ class Figures(Drawing):
     """
 
     view_model: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False)
-    """What is shown, the most important first."""
+    """The figures, the most important first."""
     scale: reactive[int] = reactive(1, init=False)
-    """How large figures are drawn."""
+    """The scale of the figures."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The lines of the figures, side by side, and their labels under them."""
+        """Return the lines of the figures, side by side, with their labels below."""
         if not self.view_model:
             return []
         shown, starts = self._placed(cells)
@@ -95,7 +95,7 @@ class Figures(Drawing):
         return [*lines, _line(labels, starts)]
 
     def _placed(self, cells: int) -> tuple[tuple[Figure, ...], list[int]]:
-        """Those that fit, and where each begins: room that is left goes to labels that are cut, then between them."""
+        """Return the fitting figures and their columns; spare room goes to cut labels, then to the gaps."""
         shown = self.view_model
         while len(shown) > 1 and sum(map(self._least, shown)) + _GAP * (len(shown) - 1) > cells:
             shown = shown[:-1]

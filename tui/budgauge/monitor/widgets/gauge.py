@@ -1,4 +1,4 @@
-"""The total: how much of the budget is used, and what is left."""
+"""The total's gauge."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from budgauge.views.live import View
 
 
 class GaugeViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gauge shows."""
+    """The gauge's values."""
 
     used: int
     budget: int
     """0 means unlimited."""
     is_default: bool
     refuses: bool = True
-    """Did somebody set a budget or a limit? If not, the gate refuses nothing."""
+    """Is a budget or a limit set? If not, the gate refuses nothing."""
     reserved: int
     percentage: float | None
     threshold: float
     state: Severity
     outlook: tuple[str, ...] = ()
-    """When it will be gone, in words, and in fewer."""
+    """The forecast, from the longest form to the shortest."""
     readable: bool = True
-    """Can the ledger be read just now? If not, the state is not known."""
+    """Can the ledger be read? If not, the state is unknown."""
 
 
 def gauge_view_model(view: View, now: float) -> GaugeViewModel:
-    """The part of a view that the gauge shows at a moment (unix seconds)."""
+    """Return the gauge's part of a view at a moment in unix seconds."""
     snapshot, config = view.snapshot, view.config
     is_set = config.total_budget > 0 and not snapshot.budget_is_default
     return GaugeViewModel(
@@ -56,7 +56,7 @@ def gauge_view_model(view: View, now: float) -> GaugeViewModel:
 
 
 class Gauge(Drawing):
-    """Numbers in full and a bar; a third line with the state where there is room for it."""
+    """Full numbers and a bar; with room, a third line with the state."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"gauge--{part}" for part in ("number", "muted", "state", "fill", "track", "mark", "mark-filled", "over")
@@ -90,24 +90,24 @@ class Gauge(Drawing):
     """
 
     view_model: reactive[GaugeViewModel | None] = reactive(None, init=False)
-    """What is shown; None until the first view."""
+    """The shown values; None until the first view."""
     bar_lines: reactive[int] = reactive(1, init=False)
-    """How thick the bar is."""
+    """Lines of the bar."""
     roomy: reactive[bool] = reactive(False, init=False)
-    """Is there room for a line of its own for the state?"""
+    """Does the state have a line of its own?"""
 
     foretells: reactive[bool] = reactive(True, init=False)
-    """Does it say when the budget will be gone?"""
+    """Is the forecast shown?"""
 
     def watch_view_model(self, data: GaugeViewModel | None) -> None:
-        """Draw it."""
+        """Set the classes of the state."""
         state = data.state if data else "ok"
         self.set_class(data is not None and not data.readable, "-unknown")
         self.set_class(state == "warning", "-warning")
         self.set_class(state == "exceeded", "-exceeded")
 
     def draw(self, cells: int) -> list[Content]:
-        """Head, bar, and state."""
+        """Return head, bar, and state."""
         data = self.view_model
         if data is None:
             return [Content.styled(tr("Reading the ledger …"), self.part("gauge--muted"))]
@@ -116,7 +116,7 @@ class Gauge(Drawing):
         return [*lines, self._foot(data, cells)] if self.roomy else lines
 
     def _outlook(self, room: int) -> str:
-        """What is said of when it will be gone, in so many cells."""
+        """Return the longest forecast within some cells."""
         words = self.view_model.outlook if self.view_model and self.foretells else ()
         return next((text for text in words if width(text) <= room), "")
 
@@ -177,7 +177,7 @@ class Gauge(Drawing):
         return self._under_mark(data, spread(left, [], cells).rstrip(), text, cells)
 
     def _under_mark(self, data: GaugeViewModel, left: Content, text: str, cells: int) -> Content:
-        """What the bar's mark means, right under it if there is room, else without a pointer."""
+        """Add the meaning of the bar's mark: below the mark with a pointer, else at the end."""
         at = mark_at(data.used / data.budget, cells, data.threshold / 100)
         muted = self.part("gauge--muted")
         for pointed, start in ((f"╵ {text}", at), (f"{text} ╵", at - width(text) - 1)):
@@ -195,20 +195,20 @@ class Gauge(Drawing):
 
 
 def _need(pieces: list[Piece]) -> int:
-    """Cells of pieces in a line."""
+    """Return the cells of pieces in a line."""
     return sum(width(text) + 2 for text, _ in pieces) - 2
 
 
 def fraction(data: GaugeViewModel) -> str:
-    """812,000 / 1,000,000."""
+    """Return used and budget: 812,000 / 1,000,000."""
     return f"{count(data.used)} / {count(data.budget) if data.budget else tr('unlimited')}"
 
 
 def glyph(data: GaugeViewModel) -> str:
-    """The state's sign."""
+    """Return the state's sign."""
     return GLYPHS[data.state] if data.readable else "?"
 
 
 def word(data: GaugeViewModel) -> str:
-    """The state in a word."""
+    """Return the state in a word."""
     return state_word(data.state) if data.readable else tr("not readable now")

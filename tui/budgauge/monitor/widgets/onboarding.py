@@ -1,4 +1,4 @@
-"""What to do while the ledger is empty, in lines to paste."""
+"""The first steps on an empty ledger, in lines to paste."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PYTHON = "TokenBudgetTracker.open({place}).report_usage({gap}'me', 'gpt-4', 150
 
 
 class OnboardingViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the guide knows."""
+    """The known facts for the first steps."""
 
     logs: tuple[FoundLog, ...] = ()
     """Agents' logs found on this machine."""
@@ -34,7 +34,7 @@ class OnboardingViewModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Onboarding(Drawing):
-    """Where usage comes from: agents' own logs, the command line, Python."""
+    """Three sources of usage: agents' own logs, the command line, Python."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "onboarding--head",
@@ -52,12 +52,12 @@ class Onboarding(Drawing):
     """
 
     view_model: reactive[OnboardingViewModel] = reactive(OnboardingViewModel(), init=False)
-    """What the guide knows."""
+    """The known facts for the first steps."""
     roomy: reactive[bool] = reactive(True, init=False)
-    """Is there room for empty lines between the parts?"""
+    """Are there empty lines between the parts?"""
 
     def draw(self, cells: int) -> list[Content]:
-        """Three ways, the easiest first."""
+        """Return the three ways, the easiest first."""
         parts = [self._logs(cells), self._command(cells), self._python(cells)]
         head = self._head(tr("Nothing has been recorded yet. Three ways to begin:"))
         lines = [head, Content("")] if self.roomy else []

@@ -1,4 +1,4 @@
-"""How fast tokens are being spent."""
+"""The rate of spending."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short
 
 SPAN_MINUTES = 180
-"""How far back the chart can reach,"""
+"""The most minutes of the chart."""
 _LEAST_SPAN = 12
-"""and how many minutes it shows at least: what is younger begins at its right."""
+"""The least minutes of the chart; younger usage begins at the right."""
 _WIDEST = 4
 """Cells of one minute's column."""
 
 
 class RateViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the panel shows."""
+    """The panel's values."""
 
     rate: str
     """Tokens in the last minute."""
     longer: str
     """Tokens a minute over ten minutes and an hour."""
     fastest: tuple[str, str]
-    """The agent that spends fastest, and its rate; empty where none does."""
+    """The fastest agent and its rate; empty where none spends."""
     peak: str
     minutes: tuple[int, ...]
     """Tokens of each of the last minutes, the present one last."""
     age: int
-    """Minutes since the first of them that saw usage."""
+    """Minutes since the first one with usage."""
 
 
 def rate_view_model(snapshot: Snapshot, now: float) -> RateViewModel:
-    """The part of a snapshot that the panel shows at a moment (unix seconds)."""
+    """Return the panel's part of a snapshot at a moment in unix seconds."""
     found = rates(snapshot.minutes, now)
     minutes = last_minutes(snapshot.minutes, now, SPAN_MINUTES)
     first = next((place for place, tokens in enumerate(minutes) if tokens), SPAN_MINUTES)
@@ -68,13 +68,13 @@ def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
 
 
 def rate_words(snapshot: Snapshot, now: float) -> str:
-    """The present rate as a number."""
+    """Return the present rate as a number."""
     rate = rate_now(snapshot.minutes, now)
     return tr("{n} / min", n=count(rate) if rate < 10_000 else short(rate))
 
 
 def longer_rates(found: Rates) -> str:
-    """Tokens a minute over longer times."""
+    """Return tokens a minute over longer times."""
     return tr("10 min {ten} · 1 h {hour}", ten=short(round(found.ten)), hour=short(round(found.hour)))
 
 
@@ -92,10 +92,10 @@ class RatePanel(Drawing):
     """
 
     view_model: reactive[RateViewModel | None] = reactive(None, init=False)
-    """What is shown; None until the first view."""
+    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The number, the chart, and its scale where there is room for it."""
+        """Return the number, the chart, and with room the scale."""
         data, height = self.view_model, self.content_size.height
         if data is None or cells < 4:
             return []

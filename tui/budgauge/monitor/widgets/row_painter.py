@@ -1,4 +1,4 @@
-"""How a row of the table of agents looks."""
+"""The painter of the table's rows."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Cell = tuple[Segment, ...]
 
 @dataclass
 class RowPainter:
-    """Draws rows at a moment."""
+    """A painter of rows at a moment."""
 
     style: Callable[[str], Style]
     """One of the table's component styles, by the last part of its name."""
     base: Style
-    """The table's own."""
+    """The table's own style."""
     ground: Style
-    """What tells the row under the cursor from others."""
+    """The extra style of the row under the cursor."""
     now: float
     """Unix seconds."""
     threshold: float
@@ -43,7 +43,7 @@ class RowPainter:
     columns: Sequence[Column]
 
     def cells(self, row: Row) -> list[Cell]:
-        """One for each column."""
+        """Return a cell for each column."""
         cells: list[Cell] = []
         for column in self.columns:
             if column.name == "gauge":
@@ -117,7 +117,7 @@ class RowPainter:
         return span(when.expected), self._state(row) if source.state != "ok" else muted
 
     def _part(self, row: Row) -> float:
-        """Percent: of the limit, or of everyone's total where there is none."""
+        """Return percent of the limit, or without one of everyone's total."""
         if row.source.usage_percentage is not None:
             return row.source.usage_percentage
         return row.source.used * 100 / self.total_used if self.total_used else 0.0
@@ -143,7 +143,7 @@ class RowPainter:
 def heads(
     columns: Sequence[Column], order: Order, *, reverse: bool, style: Style, sorted_style: Style
 ) -> list[Segment]:
-    """Return the line above the rows: each column's name, and by which they are sorted."""
+    """Return the line above the rows: each column's name, and a sign at the sorted one."""
     sign = "↑" if reverse != (order in ("name", "wall")) else "↓"
     segments = []
     for column in columns:
@@ -156,12 +156,12 @@ def heads(
 
 
 def _percent(part: float) -> str:
-    """In at most six characters."""
+    """Return a percentage in at most six characters."""
     return percent(part) if part < 999.95 else ">999%"
 
 
 def placed(text: str, column: Column) -> str:
-    """A text in a column, cut to fit."""
+    """Return a text cut and padded to a column."""
     fitted = fit(text, column.cells)
     if column.right:
         return " " * (column.cells - width(fitted)) + fitted

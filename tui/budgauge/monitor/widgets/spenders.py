@@ -1,4 +1,4 @@
-"""Who spent most, in one line."""
+"""The top spenders, in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 12
 
 
 class Spender(msgspec.Struct, frozen=True):
-    """An agent."""
+    """An agent and its use."""
 
     name: str
     used: str
@@ -29,16 +29,16 @@ class Spender(msgspec.Struct, frozen=True):
 
 
 class SpendersViewModel(msgspec.Struct, frozen=True):
-    """Who is shown."""
+    """The shown agents."""
 
     first: tuple[Spender, ...] = ()
-    """The most important first; not all of them may fit."""
+    """The most important first; the last ones may find no room."""
     total: int = 0
-    """So many agents used something."""
+    """The number of agents with usage."""
 
 
 def spenders(snapshot: Snapshot) -> SpendersViewModel:
-    """Those who used most, and before them those who are over their limits."""
+    """Return the agents with the most use, after those over their limits."""
     total = bisect_left(snapshot.agents, 0, key=lambda row: -row.used)
     over = [row for row in snapshot.limited if row.state == "exceeded" and row.used][:_MOST]
     most = [row for row in snapshot.agents[: min(total, _MOST)] if row.state != "exceeded"]
@@ -48,7 +48,7 @@ def spenders(snapshot: Snapshot) -> SpendersViewModel:
 
 
 class Spenders(Drawing):
-    """As many as fit, and how many there are more."""
+    """As many agents as room permits, and the number of the others."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"spenders--{part}" for part in ("name", "used", "muted", "ok", "warning", "exceeded")
@@ -66,10 +66,10 @@ class Spenders(Drawing):
     """
 
     view_model: reactive[SpendersViewModel] = reactive(SpendersViewModel(), init=False)
-    """Who is shown."""
+    """The shown agents."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line."""
+        """Return one line."""
         muted = self.part("spenders--muted")
         if not self.view_model.total:
             return [Content.styled(tr("Nothing was used yet."), muted)]

@@ -1,4 +1,4 @@
-"""Tokens a minute by agent, and the cost of the counters so far, over time."""
+"""The charts over time: tokens a minute by agent, and the cost so far."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from budgauge.views.live import View
 from budgauge.views.scan import Span, TimeReport
 
 NAMED = 6
-"""So many agents have a colour of their own."""
+"""Agents with a colour of their own."""
 _HUES = (0, 45, -45, 95, 150, 215)
-"""Of their colours, in degrees from the theme's primary colour."""
+"""Hues of these colours, in degrees from the theme's primary colour."""
 _AXIS_CELLS = 6
 _COST_LINES = 6
 _LEAST_LINES = 4
@@ -36,13 +36,13 @@ _TREND_CELLS = 48
 
 
 class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown."""
+    """The shown values."""
 
     title: str
-    """How far back the chart reaches."""
+    """The chart's reach."""
     note: str = ""
     trouble: str = ""
-    """Why the ledger could not be read."""
+    """The reason why the ledger could not be read."""
     now: float = 0.0
     chart: Span | None = None
     """None before anything was read."""
@@ -51,12 +51,12 @@ class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
     budget: int = 0
     """Tokens; 0 means unlimited."""
     budget_cost: float | None = None
-    """US dollars that the whole budget would cost; None if that is not known, or unlimited."""
+    """The whole budget's cost in US dollars; None if unknown, or unlimited."""
     is_priced: bool = False
-    """Is the cost known, and that of the budget if there is one?"""
+    """Is the cost known, and the budget's too if there is one?"""
     total_cost: str = ""
     unpriced: str = ""
-    """Tokens that the cost leaves out, and their models; empty if there are none."""
+    """Tokens without a price, and their models; empty if there are none."""
     total_used: int = 0
     since: str = ""
 
@@ -71,7 +71,7 @@ def time_view_model(
     read: tuple[Span, Span, TimeReport] | None,
     since: str,
 ) -> TimeViewModel:
-    """What there is to show at a moment (unix seconds); `read` is what the last reading said, and of what."""
+    """Return the values to show at a moment in unix seconds; `read` is the last report, with its spans."""
     snapshot = view.snapshot
     whole = snapshot.cost.budget_usd
     return TimeViewModel(
@@ -94,7 +94,7 @@ def time_view_model(
 
 
 class TimeChart(Drawing):
-    """Charts under each other, as tall as the screen lets them be."""
+    """Charts below each other, as tall as the screen permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"time--{part}" for part in ("title", "label", "text", "number", "other", "cost", "budget")
@@ -113,12 +113,12 @@ class TimeChart(Drawing):
     """
 
     view_model: reactive[TimeViewModel | None] = reactive(None, init=False)
-    """What is shown."""
+    """The shown values."""
     room: reactive[int] = reactive(20, init=False)
-    """Lines that can be seen at once."""
+    """Lines visible at once."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The chart, who is in it, and the cost."""
+        """Return the chart, its legend, and the cost."""
         data = self.view_model
         if data is None:
             return []
@@ -181,7 +181,7 @@ class TimeChart(Drawing):
         return Style(foreground=Color.from_hsl(hue, 0.62, lightness))
 
     def _times(self, begin: int, step: int, number: int, each: int) -> Content:
-        """Local times under the chart, as many as do not meet."""
+        """Return local times for below the chart, as many as have room."""
         line, whole = "", number * each
         words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
         # At the cells where steps begin, as far apart as each other.
@@ -196,7 +196,7 @@ class TimeChart(Drawing):
         return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
 
     def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
-        """Everything once more without colours: who, how much, which part, and how it went."""
+        """Return the legend: each agent's tokens, share and trend, readable without colours."""
         whole = sum(sum(tokens) for _, tokens in series)
         numbers = [count(sum(tokens)) for _, tokens in series]
         number_cells = max(map(len, numbers))
@@ -218,7 +218,7 @@ class TimeChart(Drawing):
         return lines
 
     def _cost(self, data: TimeViewModel, cells: int) -> list[Content]:
-        """What the counters cost so far, against the whole budget: in dollars, or in tokens where nothing is priced."""
+        """Return the cost so far against the whole budget: in dollars, or in tokens where nothing is priced."""
         report, span = data.report, data.counters
         if report is None or span is None:
             return []
@@ -286,7 +286,7 @@ def _spent(data: TimeViewModel) -> str:
 
 
 def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
-    """Those who spent most, each by itself, and all others as one; the most at the bottom."""
+    """Return a series for each top spender and one for all others, the largest first."""
     ordered = sorted(agents, key=lambda agent: -sum(agent[1]))
     series = [(shown_name(name), tokens) for name, tokens in ordered[:NAMED]]
     if others := ordered[NAMED:]:
@@ -296,6 +296,6 @@ def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequ
 
 
 def _squeezed(values: Sequence[int], cells: int) -> list[int]:
-    """The same in fewer cells: sums of neighbours."""
+    """Return sums of neighbours, to fit the cells."""
     each = -(-len(values) // cells)
     return [sum(values[place : place + each]) for place in range(0, len(values), each)]

@@ -1,4 +1,4 @@
-"""The first line: what this is, which ledger it shows, and whether it moves."""
+"""The first line: name, ledger, and state of the display."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from budgauge.text import fit_left, safe, width
 
 
 class TopViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the line says; texts from outside are safe to show."""
+    """The line's texts, safe to show."""
 
     budget: str = ""
-    """Whose budget is shown."""
+    """The owner of the shown budget."""
     ledger: str = ""
     collecting: str = ""
-    """What collecting has brought in; empty when it is off."""
+    """The collected records; empty while collecting is off."""
     changed: str = ""
-    """When something last changed, as a time of day."""
+    """Time of day of the last change."""
     paused: bool = False
     demo: bool = False
 
 
 def budget_words(budget_of: Literal["", "user", "project"]) -> str:
-    """Whose budget is shown, in words; empty where one config was named."""
+    """Return the owner of the shown budget in words; empty for a named config."""
     if budget_of == "project":
         return tr("project's budget")
     return tr("your budget") if budget_of == "user" else ""
 
 
 def short_path(path: str, home: str) -> str:
-    """A path as people write it: `~` for their home; safe to show."""
+    """Return a path with `~` for the home folder, safe to show."""
     if home and path.startswith(home.rstrip("/") + "/"):
         path = "~" + path[len(home.rstrip("/")) :]
     return safe(path)
 
 
 class TopLine(Drawing):
-    """Name and ledger to the left, what is going on to the right."""
+    """Name and ledger at the left, the latest events at the right."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"top--{part}" for part in ("name", "budget", "path", "badge", "on", "time")
@@ -62,10 +62,10 @@ class TopLine(Drawing):
     """
 
     view_model: reactive[TopViewModel] = reactive(TopViewModel(), init=False)
-    """What the line says."""
+    """The line's texts."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line; the path gives way first, then whose budget it is."""
+        """Return one line; the path gives way first, then the budget's owner."""
         data = self.view_model
         left: list[Piece] = [("budgauge", self.part("top--name"))]
         for shown, badge in ((data.demo, tr("DEMO")), (data.paused, tr("PAUSED"))):
