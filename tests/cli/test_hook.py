@@ -149,9 +149,9 @@ def test_it_warns_of_what_switches_the_gate_off(own_place: Path) -> None:
     settings.parent.mkdir()
     settings.write_text('{"disableAllHooks": true, "env": {"CODEX_TOKEN_LEDGER": "/l"}}', encoding="utf-8")
     for said in (completed("claude-code").stderr, completed("claude-code").stderr):
-        assert f"budgauge: the gate does not hold: {settings}: disableAllHooks is set: no hook is called\n" in said
-        assert f"budgauge: the gate does not hold: {settings}: env sets CODEX_TOKEN_LEDGER" in said
-    untrusted = f"the gate does not hold: {own_place}/.codex/config.toml: Codex skips these hooks until you trust them"
+        assert f"budgauge: the gate does not work: {settings}: disableAllHooks is set: no hook is called\n" in said
+        assert f"budgauge: the gate does not work: {settings}: env sets CODEX_TOKEN_LEDGER" in said
+    untrusted = f"the gate does not work: {own_place}/.codex/config.toml: Codex skips these hooks until you trust them"
     assert untrusted in completed("codex").stderr
     assert "does not hold" not in completed("codex", "--uninstall").stderr
 

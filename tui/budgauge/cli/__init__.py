@@ -102,7 +102,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.option("--collect", "collecting", is_flag=True, help="Collect from agents' own logs while the monitor is open.")
-@click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
+@click.option("--inline", "in_line", is_flag=True, help="Draw in five lines of the scrollback.")
 @common
 def cli(options: Options, collecting: bool, in_line: bool) -> None:
     """A live token budget for AI coding agents.

@@ -39,7 +39,7 @@ AGENTS = ("codex", "claude-code")
 
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
-@click.option("--follow", is_flag=True, help="Go on as the logs grow, until interrupted.")
+@click.option("--follow", is_flag=True, help="Keep collecting as the logs grow, until interrupted.")
 @click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
@@ -47,7 +47,7 @@ AGENTS = ("codex", "claude-code")
 def collect_command(
     options: Options, agents: tuple[str, ...], follow: bool, since: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Record what agents' own session logs say was spent, every call once.
+    """Record the calls in agents' own session logs, each call once.
 
     Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
     else since midnight.

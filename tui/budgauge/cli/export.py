@@ -59,7 +59,7 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     if not calls.exists:
         note(f"{path}: no file yet; nothing was recorded")
     if calls.set_aside:
-        note(f"{plural(calls.set_aside, 'line')} set aside, which are not in it; which, tells: budgauge doctor")
+        note(f"{plural(calls.set_aside, 'line')} skipped; to see them: budgauge doctor")
 
 
 def _begin(since: str | None) -> float | None:

@@ -59,7 +59,7 @@ def _asking(asker: str) -> click.Command:
 def hook_command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
-    An agent calls it by itself once it is installed: budgauge hook install codex
+    An agent calls this command once its hooks are installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
         pin(os.environ, home, codex_home, cache_home)
@@ -69,14 +69,14 @@ def hook_command(options: Options, home: str | None, codex_home: str | None, cac
 def _answer(options: Options, asker: str = "") -> None:
     """Exit with the answer to the call on standard input."""
     if on_terminal(sys.stdin):
-        raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
+        raise click.UsageError("agents call this from their hooks; to install them: budgauge hook install codex")
     click.get_current_context().exit(main(options, asker=asker))
 
 
 @hook_command.command("install")
 @click.argument("agent", type=click.Choice(["codex", "claude-code"]))
-@click.option("--project", is_flag=True, help="In this folder's own settings, not in yours.")
-@click.option("--uninstall", is_flag=True, help="Take it out again.")
+@click.option("--project", is_flag=True, help="Change this folder's settings instead of yours.")
+@click.option("--uninstall", is_flag=True, help="Remove the hooks.")
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
     """Show the change to an agent's settings, then write it."""
@@ -98,9 +98,9 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     if folder is not None and (project_folders(folder)[-1] / ".git").exists():
         named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
         if named:
-            note(f"keep it out of commits, for it names this machine's paths: {named}")
+            note(f"keep out of commits, because of this machine's paths: {named}")
     for obstacle in obstacles(agent, os.environ, working_folder()):
-        note(f"the gate does not hold: {obstacle}")
+        note(f"the gate does not work: {obstacle}")
 
 
 def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:

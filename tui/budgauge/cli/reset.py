@@ -18,13 +18,13 @@ from budgauge.tracker.tracker import TokenBudgetTracker
 
 @click.command()
 @click.option("--agent", metavar="ID", help="Only this agent's counters, or a family's, as in 'codex/*'.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--undo", is_flag=True, help="Take back the latest reset that took something; usage since is kept.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--undo", is_flag=True, help="Undo the latest reset; usage since then is kept.")
 @common
 def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) -> None:
-    """Start the counters afresh. It is a line in the ledger: nothing is deleted."""
+    """Set the counters back to zero. A reset is a line in the ledger: nothing is deleted."""
     if undo and (agent or yes):
-        raise click.UsageError("--undo stands alone: it asks nothing and takes the latest reset back")
+        raise click.UsageError("--undo takes no other option: it undoes the latest reset without asking")
     tracker = open_tracker(options)
     if undo:
         before = tracker.get_total_used()
@@ -46,7 +46,7 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     if not used:
         click.echo(f"reset {who}: nothing was used")
         return
-    click.echo(f"reset {who}: {count(used)} tokens; take it back with: {_undo(options)}")
+    click.echo(f"reset {who}: {count(used)} tokens; undo it with: {_undo(options)}")
 
 
 _NAMED = 20

@@ -23,7 +23,7 @@ from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer, View
 
-_LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
+_LEDGER_HINT = "Name another ledger with --ledger FILE. To see where this one comes from: budgauge config"
 
 
 @click.command()

@@ -86,7 +86,7 @@ class Simulation:
     def remark(self) -> str:
         """The remark for the screen."""
         if time.monotonic() - self._refused_at < REFUSED_SECONDS:
-            return "The budget holds: agents that ask are refused. r starts again."
+            return "The budget holds: agents are refused. Press r to reset."
         return "Simulated agents on a temporary ledger. For your own: budgauge --collect"
 
     def _run(self, habit: Habit) -> None:

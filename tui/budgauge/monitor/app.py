@@ -236,7 +236,7 @@ class MonitorApp(TerminalApp):
         if self._answer:
             yield self._answer
         if self._feed_failure:
-            yield Item("error", tr("Reading failed and is tried again: {why}", why=safe(self._feed_failure)))
+            yield Item("error", tr("Reading failed; retrying: {why}", why=safe(self._feed_failure)))
         trouble = self._collection.trouble if self._collection else None
         if trouble:
             yield Item("warning", tr("Collecting: {why}", why=safe(trouble)))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
+from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import Order
 from budgauge.text import count, width
 
 ColumnName = Literal[
-    "agent", "used", "held", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
+    "agent", "used", "reserved", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
 ]
 GAP = 2
 """Cells between two columns."""
@@ -39,14 +40,14 @@ class Extent(msgspec.Struct, frozen=True):
     """Cells of the longest name."""
     used: int
     """Cells of the largest count, in full."""
-    held: bool = False
+    reserved: bool = False
     """Is anything reserved?"""
     limits: bool = True
     """Does anything have a limit?"""
 
 
 _OPTIONAL: tuple[Column, ...] = (
-    Column("held", mark("held"), 6),
+    Column("reserved", mark("reserved"), 8),
     Column("percent", "", 6, order="share"),
     Column("gauge", "", 12, right=False, order="share"),
     Column("rate", mark("/min"), 6, order="rate"),
@@ -59,9 +60,14 @@ _OPTIONAL: tuple[Column, ...] = (
     Column("state", mark("state"), 8, right=False, order="share"),
 )
 """The first ones get room first."""
+_WIDEST: dict[ColumnName, Callable[[], str]] = {
+    "last": lambda: ago(23 * 3600),
+    "gone": lambda: span(24 * 3600 - 60),
+}
+"""Texts that need more cells in some languages."""
 
 _ORDER: tuple[ColumnName, ...] = (
-    *("agent", "used", "held", "gauge", "percent", "of", "state"),
+    *("agent", "used", "reserved", "gauge", "percent", "of", "state"),
     *("trend", "rate", "gone", "calls", "cost", "last"),
 )
 _NAME_CELLS = 14
@@ -72,9 +78,9 @@ _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
 
 
-def extent(longest: int, largest: int, *, held: bool = False, limits: bool = True) -> Extent:
-    """Return the room for the longest name and the largest count; with `held`, reserved tokens have a column."""
-    return Extent(longest, max(5, width(count(largest))), held, limits)
+def extent(longest: int, largest: int, *, reserved: bool = False, limits: bool = True) -> Extent:
+    """Return the room for the longest name and the largest count; with `reserved`, reserved tokens have a column."""
+    return Extent(longest, max(5, width(count(largest))), reserved, limits)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
@@ -84,8 +90,10 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     name = min(agent, max(_NAME_CELLS, cells * 2 // 5))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
-        if (column.name == "held" and not need.held) or (column.name in ("gone", "state") and not need.limits):
+        if (column.name == "reserved" and not need.reserved) or (column.name in ("gone", "state") and not need.limits):
             continue
+        if column.name in _WIDEST:
+            column = msgspec.structs.replace(column, cells=max(column.cells, width(_WIDEST[column.name]())))
         if column.name == "gauge":
             column = msgspec.structs.replace(column, cells=max(8, min(12, cells - _ROOMY_CELLS)))
         if name + column.cells + GAP > room:

@@ -30,9 +30,9 @@ BINDINGS: list[BindingType] = [
     ),
     Binding("o", "over_time", mark("Over time"), id="over_time", tooltip=mark("Tokens and cost over time")),
     Binding("c", "collect", mark("Collect"), id="collect", tooltip=mark("Collect from agents' logs; remembered")),
-    Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause the display, or go on")),
+    Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause or resume the display")),
     Binding("t", "next_theme", mark("Theme"), id="theme", tooltip=mark("Next theme; remembered")),
-    Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("What agents' logs held that did not count")),
+    Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("Skipped lines of agents' logs")),
     Binding(
         "R",
         "reset_agent",
@@ -41,7 +41,7 @@ BINDINGS: list[BindingType] = [
         tooltip=mark("Reset the agent under the cursor; asks first"),
     ),
     Binding("y", "copy", mark("Copy"), id="copy", tooltip=mark("Copy the line under the cursor to the clipboard")),
-    Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Sort the other way round; remembered")),
+    Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Reverse the sort order; remembered")),
     Binding("question_mark", "help", mark("Help"), id="help", key_display="?", tooltip=mark("This help")),
     Binding(
         "ctrl+z",
@@ -50,7 +50,7 @@ BINDINGS: list[BindingType] = [
         show=False,
         key_display="^z",
         id="suspend",
-        tooltip=mark("Suspend; fg goes on"),
+        tooltip=mark("Suspend; fg resumes"),
     ),
 ]
 TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
@@ -94,6 +94,6 @@ FROM_ELSEWHERE = (
     # and what the demo says.
     mark("simulated agents, nothing is spent"),
     mark("Simulated agents on a temporary ledger. For your own: budgauge --collect"),
-    mark("The budget holds: agents that ask are refused. r starts again."),
+    mark("The budget holds: agents are refused. Press r to reset."),
 )
 """Shown texts that stand elsewhere."""

@@ -21,7 +21,7 @@ _WORDS: dict[Order, str] = {
     "cost": mark("cost"),
     "last": mark("last seen"),
     "name": mark("name"),
-    "wall": mark("who meets the limit first"),
+    "wall": mark("first to reach the limit"),
 }
 MOVING: frozenset[Order] = frozenset({"rate", "wall"})
 """Orders that change by time alone."""
@@ -64,10 +64,10 @@ def order_key(order: Order, now: float) -> Callable[[Source], Key]:
     def wall(source: Source) -> float:
         if source.remaining is None:
             return math.inf
-        when = reached(source.minutes, now, source.remaining)
-        if when is None:
+        eta = reached(source.minutes, now, source.remaining)
+        if eta is None:
             return 0.0 if source.state == "exceeded" and source.used else math.inf
-        return when.expected
+        return eta.expected
 
     value = {"used": used, "share": share, "rate": rate, "cost": cost, "last": last, "name": name, "wall": wall}[order]
     return lambda source: (value(source), name_of(source))

@@ -74,7 +74,7 @@ class RowCache:
         self.need = extent(
             self._longest,
             max(map(_used_of, self.rows), default=0),
-            held=bool(snapshot.reserved),
+            reserved=bool(snapshot.reserved),
             limits=self._has_limits,
         )
 

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from budgauge.accounting.forecast import When, reached
-from budgauge.monitor.drawing.time_text import span
+from budgauge.monitor.drawing.time_text import latin_span, span
 from budgauge.monitor.language import tr
 from budgauge.status.snapshot import Snapshot
 
@@ -23,6 +23,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """Time until the warning threshold: `12m`."""
     lasts: str = ""
     """The rest of the cycle, where the budget outlasts it: `3d 4h`."""
+    figure: str = ""
+    """`gone` or `lasts` in Latin letters, for a large figure."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -47,16 +49,22 @@ def total_outlook(snapshot: Snapshot, now: float) -> Outlook:
     if gone is None:
         return Outlook()
     if snapshot.cycle_end is not None and gone.expected > snapshot.cycle_end - now:
-        return Outlook(lasts=span(snapshot.cycle_end - now))
+        rest = snapshot.cycle_end - now
+        return Outlook(lasts=span(rest), figure=latin_span(rest))
     to_warning = 0 if snapshot.warning_at is None else snapshot.warning_at - snapshot.total_used
     warns = reached(snapshot.minutes, now, to_warning)
-    return Outlook(gone=span(gone.expected), between=between(gone), warns=span(warns.expected) if warns else "")
+    return Outlook(
+        gone=span(gone.expected),
+        between=between(gone),
+        warns=span(warns.expected) if warns else "",
+        figure=latin_span(gone.expected),
+    )
 
 
-def between(when: When) -> str:
+def between(eta: When) -> str:
     """Return a forecast's range in words."""
-    first = span(when.earliest)
-    if math.isinf(when.latest):
+    first = span(eta.earliest)
+    if math.isinf(eta.latest):
         return tr("{first} or later", first=first)
-    last = span(when.latest)
+    last = span(eta.latest)
     return tr("{first} to {last}", first=first, last=last) if first != last else tr("about {span}", span=first)

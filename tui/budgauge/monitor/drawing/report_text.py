@@ -68,18 +68,18 @@ def explanation(report: AgentReport) -> Iterator[str]:
     if report.reset_tokens:
         yield tr("{n} tokens taken away by resets", n=count(report.reset_tokens))
     yield trn(
-        "{n} line dropped as a copy: its id had been counted, with the same content",
-        "{n} lines dropped as copies: their ids had been counted, with the same content",
+        "{n} duplicate skipped: the same id with the same content",
+        "{n} duplicates skipped: the same id with the same content",
         report.copies,
     )
     yield trn(
-        "{n} line set aside: a known id with other content, or a second end of a hold",
-        "{n} lines set aside: a known id with other content, or a second end of a hold",
+        "{n} line skipped: a known id with other content, or a reservation settled twice",
+        "{n} lines skipped: a known id with other content, or a reservation settled twice",
         report.set_aside,
     )
     yield trn(
-        "{n} line of the whole ledger that is no record; budgauge doctor shows it",
-        "{n} lines of the whole ledger that are no records; budgauge doctor shows them",
+        "{n} line in the whole ledger is no record; budgauge doctor shows it",
+        "{n} lines in the whole ledger are no records; budgauge doctor shows them",
         report.unreadable,
     )
     yield from map(_price, report.prices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from budgauge.monitor.language import tr
+from budgauge.monitor.language import mark, tr
 
 
 def clock(moment: float, *, seconds: bool = False) -> str:
@@ -29,30 +29,45 @@ def _local(moment: float, pattern: str) -> str:
         return tr("unknown")
 
 
+_SECONDS, _MINUTES, _HOURS, _DAYS = mark("{n}s"), mark("{n}m"), mark("{n}h"), mark("{n}d")
+_HOURS_MINUTES, _DAYS_HOURS, _MANY_DAYS = mark("{n}h {m}m"), mark("{n}d {m}h"), mark(">{n}d")
+
+
 def ago(seconds: float) -> str:
-    """Return an age in at most four characters: now, 5m, 3h, 12d. The future is now."""
+    """Return an age: now, 5m, 3h, 12d. The future is now."""
     if seconds < 60:
         return tr("now")
-    for unit, size, limit in (("m", 60, 3600), ("h", 3600, 86_400)):
+    for unit, size, limit in ((_MINUTES, 60, 3600), (_HOURS, 3600, 86_400)):
         if seconds < limit:
-            return f"{int(seconds // size)}{unit}"
-    return f"{min(999, int(seconds // 86_400))}d"
+            return tr(unit, n=int(seconds // size))
+    return tr(_DAYS, n=min(999, int(seconds // 86_400)))
 
 
 def span(seconds: float) -> str:
-    """Return a duration in at most seven characters: 45s, 12m, 2h 10m, 3d 4h, 41d, >999d."""
+    """Return a duration: 45s, 12m, 2h 10m, 3d 4h, 41d, >999d."""
+    text, n, m = _span(seconds)
+    return tr(text, n=n, m=m)
+
+
+def latin_span(seconds: float) -> str:
+    """Return a duration in Latin letters, in any language, for large figures."""
+    text, n, m = _span(seconds)
+    return text.format(n=n, m=m)
+
+
+def _span(seconds: float) -> tuple[str, int, int]:
     if seconds < 60:
-        return f"{max(1, int(seconds))}s"
+        return _SECONDS, max(1, int(seconds)), 0
     minutes = seconds / 60
     if minutes < 100:
-        return f"{round(minutes)}m"
+        return _MINUTES, round(minutes), 0
     hours, minute = divmod(round(min(minutes, 1e7)), 60)
     if hours < 24:
-        return f"{hours}h {minute}m" if minute else f"{hours}h"
+        return _HOURS_MINUTES if minute else _HOURS, hours, minute
     days, hour = divmod(round(minutes / 60) if minutes < 1e7 else 10**6, 24)
     if days < 10:
-        return f"{days}d {hour}h" if hour else f"{days}d"
-    return f"{days}d" if days < 1000 else ">999d"
+        return _DAYS_HOURS if hour else _DAYS, days, hour
+    return _DAYS if days < 1000 else _MANY_DAYS, min(days, 999), 0
 
 
 _YEAR_SECONDS = 300 * 86_400

@@ -93,7 +93,7 @@ def _words(crossed: Sequence[Crossing]) -> list[str]:
     """Return a line for each alert, and one for the number of the others."""
     lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
     more = len(crossed) - len(lines)
-    return [*lines, trn("and {n} limit more", "and {n} limits more", more)] if more else lines
+    return [*lines, trn("and {n} more limit", "and {n} more limits", more)] if more else lines
 
 
 def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:

@@ -59,7 +59,7 @@ def _signs() -> list[Content]:
             (f"▲ {tr('warning')}", "$warning", tr("at or over the threshold, marked │ on the bars")),
             (f"■ {tr('exceeded')}", "$error", tr("nothing is left of the limit")),
             (f"○ {tr('no limit')}", "$foreground 60%", tr("a thin bar: the share of everyone's total")),
-            ("↑ 48k", "$warning", tr("a rate far beyond the agent's own last hour")),
+            ("↑ 48k", "$warning", tr("a spike: far above the agent's own last hour")),
             ("▾ ▸", "$accent", tr("a family, with its agents below it, or folded")),
         )
     ]

@@ -17,8 +17,8 @@ from budgauge.monitor.language import mark, tr
 from budgauge.text import safe
 
 _NOTHING = (
-    mark("Nothing was collected here since it was opened."),
-    mark("All that was ever met in agents' logs: budgauge doctor"),
+    mark("Nothing was collected since the monitor was opened."),
+    mark("Every skipped line so far: budgauge doctor"),
 )
 
 

@@ -17,7 +17,7 @@ from budgauge.monitor.language import dollars, mark, tr
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, safe, width
 
-_NOTE = mark("The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent.")
+_NOTE = mark("The ledger keeps every line. u undoes a reset. Calls recorded later count, whenever they were made.")
 
 
 class ResetQuestion(ModalScreen[bool]):

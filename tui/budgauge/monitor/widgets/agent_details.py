@@ -59,7 +59,7 @@ class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     """Percent."""
     rate: str
-    runaway: str
+    spike: str
     """The spike in words; empty without one."""
     minutes: tuple[int, ...]
     age: str
@@ -74,14 +74,14 @@ def agent_details_view_model(
     snapshot = view.snapshot
     source = _source(snapshot, now, key, is_family=is_family)
     minutes = source.minutes if source else ()
-    found, away = rates(minutes, now), runaway(minutes, now)
+    found, found_spike = rates(minutes, now), runaway(minutes, now)
     return AgentDetailsViewModel(
         source=source,
         share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
         rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
-        runaway=_runaway_words(away),
+        spike=_spike_words(found_spike),
         minutes=last_minutes(minutes, now, _CHART_MINUTES),
         age=ago(now - source.last_used) if source and source.last_used is not None else "",
         report=report,
@@ -138,10 +138,10 @@ def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float
     return tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns)) + ", " + words
 
 
-def _runaway_words(away: Runaway | None) -> str:
-    if away is None:
+def _spike_words(spike: Runaway | None) -> str:
+    if spike is None:
         return ""
-    return tr("runaway: {now} a minute, usually {usual}", now=short(round(away.now)), usual=short(round(away.usual)))
+    return tr("spike: {now} a minute, usually {usual}", now=short(round(spike.now)), usual=short(round(spike.usual)))
 
 
 class AgentDetails(Drawing):
@@ -198,7 +198,7 @@ class AgentDetails(Drawing):
         lines = self._section(tr("limits"))
         if not data.limits:
             lines.append(
-                Content.styled(tr("none: neither its own, nor a family's, nor a total"), self.part("details--muted"))
+                Content.styled(tr("none: no limit of its own, of a family, or in total"), self.part("details--muted"))
             )
         name_cells = min(32, max((width(limit.name) for limit in data.limits), default=0))
         number_cells = max((len(_fraction(limit)) for limit in data.limits), default=0)
@@ -243,7 +243,7 @@ class AgentDetails(Drawing):
         facts = [
             (tr("used"), count(source.used)),
             (tr("of everyone's"), percent(share)),
-            (tr("held"), count(source.reserved)),
+            (tr("reserved"), count(source.reserved)),
             (tr("calls"), count(source.calls)),
             (tr("cost"), dollars(source.cost_usd)),
             (tr("last"), age or tr("never")),
@@ -278,8 +278,8 @@ class AgentDetails(Drawing):
     def _rate(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("tokens a minute"))
         pieces = [(data.rate, self.part("details--text"))]
-        if data.runaway:
-            pieces.append((f"↑ {data.runaway}", self.part("details--warning")))
+        if data.spike:
+            pieces.append((f"↑ {data.spike}", self.part("details--warning")))
         lines.append(in_order(pieces, cells))
         if any(data.minutes):
             each = max(1, min(4, cells // _CHART_MINUTES))

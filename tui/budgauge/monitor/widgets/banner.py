@@ -66,7 +66,7 @@ def _users_items(user: View, shown: Snapshot) -> Iterator[Item]:
         if trouble:
             yield Item("error", tr("Your own budget: {why}", why=safe(trouble)))
     if (standing := nearer(user.snapshot, shown)) is not None:
-        yield Item(_LEVELS[standing.state], tr("Your own budget is nearer its end: {how}", how=standing.words))
+        yield Item(_LEVELS[standing.state], tr("Your own budget is closer to its limit: {how}", how=standing.words))
 
 
 def unasked_item(snapshot: Snapshot) -> Item:

@@ -45,9 +45,9 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
         label = tr("tokens left · warns in {span}", span=outlook.warns) if outlook.warns else tr("tokens left")
         shown.append(Figure(short(snapshot.remaining_budget), label, level))
     if outlook.gone:
-        shown.append(Figure(outlook.gone, tr("until it is gone · {range}", range=outlook.between)))
+        shown.append(Figure(outlook.figure, tr("until it is gone · {range}", range=outlook.between)))
     elif outlook.lasts:
-        shown.append(Figure(outlook.lasts, tr("to the cycle's end · it lasts")))
+        shown.append(Figure(outlook.figure, tr("to the cycle's end · the budget lasts")))
     found = rates(snapshot.minutes, now)
     label = tr("a minute · {longer}", longer=longer_rates(found))
     fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"

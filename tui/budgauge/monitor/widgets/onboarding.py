@@ -84,12 +84,12 @@ class Onboarding(Drawing):
 
     def _collect(self, cells: int) -> list[Content]:
         if self.view_model.collecting:
-            return self._text(tr("Collecting from here on; the next call shows."), cells)
+            return self._text(tr("Collecting from now on. The next call will show here."), cells)
         follow = self._code(("budgauge", "collect", "--follow"), cells)
         if not self.view_model.can_collect:
             return follow
         text, key = self.part("onboarding--text"), self.part("onboarding--key")
-        line = Content.assemble(("c", key), (tr(" collects from here on; in another terminal:"), text))
+        line = Content.assemble(("c", key), (tr(" collects from now on; or in another terminal:"), text))
         return [line.truncate(cells, ellipsis=True), *follow]
 
     def _command(self, cells: int) -> list[Content]:

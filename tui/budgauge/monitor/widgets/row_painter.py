@@ -19,7 +19,7 @@ from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
 from budgauge.text import count, fit, percent, short, width
 
-_RUNAWAY = "↑"
+_SPIKE = "↑"
 Cell = tuple[Segment, ...]
 
 
@@ -75,7 +75,7 @@ class RowPainter:
         match column.name:
             case "used":
                 return count(source.used), self.style("name") + Style(bold=True)
-            case "held":
+            case "reserved":
                 return short(source.reserved) if source.reserved else "", muted
             case "percent":
                 return "" if source.limit == 0 else _percent(
@@ -104,17 +104,17 @@ class RowPainter:
         if not rate:
             return "", muted
         if runaway(minutes, self.now):
-            return _RUNAWAY + short(rate), self.style("warning")
+            return _SPIKE + short(rate), self.style("warning")
         return short(rate), muted
 
     def _gone(self, row: Row) -> tuple[str, Style]:
         source, muted = row.source, self.style("muted")
-        when = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
-        if when is None:
+        eta = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
+        if eta is None:
             return "", muted
-        if self.cycle_end is not None and when.expected > self.cycle_end - self.now:
+        if self.cycle_end is not None and eta.expected > self.cycle_end - self.now:
             return tr("lasts"), muted
-        return span(when.expected), self._state(row) if source.state != "ok" else muted
+        return span(eta.expected), self._state(row) if source.state != "ok" else muted
 
     def _part(self, row: Row) -> float:
         """Return percent of the limit, or without one of everyone's total."""
