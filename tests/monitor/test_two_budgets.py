@@ -1,4 +1,4 @@
-"""In a project the screen says whose budget it shows, and how the user's own stands where that is closer to its limit."""
+"""In a project the screen says whose budget it shows, and the user's own, if that is closer to its limit."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class ImportSummary:
             if model not in models:
                 models.add(model)
                 prices.resolve([model])
-        totals.count_calls(new)
+        totals.sums.add(new)
 
     def with_unpriced(self, report: Report) -> Report:
         """Return a report with each source's unpriced models."""

@@ -14,7 +14,7 @@ from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedErro
 from budgauge.text import safe
 
 if TYPE_CHECKING:
-    from budgauge.tracker.tracker import TokenBudgetTracker
+    from budgauge.authority.local import Local
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,9 +83,9 @@ def note(text: str) -> None:
     click.echo(f"budgauge: {safe(text)}", err=True)
 
 
-def note_set_aside(tracker: TokenBudgetTracker) -> None:
+def note_set_aside(budget: Local) -> None:
     """Note in one line if lines of the ledger were skipped."""
-    if problems := tracker.get_set_aside():
+    if problems := budget.set_aside:
         note("; ".join(problem.message for problem in problems) + ". Each line: budgauge doctor")
 
 
@@ -97,9 +97,9 @@ def load_config(options: Options) -> Loaded:
     return loaded
 
 
-def open_tracker(options: Options) -> TokenBudgetTracker:
-    """Return a tracker for the options' ledger and config; config warnings become notes."""
-    from budgauge.tracker.tracker import TokenBudgetTracker
+def open_budget(options: Options) -> Local:
+    """Return the options' budget; config warnings become notes."""
+    from budgauge.authority.local import Local
 
     loaded = load_config(options)
-    return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
+    return Local(loaded.config, loaded.ledger.path)
