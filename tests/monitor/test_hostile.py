@@ -93,7 +93,7 @@ async def test_in_answers_to_keys(tmp_path: Path) -> None:
         assert not stage.app._exit
 
 
-async def test_in_the_guide(tmp_path: Path) -> None:
+async def test_in_the_onboarding(tmp_path: Path) -> None:
     logs = [FoundLog("codex", "/tmp")]
     stage = Stage(tmp_path, view(()), logs=logs)
     async with stage.run(100, 30) as pilot:
@@ -101,7 +101,7 @@ async def test_in_the_guide(tmp_path: Path) -> None:
         for text in HOSTILE.values():
             logs[:] = [FoundLog(text, f"/tmp/{text}")]
             stage.app._ledger_option = text
-            stage.app._tick()
+            stage.app._update(only_time=True)
             await pilot.pause()
             check(stage)
 
