@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
 import click
 
-from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Usage, encode
 from budgauge.cli.options import common, load_config, note
 from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
-from budgauge.ledger.file import open_ledger
-from budgauge.ledger.reader import LedgerReader
-from budgauge.ledger.tail import Tail
+from budgauge.ledger.ledger import Ledger
 from budgauge.text import plural, safe
 
 _Writer = Callable[[Usage], None]
@@ -59,7 +54,7 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     if not calls.exists:
         note(f"{path}: no file yet; nothing was recorded")
     if calls.set_aside:
-        note(f"{plural(calls.set_aside, 'line')} set aside, which are not in it; which, tells: budgauge doctor")
+        note(f"{plural(calls.set_aside, 'line')} skipped; to see them: budgauge doctor")
 
 
 def _begin(since: str | None) -> float | None:
@@ -70,51 +65,37 @@ def _begin(since: str | None) -> float | None:
 
 
 class Calls:
-    """The calls of a ledger that count, read block by block: every id once, whatever was reset."""
+    """A ledger's counted calls, read block by block: every id once, resets or not."""
 
     def __init__(self, path: Path) -> None:
-        self.exists = False
-        self.set_aside = 0
-        """Lines that are no record, or whose record does not count, read so far."""
-        self._path = path
+        self._calls: list[Usage] = []
+        self._ledger = Ledger(path, listener=self)
+
+    @property
+    def exists(self) -> bool:
+        """True if there is a ledger."""
+        return self._ledger.exists
+
+    @property
+    def set_aside(self) -> int:
+        """The number of lines skipped so far: no record, or a record that does not count."""
+        return self._ledger.fault_count + sum(self._ledger.totals.seen.set_aside.values())
 
     def __iter__(self) -> Iterator[Usage]:
-        """Raises LedgerReadError."""
-        try:
-            fd = open_ledger(self._path, os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        self.exists = True
-        fold, faults = _Counted(self._path, fd), 0
-        with closing(os.fdopen(fd, "rb")):
-            for batch in Tail().read(fd):
-                fold.add(batch.records, batch.offsets)
-                faults += len(batch.faults)
-                self.set_aside = faults + sum(fold.set_aside.values())
-                yield from fold.take()
+        """Yield the calls. Raises LedgerReadError."""
+        for _ in self._ledger.read_blocks():
+            calls, self._calls = self._calls, []
+            yield from calls
 
+    def begin_anew(self) -> None:
+        """Do nothing: a ledger that is read once is not read afresh."""
 
-class _Counted(Totals):
-    """A fold that keeps the calls instead of their sums."""
-
-    def __init__(self, path: Path, fd: int) -> None:
-        reader = LedgerReader(path)
-        reader.use(fd)
-        super().__init__(recall=reader.recall)
-        self._calls: list[Usage] = []
-
-    def count_calls(self, calls: Sequence[Usage]) -> None:
-        """Keep them until they are taken."""
+    def counted(self, calls: Sequence[Usage]) -> None:
+        """Keep calls until they are printed."""
         self._calls += calls
 
-    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
-        """A record is a record."""
-        self._calls.append(usage)
-
-    def take(self) -> list[Usage]:
-        """Those that came since the last time."""
-        calls, self._calls = self._calls, []
-        return calls
+    def dropped(self, call: Usage, *, is_conflict: bool) -> None:
+        """Do nothing: copies are not printed."""
 
 
 def _json_writer(out: IO[str]) -> _Writer:
@@ -164,7 +145,7 @@ def _time(timestamp: float) -> str:
 
 
 def _cell(text: str | None) -> str:
-    """Safe for terminals, and no formula for a spreadsheet."""
+    """Return a text safe for terminals, and never a spreadsheet's formula."""
     if text is None:
         return ""
     clean = safe(text)

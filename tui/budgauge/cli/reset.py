@@ -1,4 +1,4 @@
-"""`budgauge reset`: start the counters afresh, or take that back."""
+"""`budgauge reset`: reset the counters, or undo the last reset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import click
 
 from budgauge.accounting.family import families_of, is_family, members_of
-from budgauge.cli.options import common, on_terminal, open_tracker
+from budgauge.cli.options import common, on_terminal, open_budget
 from budgauge.config.load import Options
 from budgauge.config.name import same_name
 from budgauge.errors import RecordError
@@ -18,14 +18,15 @@ from budgauge.tracker.tracker import TokenBudgetTracker
 
 @click.command()
 @click.option("--agent", metavar="ID", help="Only this agent's counters, or a family's, as in 'codex/*'.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--undo", is_flag=True, help="Take back the latest reset that took something; usage since is kept.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--undo", is_flag=True, help="Undo the latest reset; usage since then is kept.")
 @common
 def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) -> None:
-    """Start the counters afresh. It is a line in the ledger: nothing is deleted."""
+    """Set the counters back to zero. A reset is a line in the ledger: nothing is deleted."""
     if undo and (agent or yes):
-        raise click.UsageError("--undo stands alone: it asks nothing and takes the latest reset back")
-    tracker = open_tracker(options)
+        raise click.UsageError("--undo takes no other option: it undoes the latest reset without asking")
+    budget = open_budget(options)
+    tracker = TokenBudgetTracker(authority=budget)
     if undo:
         before = tracker.get_total_used()
         tracker.undo_reset()
@@ -33,7 +34,7 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
         click.echo(f"the latest reset is undone: {count(used - before)} tokens are back, {count(used)} used")
         return
     if agent is not None:
-        _check_is_known(tracker, agent)
+        _check_is_known(budget.known_agents(), agent)
     used = tracker.get_total_used() if agent is None else tracker.get_agent_usage(agent)
     who = "all agents" if agent is None else f"family {safe(agent)}" if is_family(agent) else f"agent {safe(agent)}"
     if not yes:
@@ -46,16 +47,15 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     if not used:
         click.echo(f"reset {who}: nothing was used")
         return
-    click.echo(f"reset {who}: {count(used)} tokens; take it back with: {_undo(options)}")
+    click.echo(f"reset {who}: {count(used)} tokens; undo it with: {_undo(options)}")
 
 
 _NAMED = 20
-"""So many names are listed at most."""
+"""Names listed at most."""
 
 
-def _check_is_known(tracker: TokenBudgetTracker, agent: str) -> None:
-    """RecordError naming those that are there, unless the agent, or one of the family, ever used something."""
-    known = tracker.get_known_agents()
+def _check_is_known(known: set[str], agent: str) -> None:
+    """Raise RecordError, with the known names, unless the agent or family ever used something."""
     wanted = same_name(agent)
     if any(members_of(agent, known)) if is_family(agent) else wanted in map(same_name, known):
         return
@@ -73,13 +73,13 @@ def _check_is_known(tracker: TokenBudgetTracker, agent: str) -> None:
 
 
 def _undo(options: Options) -> str:
-    """The command that takes it back, of this very ledger."""
+    """Return the command to undo a reset of this very ledger."""
     named = [f"--{key} {shlex.quote(value)}" for key in ("config", "ledger") if (value := getattr(options, key))]
     return safe(" ".join(["budgauge", *named, "reset --undo"]))
 
 
 def _agreed(question: str) -> bool:
-    """Ask; Ctrl-C and the end of the input mean no."""
+    """Ask a question; Ctrl-C and the end of the input mean no."""
     try:
         return click.confirm(question, err=True)
     except click.Abort:
