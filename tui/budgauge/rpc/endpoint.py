@@ -29,7 +29,7 @@ def token_path(ledger: Path) -> Path:
     return folder_path() / f"{name_of(ledger)}.token"
 
 
-class Place:
+class Endpoint:
     """A ledger's place for a server, taken: nobody else serves it. Given back by `leave`.
 
     Raises ServerRunningError if another server runs there, ServerError if the place cannot be

@@ -19,7 +19,7 @@ from budgauge.config import BudgetConfig
 from budgauge.config.load import Options, load
 from budgauge.errors import LockTimeoutError, ServerError
 from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.endpoint import Place, peer_uid
+from budgauge.rpc.endpoint import Endpoint, peer_uid
 from budgauge.rpc.protocol import CallError, Dispatcher, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
