@@ -20,8 +20,12 @@ from budgauge.config import PriceOverride
 from budgauge.config.factors import Factors
 from budgauge.config.name import same_name
 from budgauge.errors import PriceError
-from budgauge.files.cache import read_cache, write_cache
+from budgauge.files.cache import CacheFile
 from budgauge.pricing.model_price import EXACT, ModelPrice, overridden
+
+Prices = dict[str, ModelPrice | None]
+"""model → its price; None where the price table has none."""
+_decoder = msgspec.json.Decoder(Prices)
 
 
 class PriceBook:
@@ -40,16 +44,18 @@ class PriceBook:
         version = table_version()
         self._factors = Factors(factors)
         self._overrides = {same_name(model): overridden(price) for model, price in overrides.items()}
-        # What an unknown version said cannot be told from what the next one says: it is not kept.
-        self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
-        self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
+        # Prices of an unknown version cannot be told from the next version's: they are not kept.
+        self._file: CacheFile[Prices] | None = None
+        if folder is not None and version != UNKNOWN_VERSION:
+            self._file = CacheFile(folder / f"prices-{NAMING}-{version}.json", _decoder)
+        self._resolved = self._kept()
         self.lessons = 0
         """How often something was looked up: between two times, costs stay as they are."""
 
     def under(self, overrides: Mapping[str, PriceOverride], factors: Mapping[str, Decimal] | None) -> PriceBook:
         """Return a book of what another config sets, with everything that was looked up for this one."""
         book = PriceBook(overrides, factors=factors)
-        book._path, book._resolved = self._path, dict(self._resolved)
+        book._file, book._resolved = self._file, dict(self._resolved)
         return book
 
     def price(self, model: str) -> ModelPrice | None:
@@ -95,16 +101,19 @@ class PriceBook:
         """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""
         return self.learn(lookup(self.missing(models)))
 
-    def learn(self, found: Mapping[str, ModelPrice | None], *, keep: bool = True) -> bool:
+    def learn(self, found: Prices, *, keep: bool = True) -> bool:
         """Take over what was looked up; True if a fold with the old buckets is no longer right.
 
         With `keep`, the cache folder keeps it.
         """
         self._resolved.update(found)
         self.lessons += bool(found)
-        if keep and found and self._path is not None:
-            write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
+        if keep and found and self._file is not None:
+            self._file.write({**self._kept(), **self._resolved})
         return any(price is not None and not price.plain for price in found.values())
+
+    def _kept(self) -> Prices:
+        return (self._file.read() if self._file else None) or {}
 
 
 NAMING = 3
@@ -125,19 +134,7 @@ def table_version() -> str:
     return UNKNOWN_VERSION
 
 
-_cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])
-
-
-def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
-    """What was resolved before; nothing if there is no such file or it is damaged: it is only a cache."""
-    content = read_cache(path) if path else None
-    try:
-        return _cache_decoder.decode(content) if content else {}
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return {}
-
-
-def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+def lookup(models: Iterable[str]) -> Prices:
     """What the price table says of these models; None where it knows no price. Imports the table."""
     wanted = list(models)
     if not wanted:
@@ -147,7 +144,7 @@ def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
     return {model: model_price(model) for model in wanted}
 
 
-def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
+def lookup_in_child(models: Iterable[str]) -> Prices:
     """`lookup` in a short-lived process, so that the table's memory is given back. Raises PriceError."""
     import subprocess
 
@@ -156,6 +153,6 @@ def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
     asked = msgspec.json.encode(sorted(models))
     try:
         answer = subprocess.run(command, input=asked, cwd=folder, capture_output=True, timeout=60, check=True)
-        return _cache_decoder.decode(answer.stdout)
+        return _decoder.decode(answer.stdout)
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
         raise PriceError(f"the price table could not be read: {error}") from error

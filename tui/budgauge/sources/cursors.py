@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.errors import LedgerReadError
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 from budgauge.ledger.booked import Booked, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor
@@ -32,7 +32,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     cursors: Cursors
 
 
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+_decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 class CursorFile:
@@ -47,7 +47,8 @@ class CursorFile:
         """
         self._writes = writes
         name = f"{os.path.abspath(booked.path)} {purpose}".rstrip()
-        self._path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
+        path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
+        self._file = CacheFile(path, _decoder, VERSION)
         self._booked = booked
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
@@ -56,12 +57,8 @@ class CursorFile:
 
     def read(self) -> Cursors:
         """The cursors that are still true; none where nothing is known. Raises LedgerReadError."""
-        content = read_cache(self._path)
-        try:
-            kept = None if content is None else _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            kept = None
-        fits = kept is not None and kept.version == VERSION and kept.only_below == self._only_below
+        kept = self._file.read()
+        fits = kept is not None and kept.only_below == self._only_below
         if kept is not None and fits and still_holds(self._booked.path, kept.mark):
             self._cursors, self._mark = kept.cursors, kept.mark
         return self._cursors
@@ -77,5 +74,4 @@ class CursorFile:
                 # Another file took the ledger's place meanwhile: who knows what of this is booked in it.
                 return
             self._cursors = {**self._cursors, **cursors}
-            kept = _Kept(VERSION, self._booked.mark, self._only_below, self._cursors)
-            write_cache(self._path, msgspec.msgpack.encode(kept))
+            self._file.write(_Kept(VERSION, self._booked.mark, self._only_below, self._cursors))

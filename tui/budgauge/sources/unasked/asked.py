@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 
 FORGET_SECONDS = 30 * 86_400
 """How long what is kept of a session stays after it last changed."""
@@ -48,16 +47,12 @@ def is_inside(folder: str, outer: str) -> bool:
     return not outer or folder == outer or folder.startswith(outer.rstrip(os.sep) + os.sep)
 
 
-_decode = msgspec.msgpack.Decoder(list[Hook]).decode
+_decoder = msgspec.msgpack.Decoder(list[Hook])
 
 
 def read_hooks(cache: Path) -> list[Hook]:
-    """The hooks that are known to call; none if that was never written, or is damaged."""
-    content = read_cache(cache / _FILE)
-    if content is not None:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _decode(content)
-    return []
+    """Return the hooks that are known to call the gate."""
+    return CacheFile(cache / _FILE, _decoder).read() or []
 
 
 def add_hook(cache: Path, hook: Hook, *, afresh: bool = False) -> None:
@@ -83,7 +78,7 @@ def hooked_since(hooks: Iterable[Hook], agent: str, home: str, folder: str) -> f
 
 
 def _write(cache: Path, hooks: list[Hook]) -> None:
-    write_cache(cache / _FILE, msgspec.msgpack.encode(hooks[-_MOST:]))
+    CacheFile(cache / _FILE, _decoder).write(hooks[-_MOST:])
 
 
 def has_asked(cache: Path, session: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.config import BudgetConfig
 from budgauge.sources.unasked.asked import FORGET_SECONDS, Hook, has_asked, hooked_since, read_hooks
-from budgauge.sources.unasked.spent import Spent, read_spent, spent_path
+from budgauge.sources.unasked.spent import Spent, read_spent
 from budgauge.status.unasked import UnaskedSession
 
 
@@ -27,7 +27,7 @@ def find_unasked(cache: Path, ledger: Path, config: BudgetConfig, now: float) ->
 
     Only those that a collector of this user brought into `ledger`; `now` is unix seconds.
     """
-    sessions = read_spent(spent_path(cache, ledger))
+    sessions = read_spent(cache, ledger)
     hooks = read_hooks(cache) if sessions else []
     if not hooks:
         return ()

@@ -13,7 +13,7 @@ import msgspec
 
 from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerReadError
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 from budgauge.ledger.tail import Mark
 from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
@@ -48,26 +48,17 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     sessions: list[Spent]
 
 
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+_decoder = msgspec.msgpack.Decoder(_Kept)
 
 
-def spent_path(cache: Path, ledger: Path) -> Path:
-    """Where it is kept what sessions spent of late."""
-    return cache / f"sessions-{short_name(os.path.realpath(ledger))}.spent"
-
-
-def read_spent(path: Path) -> list[Spent]:
-    """What is kept; nothing if there is no such file or it is damaged."""
-    kept = _read(path)
+def read_spent(cache: Path, ledger: Path) -> list[Spent]:
+    """Return the sessions that are kept of a ledger."""
+    kept = _file(cache, ledger).read()
     return kept.sessions if kept else []
 
 
-def _read(path: Path) -> _Kept | None:
-    content = read_cache(path)
-    if content is not None:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _decode(content)
-    return None
+def _file(cache: Path, ledger: Path) -> CacheFile[_Kept]:
+    return CacheFile(cache / f"sessions-{short_name(os.path.realpath(ledger))}.spent", _decoder)
 
 
 class SpentFile:
@@ -76,7 +67,7 @@ class SpentFile:
     def __init__(self, cache: Path, booked: Booked, clock: Callable[[], float] = time.time) -> None:
         """`booked` is the ledger that calls are brought into."""
         self._cache, self._booked, self._clock = cache, booked, clock
-        self._path = spent_path(cache, booked.path)
+        self._file = _file(cache, booked.path)
         self._sessions: dict[tuple[str, str], Spent] = {}
         self._origins: dict[Path, Origin] = {}
         self._asked: set[str] = set()
@@ -89,7 +80,7 @@ class SpentFile:
         # Loaded here: most who read what is kept bring nothing in.
         from budgauge.ledger.booked import still_holds
 
-        kept = _read(self._path)
+        kept = self._file.read()
         self._restarts = self._booked.restarts
         self._sessions = {}
         if kept is not None and still_holds(self._booked.path, kept.mark):
@@ -146,4 +137,4 @@ class SpentFile:
             if self._booked.restarts != self._restarts:
                 return
             kept = _Kept(self._booked.mark, list(self._sessions.values()))
-            self._changed = not write_cache(self._path, msgspec.msgpack.encode(kept))
+            self._changed = not self._file.write(kept)
