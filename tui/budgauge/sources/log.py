@@ -7,7 +7,8 @@ from typing import Protocol
 import msgspec
 
 from budgauge.accounting.records import Usage
-from budgauge.sources.tail import COMPRESSED, Position, ReplacedError, Tail
+from budgauge.files.tail import ReplacedError
+from budgauge.sources.tail import COMPRESSED, LogOffset, log_lines
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -41,8 +42,8 @@ class Parser(Protocol):
         """What it met so far."""
         ...
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
         ...
 
     def take(self) -> list[Usage]:
@@ -61,7 +62,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     size: int
     """Of the file when it was last read to its end."""
     position: bytes
-    """A Position, encoded."""
+    """A LogOffset, encoded."""
     parser: bytes
     """What its parser saved."""
     counts: Counts
@@ -77,7 +78,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         return self.left_out is None or (since is not None and self.left_out < since)
 
 
-_decode_position = msgspec.msgpack.Decoder(Position).decode
+_decode_offset = msgspec.msgpack.Decoder(LogOffset).decode
 
 
 class MakeParser(Protocol):
@@ -112,24 +113,20 @@ class Log:
         self.is_behind = False
         """Did the last step end before the file did?"""
         self._make_parser = make_parser
-        self._tail = Tail(_decode_position(cursor.position) if cursor else None)
+        self._at = _decode_offset(cursor.position) if cursor else LogOffset()
         self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None
         self._left_out = cursor.left_out if cursor else None
         self._noted = Counts()
         self._noted = cursor.counts - self.counts if cursor else Counts()
         self._counts_before = self.counts - new_counts
-        self._bytes_before = bytes_read
-
-    @property
-    def bytes_read(self) -> int:
+        self.bytes_read = bytes_read
         """In whole lines, since it was made."""
-        return self._bytes_before + self._tail.bytes_read
 
     @property
     def counts(self) -> Counts:
         """What it held beside new calls, all of it."""
         counts = self._parser.counts if self._parser else Counts()
-        return counts + self._noted + Counts(set_aside=self._tail.position.skipped_lines)
+        return counts + self._noted + Counts(set_aside=self._at.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:
@@ -145,8 +142,7 @@ class Log:
             return self._read(step_bytes)
 
     def _begin(self) -> None:
-        self._bytes_before = self.bytes_read
-        self._tail, self._parser, self._left_out = Tail(), None, None
+        self._at, self._parser, self._left_out = LogOffset(), None, None
         self._noted = self._counts_before = Counts()
 
     def _read(self, step_bytes: int | None) -> list[Usage]:
@@ -156,14 +152,14 @@ class Log:
             # It can only be read from its start.
             step_bytes = None
         self.is_behind = False
-        start = self._tail.position.offset
-        for data, end in self._tail.lines(self.path):
-            if step_bytes is not None and self._tail.position.offset - start >= step_bytes:
-                # This block is not fed, and so will be given out again.
-                self._tail.position.size = -1
+        start = self._at.offset
+        for lines in log_lines(self.path, self._at):
+            self._parser.feed(lines)
+            self.bytes_read += len(lines)
+            if step_bytes is not None and self._at.offset - start >= step_bytes:
+                self._at.size = -1
                 self.is_behind = True
                 break
-            self._parser.feed(data, end)
         return self._parser.take()
 
     def note(self, outcomes: Counts) -> None:
@@ -177,5 +173,5 @@ class Log:
     def cursor(self) -> Cursor:
         """How far it was read, to go on from there; all that it gave out is booked."""
         assert self._parser is not None
-        at = self._tail.position
+        at = self._at
         return Cursor(at.inode, at.size, msgspec.msgpack.encode(at), self._parser.save(), self.counts, self._left_out)

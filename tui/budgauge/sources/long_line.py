@@ -14,7 +14,7 @@ _TELLING = (b"assistant", b"token", b"usage")
 _EVENT = b"event_msg"
 
 
-def holds_no_usage(beginning: bytes | bytearray) -> bool:
+def holds_no_usage(beginning: bytes) -> bool:
     """Return True if the line that begins so is certainly of a kind without usage: agents name the kind early.
 
     Whatever a tool answered stands deeper in the line, and may look like usage.
@@ -34,7 +34,7 @@ def holds_no_usage(beginning: bytes | bytearray) -> bool:
     return False
 
 
-def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], bytes]]:
+def _strings(data: bytes) -> Iterator[tuple[list[bytes | None], bytes]]:
     """The strings that are values, each with the keys above it; None stands for a place in an array."""
     names: list[bytes | None] = []
     at = 0
@@ -47,7 +47,7 @@ def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], byte
             begin, at = at, _string_end(data, at)
             if not names or not at:
                 return
-            text = bytes(data[begin : at - 1])
+            text = data[begin : at - 1]
             if _COLON.match(data, at):
                 names[-1] = text
             elif b"\\" not in text:
@@ -60,7 +60,7 @@ def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], byte
             return
 
 
-def _string_end(data: bytes | bytearray, at: int) -> int:
+def _string_end(data: bytes, at: int) -> int:
     """Where the string ends whose text begins at `at`; 0 if not in these bytes."""
     for _ in range(_MAX_STEPS):
         mark = _STRING_END.search(data, at)

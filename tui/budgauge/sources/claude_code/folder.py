@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from budgauge.sources.block import open_log
+from budgauge.sources.tail import open_log
 
 _HEAD_BYTES = (1 << 16, 1 << 22)
 """The first line that names a folder is looked for in so many bytes, then in so many: a prompt may be long."""

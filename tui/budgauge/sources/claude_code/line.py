@@ -203,7 +203,7 @@ class _NamedLine(msgspec.Struct, frozen=True, gc=False):
 _named = msgspec.json.Decoder(_NamedLine).decode
 
 
-def is_understood(line: Line, text: bytes | bytearray) -> bool:
+def is_understood(line: Line, text: bytes) -> bool:
     """Are the counts of a line's usage all known by their names? `text` is the line that was read."""
     message = line.message
     assert message is not None
@@ -217,7 +217,7 @@ def is_understood(line: Line, text: bytes | bytearray) -> bool:
     return message.usage.is_whole and not holds_unknown_counts(named.message.usage)
 
 
-def read_line(text: bytes | bytearray) -> Line | None:
+def read_line(text: bytes) -> Line | None:
     """A line; None if it is none of the model's. Raises MsgspecError, UnicodeDecodeError, RecursionError."""
     try:
         line = _line(text)
@@ -231,7 +231,7 @@ def read_line(text: bytes | bytearray) -> Line | None:
     return line if line.type == ASSISTANT else None
 
 
-def _read_loosely(text: bytes | bytearray) -> Line:
+def _read_loosely(text: bytes) -> Line:
     loose = _loose(text)
     if loose.type != ASSISTANT:
         return Line("")

@@ -100,10 +100,10 @@ class Session:
         """All it must know to go on."""
         return msgspec.msgpack.encode(self._state)
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
         counts, lines, open = self._state.counts, self._lines, self._state.open
-        for text in marked_lines(data, end, _MARK):
+        for text in marked_lines(data, _MARK):
             try:
                 line = read_line(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from budgauge.sources.block import Block
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.line import Line, SessionMeta
 from budgauge.sources.codex.tokens import Tokens
@@ -52,9 +51,9 @@ class Outline:
         self._thread: str | None = None
         self._turn_started: float | None = None
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Read whole lines, up to `end`. Lines that cannot be read are left out."""
-        for text in other_lines(data, end, _IDLE):
+    def feed(self, data: bytes) -> None:
+        """Read whole lines. Lines that cannot be read are left out."""
+        for text in other_lines(data, _IDLE):
             if any(mark in text for mark in _MARKS):
                 with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     self._read(codex_line.line(text))
@@ -87,11 +86,11 @@ class Outline:
         self.usage.append(UsageMark(hash(key), self._turn_started, total, line.ordinal, line.seconds()))
 
 
-def outline(blocks: Iterable[Block], most: int | None = None) -> Outline:
+def outline(blocks: Iterable[bytes], most: int | None = None) -> Outline:
     """The outline of a rollout given in blocks of whole lines; `most` usage lines are enough."""
     result = Outline()
-    for data, end in blocks:
-        result.feed(data, end)
+    for data in blocks:
+        result.feed(data)
         if most is not None and len(result.usage) >= most:
             break
     return result

@@ -9,7 +9,7 @@ from typing import Protocol
 from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.codex.tokens import Tokens
-from budgauge.sources.tail import Tail
+from budgauge.sources.tail import LogOffset, log_lines
 
 FindPages = Callable[[str], Sequence[Path]]
 """thread → its pages' files, in order; empty if there are none."""
@@ -59,7 +59,7 @@ class FileHistory:
 
     def copied(self, meta: SessionMeta) -> Copies:
         """Count the usage lines at the start that are copies; unreadable files tell nothing."""
-        child = outline(Tail().lines(self._path))
+        child = _outlined(self._path)
         parent = (meta.parent or "").lower()
         parents = self._histories(parent, most=len(child.usage))
         siblings = [] if parents or not meta.forked_from or meta.history_base is not None else self._siblings(parent)
@@ -71,13 +71,13 @@ class FileHistory:
         histories = self._histories(thread)
         if not histories:
             return None
-        created = outline(Tail().lines(self._path), most=1).created
+        created = _outlined(self._path, most=1).created
         before = cut(histories[-1], meta.base_ordinal, created)
         return next((mark.total for mark in reversed(before) if mark.total is not None), None)
 
     def totals(self, lines: int) -> set[Tokens]:
         """The cumulative counts in the first usage lines of the file."""
-        usage = outline(Tail().lines(self._path), most=lines).usage[:lines]
+        usage = _outlined(self._path, most=lines).usage[:lines]
         return {mark.total for mark in usage if mark.total is not None}
 
     def _histories(self, thread: str, most: int | None = None) -> list[list[UsageMark]]:
@@ -93,8 +93,12 @@ class FileHistory:
         return [found for path in earlier if (found := _outline(path)) is not None]
 
 
+def _outlined(path: Path, most: int | None = None) -> Outline:
+    return outline(log_lines(path, LogOffset()), most=most)
+
+
 def _outline(path: Path, most: int | None = None) -> Outline | None:
     try:
-        return outline(Tail().lines(path), most=most)
+        return _outlined(path, most)
     except OSError:
         return None

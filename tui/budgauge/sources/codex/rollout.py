@@ -88,9 +88,9 @@ class Rollout:
         new, self._new = self._new, []
         return new
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
-        for text in other_lines(data, end, _IDLE):
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
+        for text in other_lines(data, _IDLE):
             try:
                 if _COUNT.match(text):
                     self._read_count(text)
@@ -99,7 +99,7 @@ class Rollout:
             except _Unreadable:
                 self._state.counts.set_aside += 1
 
-    def _read_count(self, text: bytes | bytearray) -> None:
+    def _read_count(self, text: bytes) -> None:
         """A `token_count` that begins as Codex writes it."""
         try:
             line = codex_line.count_line(text)
@@ -152,7 +152,7 @@ class Rollout:
             self._state.own_seen = True
             self._release(own=True)
 
-    def _check_names(self, usage: TokenUsage, text: bytes | bytearray | msgspec.Raw) -> None:
+    def _check_names(self, usage: TokenUsage, text: bytes | msgspec.Raw) -> None:
         """Raise RecordError if a part of the usage may go by a name that is not known. `text` is what was read."""
         is_named = usage.cached_input_tokens is not msgspec.UNSET
         if not usage.names_all and ((self._state.cached_seen and not is_named) or _UNKNOWN_COUNT.search(text)):
@@ -363,7 +363,7 @@ class Rollout:
             self._new.append(call)
 
 
-def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
+def _refuse_usage(text: bytes | msgspec.Raw) -> None:
     """Raise RecordError if a line that is not read holds counts of tokens: its format has changed."""
     if _USAGE.search(text):
         raise RecordError("counts of tokens under names that are not known")

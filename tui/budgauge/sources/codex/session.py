@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from budgauge.sources.block import open_log
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog
+from budgauge.sources.tail import open_log
 
 if TYPE_CHECKING:
     from budgauge.sources.origin import Origin
