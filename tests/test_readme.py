@@ -33,7 +33,7 @@ from budgauge.rpc.codes import (
 from budgauge.server.events import TOPICS
 from budgauge.server.methods import TokenMethods
 from budgauge.tracker import sdk as recording
-from rpc.conftest import Served
+from served import Served
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT, _, JAPANESE = README.read_text(encoding="utf-8").partition("\n## 日本語\n")

@@ -28,8 +28,7 @@ from budgauge import (
 from budgauge.rpc import address, exchange
 from budgauge.rpc.client import Client
 from clock import Clock
-from rpc.conftest import Served
-from rpc.test_methods import Configured, lines
+from served import Configured, Served, lines
 
 Serve = Callable[..., Served]
 
