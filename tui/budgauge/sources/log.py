@@ -1,4 +1,4 @@
-"""One log file being read: its lines go to a parser, and how far that is booked is remembered."""
+"""One log file: its new lines go to a parser, and a cursor says how far it is imported."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ from budgauge.sources.tail import COMPRESSED, LogOffset, log_lines
 
 
 class Counts(msgspec.Struct, array_like=True):
-    """What a log held beside new calls."""
+    """Counts of what a log holds beside new calls."""
 
     duplicates: int = 0
-    """Lines that restate a call of the same log."""
+    """Lines that repeat a call of the same log."""
     replayed: int = 0
     """Lines copied from another session's history."""
     set_aside: int = 0
@@ -35,11 +35,11 @@ class Counts(msgspec.Struct, array_like=True):
 
 
 class Parser(Protocol):
-    """Makes calls of one log's lines."""
+    """Turns one log's lines into calls."""
 
     @property
     def counts(self) -> Counts:
-        """What it met so far."""
+        """Counts of what was met so far."""
         ...
 
     def feed(self, data: bytes) -> None:
@@ -47,16 +47,16 @@ class Parser(Protocol):
         ...
 
     def take(self) -> list[Usage]:
-        """The calls of what was fed since the last time."""
+        """Return the calls of the lines fed since the last time."""
         ...
 
     def save(self) -> bytes:
-        """All it must know to go on."""
+        """Return the state from which another parser can go on."""
         ...
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far a log is booked."""
+    """How far a log is imported."""
 
     inode: int
     size: int
@@ -64,17 +64,17 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     position: bytes
     """A LogOffset, encoded."""
     parser: bytes
-    """What its parser saved."""
+    """The parser's state."""
     counts: Counts
     left_out: float | None
-    """Unix seconds of the latest call that was left out because it was too old; None if there was none."""
+    """Unix seconds of the latest call that was too old to be imported; None if there was none."""
 
     def stands_for(self, status: os.stat_result, since: float | None) -> bool:
-        """Is there nothing in the file that was not looked at?"""
+        """Return True if the file, of this status, was read to its end."""
         return status.st_size == self.size and status.st_ino == self.inode and self.suits(since)
 
     def suits(self, since: float | None) -> bool:
-        """Was everything from this moment (unix seconds; None: all) on booked?"""
+        """Return True if every call from a moment on (unix seconds; None: all calls) is imported."""
         return self.left_out is None or (since is not None and self.left_out < since)
 
 
@@ -85,7 +85,7 @@ class MakeParser(Protocol):
     """Makes the parser of a log."""
 
     def __call__(self, saved: bytes | None, seconds: int) -> Parser:
-        """From what it saved, or None to begin; `seconds` is when the file was last written."""
+        """Return a parser that goes on from a saved state. `seconds` is when the file was last written."""
         ...
 
 
@@ -97,44 +97,38 @@ class Log:
         path: Path,
         make_parser: MakeParser,
         cursor: Cursor | None = None,
-        *,
-        bytes_read: int = 0,
-        new_counts: Counts = Counts(),
     ) -> None:
-        """`bytes_read` and `new_counts` are of what another reader has just read.
-
-        Raises msgspec.MsgspecError for a cursor that is not of this kind of log, and OSError.
-        """
+        """Raises msgspec.MsgspecError for a cursor that is not of this kind of log, and OSError."""
         self.path = path
         self.size = 0
-        """Bytes in the file, when it was last looked at."""
+        """Bytes in the file, when it was last checked."""
         self.written = 0.0
-        """Unix seconds of its last change, then."""
+        """Unix seconds of the file's last change, then."""
         self.is_behind = False
-        """Did the last step end before the file did?"""
+        """True if the last step ended before the file did."""
         self._make_parser = make_parser
         self._at = _decode_offset(cursor.position) if cursor else LogOffset()
         self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None
         self._left_out = cursor.left_out if cursor else None
         self._noted = Counts()
         self._noted = cursor.counts - self.counts if cursor else Counts()
-        self._counts_before = self.counts - new_counts
-        self.bytes_read = bytes_read
-        """In whole lines, since it was made."""
+        self._counts_before = self.counts
+        self.bytes_read = 0
+        """In whole lines, since this object was made."""
 
     @property
     def counts(self) -> Counts:
-        """What it held beside new calls, all of it."""
+        """Counts of what the whole log holds beside new calls."""
         counts = self._parser.counts if self._parser else Counts()
         return counts + self._noted + Counts(set_aside=self._at.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:
-        """The same, since it was made."""
+        """The same counts, since this object was made."""
         return self.counts - self._counts_before
 
     def read(self, step_bytes: int | None = None) -> list[Usage]:
-        """The calls in what is new, in about so many bytes of it if given. Raises OSError."""
+        """Return the calls in the new lines, in about `step_bytes` of them if given. Raises OSError."""
         try:
             return self._read(step_bytes)
         except ReplacedError:
@@ -163,15 +157,15 @@ class Log:
         return self._parser.take()
 
     def note(self, outcomes: Counts) -> None:
-        """Add to the counts what became of calls that it gave out."""
+        """Add to the counts what became of calls."""
         self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:
-        """Note that a call of this time was left out because it was too old."""
+        """Note that a call of this time is too old to be imported."""
         self._left_out = timestamp if self._left_out is None else max(timestamp, self._left_out)
 
     def cursor(self) -> Cursor:
-        """How far it was read, to go on from there; all that it gave out is booked."""
+        """Return how far the log was read. All calls so far are imported."""
         assert self._parser is not None
         at = self._at
         return Cursor(at.inode, at.size, msgspec.msgpack.encode(at), self._parser.save(), self.counts, self._left_out)
