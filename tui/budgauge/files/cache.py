@@ -15,7 +15,7 @@ _Value = TypeVar("_Value")
 
 
 class CacheFile(Generic[_Value]):
-    """A value in a cache file. A file that is missing, damaged or of another version reads as None."""
+    """A value in a cache file. A missing or damaged file, or one of another version, reads as None."""
 
     def __init__(
         self,
@@ -23,13 +23,13 @@ class CacheFile(Generic[_Value]):
         decoder: msgspec.msgpack.Decoder[_Value] | msgspec.json.Decoder[_Value],
         version: int | None = None,
     ) -> None:
-        """With a `version`, values have one as well, which must be the same."""
+        """With a `version`, values have a field of this name, which must be equal."""
         self.path = path
         self._decoder = decoder
         self._version = version
 
     def read(self) -> _Value | None:
-        """Return the value; None if it cannot be used."""
+        """Return the value; None if the file cannot be used."""
         content = read_cache(self.path)
         if content is None:
             return None
@@ -40,7 +40,7 @@ class CacheFile(Generic[_Value]):
         return value if self._version is None or getattr(value, "version", None) == self._version else None
 
     def write(self, value: _Value) -> bool:
-        """Keep a value; False if that failed: it only makes the next start slower."""
+        """Keep a value; False if this failed, which only makes the next start slower."""
         is_json = isinstance(self._decoder, msgspec.json.Decoder)
         return write_cache(self.path, msgspec.json.encode(value) if is_json else msgspec.msgpack.encode(value))
 
@@ -59,7 +59,7 @@ def short_name(text: str) -> str:
 
 
 def read_cache(path: Path) -> bytes | None:
-    """Return the content that `write_cache` wrote; None if the file is missing, unreadable or damaged."""
+    """Return the content written by `write_cache`; None if the file is missing, unreadable or damaged."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(fd, "rb") as file:

@@ -12,11 +12,11 @@ _BEFORE_BYTES = 64
 
 
 class ReplacedError(Exception):
-    """The file is not the one that was read: another took its place, or it was cut short or rewritten."""
+    """The file is not the one read before: another took the place, or it was cut short or rewritten."""
 
 
 class Offset(msgspec.Struct):
-    """How far a file was read, and by which the file is recognised."""
+    """A place in a file, and the bytes before, by which the file is recognised."""
 
     inode: int = 0
     """0: nothing was read yet."""
@@ -27,11 +27,11 @@ class Offset(msgspec.Struct):
 
     @property
     def is_skipping(self) -> bool:
-        """Return True within a line that is too long."""
+        """True within a line that is too long."""
         raise NotImplementedError
 
     def is_in(self, fd: int, status: os.stat_result) -> bool:
-        """Return True if the open file, of this status, holds all that was read."""
+        """Return True if the open file, of this status, still holds everything that was read."""
         return (
             self.inode == status.st_ino
             and self.offset <= status.st_size
@@ -39,18 +39,18 @@ class Offset(msgspec.Struct):
         )
 
     def advance(self, data: bytes) -> None:
-        """Go past bytes that were read."""
+        """Go past bytes just read."""
         self.offset += len(data)
         self.before = (data if len(data) >= _BEFORE_BYTES else self.before + data)[-_BEFORE_BYTES:]
 
     def pass_hole(self, fd: int) -> None:
-        """Go past a hole at the offset: it may be larger than any disk, and reads as NULs."""
+        """Go past a hole, which may be larger than any disk and reads as NULs."""
         end = data_from(fd, self.offset)
         if end - self.offset >= _BEFORE_BYTES:
             self.offset, self.before = end, bytes(_BEFORE_BYTES)
 
     def skip(self, part: bytes) -> None:
-        """Go past a part of a line that is too long; its last part ends in a newline."""
+        """Go past a part of a line that is too long. The last part ends in a newline."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""How far agents' logs are booked in a ledger, kept between runs: so that what was read is not read again.
+"""Cursors, kept between runs: how far agents' logs are imported into a ledger.
 
 It can be lost at any time. What is booked is told by the ledger alone; without this it only
 takes longer to find out. And it is believed only beside the very ledger that it was made for:
@@ -41,7 +41,7 @@ class CursorFile:
     def __init__(
         self, folder: Path, booked: Booked, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
     ) -> None:
-        """`booked` tells how far the ledger was read; `purpose` tells several files for a ledger apart.
+        """`purpose` tells several files of one ledger apart.
 
         Without `writes` they are only read.
         """
@@ -56,7 +56,7 @@ class CursorFile:
         """Of the cursors that were read."""
 
     def read(self) -> Cursors:
-        """The cursors that are still true; none where nothing is known. Raises LedgerReadError."""
+        """Return the cursors that still hold; none if nothing is known. Raises LedgerReadError."""
         kept = self._file.read()
         fits = kept is not None and kept.only_below == self._only_below
         if kept is not None and fits and still_holds(self._booked.path, kept.mark):
@@ -64,7 +64,7 @@ class CursorFile:
         return self._cursors
 
     def write(self, cursors: Cursors) -> None:
-        """Keep cursors whose calls are all booked; those of other sources stay."""
+        """Keep cursors whose calls are all imported. Other sources' cursors stay."""
         if not self._writes:
             return
         with suppress(LedgerReadError):

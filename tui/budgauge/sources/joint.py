@@ -1,4 +1,4 @@
-"""Two collectors beside each other: a project's ledger takes its own sessions, the user's takes all."""
+"""Two collectors side by side: a project's ledger takes the project's sessions, the user's ledger takes all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Joint:
         """Is this the only collector of the user's ledger?"""
 
     def collect(self) -> Report:
-        """Everything there is, once. A ledger that fails keeps nothing out of the other: its error is raised after.
+        """Collect everything once. The failure of one ledger is raised after the other is done.
 
         Raises as Collector does; another collector of the user's ledger is no error, it does the same work.
         """
@@ -54,17 +54,17 @@ class Joint:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only collector of the project's ledger, and of the user's as soon as it is free."""
+        """Be the only collector of the project's ledger, and of the user's ledger as soon as possible."""
         with self._project.alone(), ExitStack() as self._stack:
             self._is_open = False
             yield
 
     def folders(self) -> list[Path]:
-        """The folders that hold the logs; they need not exist."""
+        """Return the folders with the logs. They need not exist."""
         return self._project.folders()
 
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Bring into each ledger what is new."""
+        """Import what is new into each ledger."""
         self._project.step(changed, stop)
         try:
             if not self._is_open:
@@ -76,7 +76,7 @@ class Joint:
             self._user.step(changed, stop)
 
     def report(self) -> Report:
-        """What has been recorded so far, in the project's ledger and in the user's."""
+        """Return what was recorded so far, in the project's ledger and in the user's."""
         user = self._user.report()
         if self._trouble:
             user = msgspec.structs.replace(user, trouble=self._trouble)

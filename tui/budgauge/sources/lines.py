@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 
 def marked_lines(data: bytes, mark: bytes) -> Iterator[bytes]:
-    """Yield the lines that hold a mark, in order, of whole lines."""
+    """Yield the lines with a mark, in order. `data` is whole lines."""
     at = data.find(mark)
     while at >= 0:
         newline = data.index(b"\n", at)
@@ -20,7 +20,7 @@ def marked_lines(data: bytes, mark: bytes) -> Iterator[bytes]:
 
 
 def other_lines(data: bytes, beginning: re.Pattern[bytes]) -> Iterator[bytes]:
-    """Yield the lines without this beginning, in order, of whole lines."""
+    """Yield the lines without this beginning, in order. `data` is whole lines."""
     begins, find = beginning.match, data.find
     at = 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""One log file: its new lines go to a parser, and a cursor says how far it is imported."""
+"""One log file: new lines go to a parser, and a cursor marks how far they are imported."""
 
 import os
 from pathlib import Path
@@ -56,7 +56,7 @@ class Parser(Protocol):
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far a log is imported."""
+    """A log's place up to which calls are imported."""
 
     inode: int
     size: int
@@ -70,7 +70,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """Unix seconds of the latest call that was too old to be imported; None if there was none."""
 
     def stands_for(self, status: os.stat_result, since: float | None) -> bool:
-        """Return True if the file, of this status, was read to its end."""
+        """Return True if the file, of this status, was read to the end."""
         return status.st_size == self.size and status.st_ino == self.inode and self.suits(since)
 
     def suits(self, since: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""What kind of line a line is that is too long to be read: most are pictures, or what tools answered."""
+"""Kind of a line too long to be read. Most are pictures, or answers of tools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EVENT = b"event_msg"
 
 
 def holds_no_usage(beginning: bytes) -> bool:
-    """Return True if the line that begins so is certainly of a kind without usage: agents name the kind early.
+    """Return True if the line with this beginning is certainly of a kind without usage: the kind stands early.
 
     Whatever a tool answered stands deeper in the line, and may look like usage.
     """
@@ -35,7 +35,7 @@ def holds_no_usage(beginning: bytes) -> bool:
 
 
 def _strings(data: bytes) -> Iterator[tuple[list[bytes | None], bytes]]:
-    """The strings that are values, each with the keys above it; None stands for a place in an array."""
+    """Yield the strings among the values, each with the keys above; None stands for a place in an array."""
     names: list[bytes | None] = []
     at = 0
     for _ in range(_MAX_STEPS):
@@ -61,7 +61,7 @@ def _strings(data: bytes) -> Iterator[tuple[list[bytes | None], bytes]]:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """Where the string ends whose text begins at `at`; 0 if not in these bytes."""
+    """Return the end of the string whose text begins at `at`; 0 if not in these bytes."""
     for _ in range(_MAX_STEPS):
         mark = _STRING_END.search(data, at)
         if mark is None:

@@ -65,7 +65,7 @@ class Format(Protocol):
         ...
 
     def key_of(self, path: Path) -> str:
-        """Return a log's key, by which it is told from other logs."""
+        """Return the key that tells a log from other logs, at whatever path."""
         ...
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
@@ -73,7 +73,7 @@ class Format(Protocol):
         ...
 
     def origin(self, path: Path, find: FindLog) -> Origin | None:
-        """Return the session that a person began and the log at `path` is part of; None if unknown."""
+        """Return the session begun by a person to which the log at `path` belongs; None if unknown."""
         ...
 
 
@@ -139,7 +139,7 @@ class Source:
         self._unreadable.pop(key, None)
 
     def total(self) -> SourceTotal:
-        """Return the counts of what was read. The collector adds what became of the calls."""
+        """Return the counts of everything read. The collector adds the outcomes of calls."""
         counts = sum((log.new_counts for log in self._logs.values()), Counts())
         return SourceTotal(
             name=self.name,
@@ -152,7 +152,7 @@ class Source:
         )
 
     def origin(self, path: Path) -> Origin | None:
-        """Return the session that a person began and the log at `path` is part of; None if unknown."""
+        """Return the session begun by a person to which the log at `path` belongs; None if unknown."""
         return self.format.origin(path, self._find)
 
     @property
@@ -161,7 +161,7 @@ class Source:
         return sorted(self._unreadable.values())
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was not read, in words for a person."""
+        """Return the troubles in words for a person."""
         notes = [f"{self.name}: cannot read {reason}" for reason in self.unreadable]
         notes += (f"{self.name}: {note}" for note in self._found.notes)
         if skipped := sum(log.new_counts.set_aside for log in self._logs.values()):
@@ -231,7 +231,7 @@ class Source:
         return log
 
     def _open(self, key: str, path: Path, cursor: Cursor | None, since: float | None) -> Log:
-        """Open a log where its import ended; at its start, where calls were left out that are wanted now."""
+        """Open a log where the import ended; at the start, where calls were left out that are wanted now."""
         make_parser = self.format.parser(key, path, self._find)
         if cursor is not None and cursor.suits(since):
             with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -49,7 +49,7 @@ class LogOffset(Offset, array_like=True):
 
 
 def log_lines(path: Path, at: LogOffset) -> Iterator[bytes]:
-    """Yield a log's new whole lines in blocks, of a line that is skipped empty ones.
+    """Yield a log's new whole lines in blocks, and empty bytes for each part of a line that is too long.
 
     A compressed log never grows: one that has changed was replaced. Raises ReplacedError, OSError.
     """

@@ -1,4 +1,4 @@
-"""What sessions spent of late, as the collector brings it into a ledger."""
+"""Recent usage of sessions, by quarter of an hour, as the collector imports the calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KEPT_SECONDS = 26 * 3600
 
 
 class Spent(msgspec.Struct, array_like=True):
-    """What a session spent, its sub-agents included."""
+    """Usage of a session, sub-agents included."""
 
     source: str
     agent_id: str
@@ -52,7 +52,7 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 def read_spent(cache: Path, ledger: Path) -> list[Spent]:
-    """Return the sessions that are kept of a ledger."""
+    """Return the sessions kept of a ledger."""
     kept = _file(cache, ledger).read()
     return kept.sessions if kept else []
 
@@ -62,10 +62,10 @@ def _file(cache: Path, ledger: Path) -> CacheFile[_Kept]:
 
 
 class SpentFile:
-    """Keeps what sessions that did not call the gate spent of late. Used by one thread at a time."""
+    """Keeps the recent usage of sessions without a call to the gate. Used by one thread at a time."""
 
     def __init__(self, cache: Path, booked: Booked, clock: Callable[[], float] = time.time) -> None:
-        """`booked` is the ledger that calls are brought into."""
+        """`booked` is the ledger into which calls are imported."""
         self._cache, self._booked, self._clock = cache, booked, clock
         self._file = _file(cache, booked.path)
         self._sessions: dict[tuple[str, str], Spent] = {}
@@ -76,7 +76,7 @@ class SpentFile:
         self._changed = False
 
     def read(self) -> None:
-        """Go on from what was kept, if the ledger is still the same. Raises LedgerReadError."""
+        """Go on from the kept usage, if the ledger is still the same. Raises LedgerReadError."""
         # Loaded here: most who read what is kept bring nothing in.
         from budgauge.ledger.booked import still_holds
 
@@ -87,12 +87,12 @@ class SpentFile:
             self._sessions = {(one.source, one.origin.session): one for one in kept.sessions}
 
     def count(self, new: Sequence[Usage]) -> None:
-        """Take records that were written; `add` tells whose they are."""
+        """Take records just written. `add` gives them to a session."""
         oldest = self._clock() - _KEPT_SECONDS
         self._new += (record for record in new if record.timestamp >= oldest)
 
     def add(self, path: Path, find_origin: Callable[[], Origin | None]) -> None:
-        """Add the records that were taken to the session that the log at `path` is a part of."""
+        """Add the records taken to the session of the log at `path`."""
         new, self._new = self._new, []
         if self._booked.restarts != self._restarts:
             # Another ledger took its place: calls are brought in once more.
@@ -124,7 +124,7 @@ class SpentFile:
         return session in self._asked
 
     def write(self) -> None:
-        """Keep it, without what is too old or has called the gate by now."""
+        """Keep the usage, without old quarters and without sessions that called the gate by now."""
         if not self._changed:
             return
         oldest = (self._clock() - _KEPT_SECONDS) / QUARTER_SECONDS
