@@ -1,4 +1,4 @@
-"""What the doctor looks at around agents: their logs, and whether they ask the gate."""
+"""The doctor's checks of agents: their logs, and their calls of the gate."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _REFUSING = ("UserPromptSubmit", "PreToolUse")
 
 
 def logs(loaded: Loaded) -> Finding:
-    """What was met in agents' own logs, and what of them nobody brings into this ledger. Raises ConfigError."""
+    """Check agents' own logs: the troubles met in them, and logs not collected into this ledger. Raises ConfigError."""
     hooks = _Hooks()
     gated = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     return agents_logs(loaded, [] if hooks.gone or hooks.off else gated)
 
 
 def gate(loaded: Loaded) -> Finding:
-    """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
+    """Check that agents call `budgauge hook`, by the user's settings and this folder's. Raises ConfigError."""
     hooks = _Hooks()
     asking = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     if hooks.gone:
@@ -64,7 +64,7 @@ def gate(loaded: Loaded) -> Finding:
 
 
 def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
-    """What is wrong with each budget's ledger, as far as can be seen without writing."""
+    """Yield the trouble with each budget's ledger, as far as visible without writing."""
     for budget in budgets:
         try:
             TokenBudgetTracker(budget.config, ledger=budget.ledger.path).check_writable()
@@ -73,7 +73,7 @@ def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
 
 
 def _undecided(refuses: bool, troubles: Sequence[str]) -> Finding:
-    """The gate cannot decide: it refuses everything, or lets it through."""
+    """Return the finding of a gate that cannot decide, and refuses or allows everything."""
     if refuses:
         message, mend = "it cannot decide, and refuses every call (on_hook_error)", "Correct what is named below."
     else:
@@ -83,7 +83,7 @@ def _undecided(refuses: bool, troubles: Sequence[str]) -> Finding:
 
 
 def _concerns(budget: Loaded, agent: Agent) -> bool:
-    """Can a budget refuse a call of an agent, or of one below it?"""
+    """Return True if a budget can refuse a call of an agent or a sub-agent."""
     config = budget.config
     if (config.total_budget and not budget.budget_is_default) or config.collect_agent == "project":
         return True
@@ -92,7 +92,7 @@ def _concerns(budget: Loaded, agent: Agent) -> bool:
 
 
 class _Hooks:
-    """Our hooks in agents' settings, and what is wrong with them, a line each."""
+    """Our hooks in agents' settings, and the troubles with them, a line each."""
 
     def __init__(self) -> None:
         self.asking: list[str] = []
@@ -103,7 +103,7 @@ class _Hooks:
         """What keeps an agent from asking, or from obeying."""
 
     def add(self, agent: Agent, here: Path) -> bool:
-        """Look at all files of an agent that is started in the folder `here`; True if it asks. Raises ConfigError."""
+        """Check all files of an agent started in the folder `here`; True if the agent calls us. Raises ConfigError."""
         places = (settings_files(agent, os.environ, project) for project in (None, *project_folders(here)))
         covered: set[str] = set()
         for path in dict.fromkeys(path for files in places for path in files):
@@ -129,7 +129,7 @@ class _Hooks:
 
 
 def sessions(loaded: Loaded) -> Finding:
-    """Sessions that spent today without asking the gate, though their agent's hooks ask it."""
+    """Check for sessions that spent today without calling the gate, though hooks are installed."""
     found = find_unasked(cache_folder(), loaded.ledger.path, loaded.config, time.time())
     if not found:
         message = "none that was collected into this ledger today is known to have spent without asking the gate"

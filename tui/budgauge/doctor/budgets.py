@@ -1,4 +1,4 @@
-"""What the doctor says of budgets: whose is shown here, and how the user's own stands beside a project's."""
+"""The doctor's check of budgets: the one shown here, and the user's own beside a project's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from budgauge.status.standing import nearer, total_words
 
 
 def budgets(loaded: Loaded) -> Finding:
-    """Whose budget every command shows here. Raises ConfigError, LedgerReadError."""
+    """Name the budget shown by every command here. Raises ConfigError, LedgerReadError."""
     if loaded.options.config is not None:
         return Finding(name="budget", state="ok", message=f"that of {loaded.options.config} is shown, and no other")
     if loaded.project is None:
@@ -40,7 +40,7 @@ def budgets(loaded: Loaded) -> Finding:
 
 
 def _snapshot(loaded: Loaded) -> Snapshot:
-    """A budget as it stands. Raises LedgerReadError."""
+    """Return a budget's snapshot. Raises LedgerReadError."""
     config, cache, path = loaded.config, cache_folder(), loaded.ledger.path
     prices = PriceBook(config.prices, factors=config.price_factors, folder=cache)
     reader = LedgerReader(path, prices.pricing_of, cycle=config.cycle, checkpoints=cache)

@@ -1,4 +1,4 @@
-"""Whether a ledger holds records of moments that have not come yet."""
+"""The doctor's check of records dated in the future."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SKEW_SECONDS = 60.0
 
 
 def dates(loaded: Loaded) -> Finding:
-    """Find resets and calls that are dated in the future."""
+    """Find resets and calls dated in the future."""
     reader = LedgerReader(loaded.ledger.path, cycle=loaded.config.cycle, checkpoints=cache_folder())
     reader.refresh()
     odd = _future(reader.totals, time.time() + SKEW_SECONDS)

@@ -1,4 +1,4 @@
-"""What may be wrong with config, ledger and surroundings, looked at one by one; nothing is changed."""
+"""The doctor's checks of config, ledger and surroundings. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TRIES = 100
 
 
 def examine(options: Options) -> Iterator[Finding]:
-    """Every look in turn. A look that fails itself is an error found, never an exception."""
+    """Yield the finding of every check. A check that fails is an error found, never an exception."""
     try:
         loaded = load(options)
     except ConfigError as error:
@@ -103,7 +103,7 @@ def _config(loaded: Loaded) -> Finding:
 
 
 def _opened(loaded: Loaded) -> int | None:
-    """The ledger's descriptor; None where there is no file yet. Raises LedgerReadError."""
+    """Open the ledger and return the descriptor; None without a file. Raises LedgerReadError."""
     try:
         return open_ledger(loaded.ledger.path, os.O_RDONLY)
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def _ledger(loaded: Loaded) -> Finding:
 
 
 def _lost_lines(loaded: Loaded, fd: int | None) -> Finding | None:
-    """A warning if the ledger was longer before, or another file, and no reset or cycle has begun since."""
+    """Return a warning if the ledger was longer before, or another file, with no reset or cycle begun since."""
     seen = LastSeenFile(cache_folder(), loaded.ledger.path)
     seen.compare(fd)
     if seen.lost is None:
@@ -184,7 +184,7 @@ def _lines(loaded: Loaded) -> Finding:
 
 
 class _Scan:
-    """A reading of all lines that notes where each one stands that does not count."""
+    """A reading of all lines that notes the place of each line not counted."""
 
     def __init__(self, reader: LedgerReader) -> None:
         self.totals = Totals(recall=reader.recall)
@@ -206,7 +206,7 @@ class _Scan:
                 self._faults.append(Fault(start, 0, REASONS[kind]))
 
     def lines(self, fd: int) -> Iterator[str]:
-        """What is wrong with each line set aside, by its number."""
+        """Yield the trouble with each skipped line, by number."""
         number, position = 1, 0
         for fault in sorted(self._faults, key=lambda fault: fault.offset):
             while position < fault.offset:
@@ -257,7 +257,7 @@ def _space(loaded: Loaded) -> Finding:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """Return the folder, or the nearest existing one above."""
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
@@ -301,7 +301,7 @@ def _checkpoint(loaded: Loaded) -> Finding:
 
 
 def _read_equally_far(loaded: Loaded, *readers: LedgerReader) -> bool:
-    """Read the ledger with each; False if others wrote so quickly that they never stood at the same place."""
+    """Read the ledger with each reader up to the same place; False if others wrote too quickly."""
     fd = _opened(loaded)
     if fd is None:
         return True
@@ -333,7 +333,7 @@ def _watching(loaded: Loaded) -> Finding:
 
 
 def _event_seconds(folder: Path) -> float | None:
-    """How long it takes until a change in a folder is told; None if it is not."""
+    """Return the seconds until a change in a folder is seen; None if it is not."""
     # A name nobody can foresee, and a file that was not there: in a folder of others, a link may wait for us.
     fd, name = tempfile.mkstemp(dir=folder, prefix=".budgauge-doctor-")
     probe = Path(name)

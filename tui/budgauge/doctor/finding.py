@@ -1,4 +1,4 @@
-"""What one of the doctor's looks found."""
+"""The finding of one of the doctor's checks."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ State = Literal["ok", "warning", "error"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look found."""
+    """The finding of one check."""
 
     name: str
     state: State

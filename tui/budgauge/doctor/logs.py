@@ -1,4 +1,4 @@
-"""What the doctor says of agents' own logs: what was read of them, and what nobody collects."""
+"""The doctor's check of agents' own logs: troubles met in them, and logs not collected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN = 5
 
 
 def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
-    """What was met in agents' own logs, and what of them nobody brings into this ledger.
+    """Check agents' own logs: the troubles met in them, and logs not collected into this ledger.
 
     `gated` are the agents that call the gate, which records their calls itself.
     """
@@ -68,7 +68,7 @@ def _without_cursors(booked: Booked) -> str:
 
 
 def _met(kept: Cursors) -> Iterator[str]:
-    """What was read of each agent's logs, and which logs could not be read whole."""
+    """Yield the counts of each agent's logs, and the logs with unreadable lines."""
     for source, cursors in kept.items():
         if not cursors:
             continue
@@ -86,7 +86,7 @@ def _met(kept: Cursors) -> Iterator[str]:
 
 
 def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str]) -> list[Path]:
-    """Logs that were written to since the counters began, and that nobody read to their end."""
+    """Return logs written since the counters began, and not read to the end."""
     if format.name in gated:
         return []
     now = time.time()
@@ -107,7 +107,7 @@ def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str
 
 
 def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) -> bool:
-    """Is a log for this ledger? A project's takes only sessions that began inside the project."""
+    """Return True if a log is for this ledger. A project's takes only sessions begun inside the project."""
     if loaded.ledger.project is None:
         return True
     origin = format.origin(path, logs.get)
@@ -115,7 +115,7 @@ def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) 
 
 
 def _begin(loaded: Loaded, now: float) -> float:
-    """Unix seconds since when the counters run; local midnight where nothing was reset."""
+    """Return the unix seconds since when the counters run; local midnight without a reset."""
     cycle = loaded.config.cycle
     reader = LedgerReader(loaded.ledger.path, cycle=cycle)
     try:
@@ -134,7 +134,7 @@ def _begin(loaded: Loaded, now: float) -> float:
 
 
 def _unread(format: Format) -> Iterator[str]:
-    """Files that look like session logs, in a format that is not read."""
+    """Yield a line about files like session logs, in a format that is not read."""
     known = (".jsonl", ".jsonl.zst", ".tmp") if format.name == CODEX else (".jsonl", ".tmp")
     odd = sorted(
         Path(folder, name)

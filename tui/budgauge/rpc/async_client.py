@@ -1,4 +1,4 @@
-"""The client for programs on asyncio."""
+"""The client for asyncio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 
 class AsyncClient:
-    """As `Client`, awaited; made by `budgauge.connect_async`. Calls of several tasks are made one after the other."""
+    """Calls a ledger's server like `Client`, awaited; made by `budgauge.connect_async`. Calls wait for each other."""
 
     def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
         self._address = address
@@ -91,7 +91,7 @@ class AsyncClient:
 
 
 class AsyncHold(Held):
-    """As `Hold`, awaited: `async with await client.reserve(...) as hold`."""
+    """A reservation like `Hold`, awaited: `async with await client.reserve(...) as hold`."""
 
     def __init__(self, client: AsyncClient, reserve: Reserve) -> None:
         super().__init__(reserve)

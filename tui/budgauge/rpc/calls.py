@@ -1,4 +1,4 @@
-"""The calls that a client makes of a server: method, params, and how each result is read."""
+"""Calls of a server's methods, and the results of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Result = TypeVar("_Result")
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """The outcome of a report or a settlement. True if a line was added, False if its id was known."""
+    """The outcome of a report or a settlement. True if a line was added, False for a known id."""
 
     added: bool
     total_used: int
@@ -43,7 +43,7 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 class BudgetState(msgspec.Struct, frozen=True):
-    """The total budget as it stands, in counted tokens."""
+    """The state of the total budget, in counted tokens."""
 
     total_budget: int
     """0 means unlimited."""
@@ -59,7 +59,7 @@ class BudgetState(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, Generic[_Result], frozen=True):
-    """A call of one of the server's methods. Its id makes a second try harmless."""
+    """A call of one of the server's methods, with an id by which a second try is harmless."""
 
     method: str
     params: dict[str, Any]
@@ -70,28 +70,28 @@ class Call(msgspec.Struct, Generic[_Result], frozen=True):
 
 
 def report_usage(agent_id: str, model: str, prompt: int, completion: int, fields: dict[str, Any]) -> Call[Charge]:
-    """Make the call that records usage."""
+    """Make the call to record usage."""
     params = {"agent_id": agent_id, "model": model, "prompt_tokens": prompt, "completion_tokens": completion}
     return Call("tokens.reportUsage", {**params, **fields, "id": fields.get("id") or new_id()}, _charge)
 
 
 def get_budget() -> Call[dict[str, Any]]:
-    """Make the call that returns the status."""
+    """Make the call for the status."""
     return Call("tokens.getBudget", {}, dict)
 
 
 def state() -> Call[BudgetState]:
-    """Make the call that returns the total budget's state."""
+    """Make the call for the total budget's state."""
     return Call("tokens.getBudget", {}, lambda status: msgspec.convert(status, BudgetState))
 
 
 def check(agent_id: str, tokens: int) -> Call[str | None]:
-    """Make the call that asks whether tokens would be refused."""
+    """Make the call to check whether tokens would be refused."""
     return Call("tokens.check", {"agent_id": agent_id, "tokens": tokens}, itemgetter("message"))
 
 
 def reserve(agent_id: str, tokens: int, ttl: float, id: str | None) -> Call[Reserve]:
-    """Make the call that reserves tokens."""
+    """Make the call to reserve tokens."""
     params = {"agent_id": agent_id, "tokens": tokens, "ttl": ttl, "id": id or new_id()}
     return Call(
         "tokens.reserve",
@@ -101,18 +101,18 @@ def reserve(agent_id: str, tokens: int, ttl: float, id: str | None) -> Call[Rese
 
 
 def settle(reserve: str, model: str, prompt: int, completion: int, fields: dict[str, Any]) -> Call[Charge]:
-    """Make the call that settles a reservation, whose id makes a second try harmless."""
+    """Make the call to settle a reservation, whose id makes a second try harmless."""
     params = {"reserve": reserve, "model": model, "prompt_tokens": prompt, "completion_tokens": completion}
     return Call("tokens.settle", {**params, **fields}, _charge)
 
 
 def release(reserve: str) -> Call[None]:
-    """Make the call that releases a reservation."""
+    """Make the call to release a reservation."""
     return Call("tokens.release", {"reserve": reserve, "id": new_id()}, lambda _: None)
 
 
 def reset(agent_id: str | None, expected: str | msgspec.UnsetType | None) -> Call[str]:
-    """Make the call that resets the counters and returns the reset's id."""
+    """Make the call to reset the counters. The result is the reset's id."""
     params: dict[str, Any] = {"agent_id": agent_id, "id": new_id()}
     if expected is not msgspec.UNSET:
         params["expected_reset_id"] = expected
@@ -120,12 +120,12 @@ def reset(agent_id: str | None, expected: str | msgspec.UnsetType | None) -> Cal
 
 
 def undo_reset() -> Call[str]:
-    """Make the call that undoes the last reset and returns its id."""
+    """Make the call to undo the last reset. The result is the reset's id."""
     return Call("tokens.undoReset", {}, itemgetter("reset_id"), is_repeatable=False)
 
 
 def subscribe(topics: tuple[str, ...]) -> Call[dict[str, Any]]:
-    """Make the call that asks for events."""
+    """Make the call for events."""
     return Call("subscribe", {"topics": list(topics or ("tokens.updated",))}, dict)
 
 
@@ -139,7 +139,7 @@ def _charge(result: dict[str, Any]) -> Charge:
 
 
 def message_of(line: bytes) -> dict[str, Any]:
-    """Read a line as a message. Raises ServerError if it is none."""
+    """Read a line as a message. Raises ServerError for any other line."""
     try:
         message = protocol.decode(line)
     except protocol.CallError:
@@ -150,7 +150,7 @@ def message_of(line: bytes) -> dict[str, Any]:
 
 
 def result_of(answer: Mapping[str, Any]) -> Any:
-    """Return the result of an answer, or raise the error that the tracker would have raised."""
+    """Return the result of an answer, or raise the tracker's error."""
     error = answer.get("error")
     if error is None:
         return answer.get("result")

@@ -1,4 +1,4 @@
-"""The client for programs that call and wait."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 
 class Client:
-    """Calls a ledger's server as if it were a tracker; made by `budgauge.connect`. Safe to use from several threads.
+    """Calls a ledger's server like a tracker; made by `budgauge.connect`. Safe to use from several threads.
 
     A call whose answer is lost is made again, with the same id, until it is answered or
     `timeout` seconds are over: it counts once. Errors are those of a tracker, and ServerError.
@@ -33,7 +33,7 @@ class Client:
     def report_usage(
         self, agent_id: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any
     ) -> Charge:
-        """Record a call if the budget admits it; as `TokenBudgetTracker.report_usage`, with its fields."""
+        """Record a call if the budget admits it; as `TokenBudgetTracker.report_usage`, with the same fields."""
         return self._call(calls.report_usage(agent_id, model, prompt_tokens, completion_tokens, fields))
 
     def get_budget(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class Client:
         return self._call(calls.get_budget())
 
     def state(self) -> BudgetState:
-        """Return the total budget as it stands."""
+        """Return the state of the total budget."""
         return self._call(calls.state())
 
     def check(self, agent_id: str, tokens: int = 1) -> str | None:
@@ -53,11 +53,11 @@ class Client:
         return Hold(self, self._call(calls.reserve(agent_id, tokens, ttl, id)))
 
     def settle(self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> Charge:
-        """End a reservation, by its id, with the tokens spent; as `TokenBudgetTracker.settle`."""
+        """End a reservation, by id, with the tokens spent; as `TokenBudgetTracker.settle`."""
         return self._call(calls.settle(reserve, model, prompt_tokens, completion_tokens, fields))
 
     def release(self, reserve: str) -> None:
-        """Give a reservation back unused, by its id; as `TokenBudgetTracker.release`."""
+        """Give a reservation back unused, by id; as `TokenBudgetTracker.release`."""
         self._call(calls.release(reserve))
 
     def reset(
@@ -67,7 +67,7 @@ class Client:
         return self._call(calls.reset(agent_id, expected_reset_id))
 
     def undo_reset(self) -> str:
-        """Undo the last reset and return its id; as `TokenBudgetTracker.undo_reset`.
+        """Undo the last reset and return the reset's id; as `TokenBudgetTracker.undo_reset`.
 
         A lost answer is a ServerError: this call is never made twice.
         """
@@ -103,7 +103,7 @@ class Client:
 
 
 def _finished(steps: Coroutine[Any, Any, _Result]) -> _Result:
-    """Return the result of a coroutine that waits for no event loop."""
+    """Run a coroutine that waits for no event loop, and return the result."""
     try:
         steps.send(None)
     except StopIteration as end:

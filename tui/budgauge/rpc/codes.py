@@ -1,4 +1,4 @@
-"""Error codes of our own, beside those of JSON-RPC."""
+"""Error codes beside those of JSON-RPC."""
 
 from __future__ import annotations
 

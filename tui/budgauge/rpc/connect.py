@@ -18,7 +18,7 @@ def connect(
     token: str | None = None,
     timeout: float = 10.0,
 ) -> Client:
-    """Return a client of a ledger's server: the one that config and ledger lead to as on the command line.
+    """Return a client of a ledger's server, found by config and ledger as on the command line.
 
     Or of the server at a `socket`, or at `tcp` ("127.0.0.1:8765") with its `token`. `timeout` is
     how many seconds a call may take, with everything that is tried again. The connection is made
@@ -36,5 +36,5 @@ def connect_async(
     token: str | None = None,
     timeout: float = 10.0,
 ) -> AsyncClient:
-    """As `connect`, for asyncio: `async with budgauge.connect_async() as client`."""
+    """Return a client for asyncio, as `connect`: `async with budgauge.connect_async() as client`."""
     return AsyncClient(find_address(config, ledger, socket, tcp, token), timeout=timeout)

@@ -1,4 +1,4 @@
-"""Endpoint of a ledger's server: a socket in a private folder, and beside it the token for TCP."""
+"""Endpoint of a ledger's server: a socket in a private folder, and the token for TCP."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Endpoint:
         return listening
 
     def write_token(self) -> str:
-        """Write a new token to its file (0600) and return it. Raises ServerError."""
+        """Write a new token to a file (0600) and return the token. Raises ServerError."""
         token = secrets.token_urlsafe(32)
         with suppress(FileNotFoundError):
             os.unlink(self.token_path)

@@ -27,7 +27,7 @@ class Exchange:
     """Calls and answers over one connection, blocking or awaited. Used for one call at a time."""
 
     def __init__(self, address: Address, timeout: float, *, blocks: bool) -> None:
-        """`timeout` is how many seconds a call may take, with all its tries.
+        """`timeout` is the number of seconds for a call with all tries.
 
         With `blocks`, nothing in a call waits for an event loop: its first step is its last.
         """
@@ -38,7 +38,7 @@ class Exchange:
         self._is_sent = False
 
     async def call(self, call: Call[_Result]) -> _Result:
-        """Make a call until it is answered or the time is over. Raises the tracker's errors, and ServerError."""
+        """Make a call until an answer comes or the time is over. Raises the tracker's errors, and ServerError."""
         deadline = time.monotonic() + self._timeout
         tries = 0
         while True:
@@ -109,7 +109,7 @@ class Exchange:
 
 
 class _Blocking:
-    """A connection whose every step is done when it returns."""
+    """A connection of blocking steps."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -159,7 +159,7 @@ class _Blocking:
 
 
 class _Awaited:
-    """A connection whose every step is awaited."""
+    """A connection of awaited steps."""
 
     def __init__(self) -> None:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 def files_below(root: str | os.PathLike[str], miss: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder at or below `root` with the names of the files in it.
 
-    `miss` gets the error of each folder that cannot be listed. Links to folders are followed, and each folder is walked through once, so that loops end.
+    `miss` gets the error of each folder that cannot be listed.
+    Links to folders are followed, and each folder is walked through once, so that loops end.
     """
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, onerror=miss, followlinks=True):

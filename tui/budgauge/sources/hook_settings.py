@@ -1,4 +1,4 @@
-"""Agents' settings files: where they are, and the changes that install or remove our hooks."""
+"""Agents' settings files, and the changes to install or remove our hooks."""
 
 from __future__ import annotations
 

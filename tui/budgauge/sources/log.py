@@ -98,7 +98,7 @@ class Log:
         make_parser: MakeParser,
         cursor: Cursor | None = None,
     ) -> None:
-        """Raises msgspec.MsgspecError for a cursor that is not of this kind of log, and OSError."""
+        """Raises msgspec.MsgspecError for a cursor of another kind of log, and OSError."""
         self.path = path
         self.size = 0
         """Bytes in the file, when it was last checked."""
@@ -161,7 +161,7 @@ class Log:
         self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:
-        """Note that a call of this time is too old to be imported."""
+        """Note a call's time as too old to be imported."""
         self._left_out = timestamp if self._left_out is None else max(timestamp, self._left_out)
 
     def cursor(self) -> Cursor:

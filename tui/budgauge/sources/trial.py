@@ -1,4 +1,4 @@
-"""A dry run: what would be booked, without writing anything."""
+"""A dry run of a collection, without writing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Context = tuple[str, str, "str | None", "str | None", "str | None"]
 
 
 class Trial:
-    """Takes calls as a Booking does; what is new of them goes to `count` alone."""
+    """Takes calls like an importer, and gives the new ones to `count` alone."""
 
     def __init__(self, booked: Booked, count: Count) -> None:
         """`booked` has been read."""
@@ -33,14 +33,14 @@ class Trial:
         self._context_list: list[_Context] = []
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """What would become of each."""
+        """Return each call's outcome."""
         new: list[Usage] = []
         outcomes = [self._book(call, new) for call in calls]
         self._count(new)
         return outcomes
 
     def holds(self, id: str) -> bool:
-        """Would a call of this id be booked by now?"""
+        """Return True if a call of this id would be imported by now."""
         return self._find(id) is not None
 
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a Codex rollout's history in other files tells: of its parent, of its thread's earlier pages."""
+"""History of a Codex thread in other files: of the parent, and of the thread's earlier pages."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ FindForks = Callable[[str], Sequence[Path]]
 
 
 class History(Protocol):
-    """What other files tell of a thread's history."""
+    """The history of a thread in other files."""
 
     def copied(self, meta: SessionMeta) -> Copies:
-        """How many usage lines at the start of the thread's file are copies."""
+        """Return the number of copied usage lines at the start of the thread's file."""
         ...
 
     def base(self, meta: SessionMeta) -> Tokens | None:
-        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
+        """Return the cumulative counts from which the file goes on; None if unknown."""
         ...
 
     def totals(self, lines: int) -> set[Tokens]:
-        """The cumulative counts in the first usage lines of the file itself."""
+        """Return the cumulative counts in the first usage lines of the file."""
         ...
 
 
 class NoHistory:
-    """The history of a thread that copied nothing."""
+    """The history of a thread without copies."""
 
     def copied(self, meta: SessionMeta) -> Copies:
         """Return none."""
@@ -58,7 +58,7 @@ class FileHistory:
         self._forks = forks
 
     def copied(self, meta: SessionMeta) -> Copies:
-        """Count the usage lines at the start that are copies; unreadable files tell nothing."""
+        """Count the copied usage lines at the start. Unreadable files count as missing."""
         child = _outlined(self._path)
         parent = (meta.parent or "").lower()
         parents = self._histories(parent, most=len(child.usage))
@@ -66,7 +66,7 @@ class FileHistory:
         return count_copied(child, parents, forked=bool(meta.forked_from), siblings=siblings)
 
     def base(self, meta: SessionMeta) -> Tokens | None:
-        """The cumulative counts at the point of history from which the file goes on; None if no file tells."""
+        """Return the cumulative counts from which the file goes on; None if no file tells."""
         thread = (meta.forked_from or meta.id or "").lower()
         histories = self._histories(thread)
         if not histories:
@@ -76,12 +76,12 @@ class FileHistory:
         return next((mark.total for mark in reversed(before) if mark.total is not None), None)
 
     def totals(self, lines: int) -> set[Tokens]:
-        """The cumulative counts in the first usage lines of the file."""
+        """Return the cumulative counts in the first usage lines of the file."""
         usage = _outlined(self._path, most=lines).usage[:lines]
         return {mark.total for mark in usage if mark.total is not None}
 
     def _histories(self, thread: str, most: int | None = None) -> list[list[UsageMark]]:
-        """A thread's histories after each page, of those before this file where it is one of them."""
+        """Return a thread's history after each page, up to this file if it is one of them."""
         paths = list(self._pages(thread))
         if self._path in paths:
             paths = paths[: paths.index(self._path)]
