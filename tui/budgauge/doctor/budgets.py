@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from budgauge.config.both import load_user
 from budgauge.config.load import Loaded
-from budgauge.doctor.finding import Finding
+from budgauge.doctor.finding import Finding, ok, warn
+from budgauge.doctor.ledger import read_equally_far
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.file import open_ledger
 from budgauge.ledger.reader import LedgerReader
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.snapshot import Snapshot, take_snapshot
@@ -19,9 +18,9 @@ from budgauge.status.standing import nearer, total_words
 def budgets(loaded: Loaded) -> Finding:
     """Name the budget shown by every command here. Raises ConfigError, LedgerReadError."""
     if loaded.options.config is not None:
-        return Finding(name="budget", state="ok", message=f"that of {loaded.options.config} is shown, and no other")
+        return ok(f"that of {loaded.options.config} is shown, and no other")
     if loaded.project is None:
-        return Finding(name="budget", state="ok", message="your own is shown; no project's config was found here")
+        return ok("your own is shown; no project's config was found here")
     user = load_user(loaded.options)
     projects, users = _snapshot(loaded), _snapshot(user)
     message = "the project's is shown; your own must allow a call as well"
@@ -31,12 +30,11 @@ def budgets(loaded: Loaded) -> Finding:
     )
     standing = nearer(users, projects)
     if standing is None:
-        return Finding(name="budget", state="ok", message=message, details=details)
+        return ok(message, details)
     message = f"{message}, and is nearer its end: {standing.words}"
     if standing.state == "ok":
-        return Finding(name="budget", state="ok", message=message, details=details)
-    mend = "Look at your own outside the project: cd; budgauge status"
-    return Finding(name="budget", state="warning", message=message, mend=mend, details=details)
+        return ok(message, details)
+    return warn(message, "Look at your own outside the project: cd; budgauge status", details)
 
 
 def _snapshot(loaded: Loaded) -> Snapshot:
@@ -44,14 +42,5 @@ def _snapshot(loaded: Loaded) -> Snapshot:
     config, cache, path = loaded.config, cache_folder(), loaded.ledger.path
     prices = PriceBook(config.prices, factors=config.price_factors, folder=cache)
     reader = LedgerReader(path, prices.pricing_of, cycle=config.cycle, checkpoints=cache)
-    try:
-        fd = open_ledger(path, os.O_RDONLY)
-    except FileNotFoundError:
-        pass
-    else:
-        try:
-            # By descriptor, a reader keeps no checkpoint: nothing is changed here.
-            reader.refresh(fd)
-        finally:
-            os.close(fd)
+    read_equally_far(reader)
     return take_snapshot(reader.totals, config, prices, now=time.time(), ledger=str(path))

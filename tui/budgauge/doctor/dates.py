@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from budgauge.accounting.fold import Totals
 from budgauge.config.load import Loaded
-from budgauge.doctor.finding import Finding
+from budgauge.doctor.finding import Finding, ok, warn
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.reader import LedgerReader
 from budgauge.text import plural, safe
@@ -22,13 +22,9 @@ def dates(loaded: Loaded) -> Finding:
     reader.refresh()
     odd = _future(reader.totals, time.time() + SKEW_SECONDS)
     if not odd:
-        return Finding(name="dates", state="ok", message="no record is dated in the future")
-    return Finding(
-        name="dates",
-        state="warning",
-        message="; ".join(odd),
-        mend="Check the clock of whatever wrote them. budgauge reset writes a reset with the right date.",
-    )
+        return ok("no record is dated in the future")
+    fix = "Check the clock of whatever wrote them. budgauge reset writes a reset with the right date."
+    return warn("; ".join(odd), fix)
 
 
 def _future(totals: Totals, now: float) -> list[str]:

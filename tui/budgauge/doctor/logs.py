@@ -7,14 +7,13 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from budgauge.accounting.billing_cycle import Calendar, midnight
-from budgauge.accounting.fold import Totals, uncut
+from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.period import since
 from budgauge.config.load import Loaded
-from budgauge.doctor.finding import Finding, State
+from budgauge.doctor.finding import Finding, ok, warn
+from budgauge.doctor.ledger import read_equally_far
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
-from budgauge.ledger.file import open_ledger
 from budgauge.ledger.reader import LedgerReader
 from budgauge.sources.cursors import CursorFile, Cursors
 from budgauge.sources.folders import files_below
@@ -40,24 +39,23 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
     missed = {format.name: logs for format in formats(os.environ) if (logs := _missed(loaded, format, kept, gated))}
     odd = tuple(line for format in formats(os.environ) for line in _unread(format))
     message = f"collected: {', '.join(read)}" if read else _without_cursors(booked)
-    mend = []
+    fix = []
     details = [*_met(kept), *odd]
     counts = [one.counts for cursors in read.values() for one in cursors]
     if any(of.set_aside or of.disagreements for of in counts) or odd:
         message = f"{message}; not everything could be read"
-        mend.append("Look at these logs: what was set aside in them is not counted.")
+        fix.append("Look at these logs: what was set aside in them is not counted.")
     if missed:
         agents = ", ".join(missed)
         message = f"{message}; what {agents} wrote is not collected"
-        mend.append(
+        fix.append(
             f"budgauge collect {' '.join(missed)} brings it in. To go on: keep budgauge --collect open, "
             "or let the agent ask the gate (budgauge hook install AGENT)."
         )
         for agent, logs in missed.items():
             details.append(f"{agent}: {plural(len(logs), 'log')} written since the counters began, but not read")
             details += [f"{agent}: {path}" for path in logs[:_SHOWN]]
-    state: State = "warning" if mend else "ok"
-    return Finding(name="agents' logs", state=state, message=message, mend=" ".join(mend), details=tuple(details))
+    return warn(message, " ".join(fix), details) if fix else ok(message, details)
 
 
 def _without_cursors(booked: Booked) -> str:
@@ -116,20 +114,9 @@ def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) 
 
 def _begin(loaded: Loaded, now: float) -> float:
     """Return the unix seconds since when the counters run; local midnight without a reset."""
-    cycle = loaded.config.cycle
-    reader = LedgerReader(loaded.ledger.path, cycle=cycle)
-    try:
-        fd = open_ledger(loaded.ledger.path, os.O_RDONLY)
-    except FileNotFoundError:
-        totals = Totals(cycle_of=Calendar(cycle).span if cycle else uncut)
-    else:
-        try:
-            # By descriptor, a reader keeps no checkpoint: nothing is changed here.
-            reader.refresh(fd)
-        finally:
-            os.close(fd)
-        totals = reader.totals
-    begun = since(totals, now)
+    reader = LedgerReader(loaded.ledger.path, cycle=loaded.config.cycle)
+    read_equally_far(reader)
+    begun = since(reader.totals, now)
     return midnight(now) if begun is None else begun
 
 
