@@ -9,9 +9,9 @@ from budgauge.accounting.records import Usage
 from budgauge.ledger.booked import Booked
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Outcome
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 
 NOWHERE = Path("/nowhere/ledger.jsonl")
 
@@ -21,13 +21,13 @@ class Sink:
 
     def __init__(self) -> None:
         self.calls: list[Usage] = []
-        self._trial = Trial(Booked(NOWHERE), self.calls.extend)
+        self._dry_run = DryRun(Booked(NOWHERE), self.calls.extend)
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        return self._trial.book(calls)
+        return self._dry_run.book(calls)
 
     def holds(self, id: str) -> bool:
-        return self._trial.holds(id)
+        return self._dry_run.holds(id)
 
     @property
     def spent(self) -> list[tuple[int, int]]:

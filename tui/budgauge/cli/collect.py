@@ -23,6 +23,7 @@ from budgauge.files.cache import cache_folder
 from budgauge.ledger.booked import Booked
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.found import formats, found_logs
 from budgauge.sources.importer import Booking, Count, uncounted
 from budgauge.sources.joint import Joint
@@ -30,7 +31,6 @@ from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 from budgauge.sources.unasked.spent import SpentFile
 
 AGENTS = ("codex", "claude-code")
@@ -147,7 +147,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
         booked = Booked(place.path, cache)
         booked.refresh()
         cursors = CursorFile(cache, booked, place.project, writes=False)
-        return Collector(Trial(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
+        return Collector(DryRun(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
 
     def count_both(new: Sequence[Usage]) -> None:
         count(new)

@@ -20,11 +20,11 @@ from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_l
 from budgauge.ledger.booked import Booked
 from budgauge.sources.collector import Book, Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Booking
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 from budgauge.tracker.tracker import TokenBudgetTracker
 
 LOCK_SECONDS = 2.0
@@ -95,7 +95,7 @@ class Gate:
             except LedgerError:
                 # What the log says was spent, whether it can be written or not.
                 booking.booked.refresh()
-                self._collect(Trial(booking.booked, self._unbooked.extend), booking.booked, format, keeps=False)
+                self._collect(DryRun(booking.booked, self._unbooked.extend), booking.booked, format, keeps=False)
                 raise
         if hidden := [*format.unlistable, *source.unreadable]:
             raise SourceError(f"cannot read {', '.join(hidden)}", hint="Check its permissions.")

@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -45,42 +46,45 @@ class Book(Protocol):
         ...
 
 
-class Steps(Protocol):
-    """Work done step by step while logs grow."""
+class Steps(ABC):
+    """Collection step by step, while logs grow."""
 
+    @abstractmethod
     def alone(self) -> AbstractContextManager[None]:
-        """Return the context in which every step is made."""
-        ...
+        """Be the only collector of the ledger: every step is made in this context."""
 
+    @abstractmethod
     def folders(self) -> list[Path]:
-        """The folders to watch."""
-        ...
+        """Return the folders with the logs. They need not exist."""
 
+    @abstractmethod
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Import what is new."""
-        ...
+        """Import what is new of the paths that may have changed; an empty set means that nobody knows."""
 
+    @abstractmethod
     def report(self) -> Report:
-        """Return what was imported so far."""
-        ...
+        """Return what was recorded so far."""
+
+    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
+        """Collect everything, then each change until `stop`. Calls `on_report` after each change, in this thread.
+
+        Raises SourceError if another collector holds the lock. Trouble with a ledger goes into the
+        report, and the next tick tries again.
+        """
+        # Loaded here: most collections are made once.
+        from budgauge.files.watch import watch
+
+        with self.alone():
+            shown: Report | None = None
+            for changed in watch(self.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
+                self.step(changed, stop)
+                report = self.report()
+                if report != shown:
+                    on_report(report)
+                    shown = report
 
 
-def follow(steps: Steps, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-    """Make a step at each change, until `stop`, and report each step with news."""
-    # Loaded here: most collections are made once.
-    from budgauge.files.watch import watch
-
-    with steps.alone():
-        shown: Report | None = None
-        for changed in watch(steps.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
-            steps.step(changed, stop)
-            report = steps.report()
-            if report != shown:
-                on_report(report)
-                shown = report
-
-
-class Collector:
+class Collector(Steps):
     """Reads the new lines of all sources at every pass. Used by one thread at a time."""
 
     def __init__(
@@ -123,14 +127,6 @@ class Collector:
             self._pass(None)
         return self.report()
 
-    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-        """Collect everything, then each change until `stop`. Calls `on_report` after each change, in this thread.
-
-        Raises SourceError if another collector holds the lock. When recording fails the report
-        says so, and it is tried again at the next tick.
-        """
-        follow(self, stop, on_report)
-
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Be the only collector of the ledger, and go on from where the last one was.
@@ -169,7 +165,7 @@ class Collector:
         return msgspec.structs.replace(source.total(), calls=recorded, grown=grown)
 
     def folders(self) -> list[Path]:
-        """Return the folders with the logs. They need not exist."""
+        """Return the roots of all sources."""
         return [folder for source in self._sources for folder in source.format.roots]
 
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from budgauge.errors import BudgaugeError
-from budgauge.sources.collector import Collector, follow
+from budgauge.sources.collector import Collector, Steps
 from budgauge.sources.lock import BusyError
 from budgauge.sources.report import Report
 
 
-class Joint:
+class Joint(Steps):
     """Collects into a project's ledger and into the user's own. Used by one thread at a time.
 
     Each keeps its own cursors: what an end in between left out of one, the next pass brings in.
@@ -48,10 +48,6 @@ class Joint:
             raise failure
         return self.report()
 
-    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-        """Follow the logs as Collector does. Trouble with the user's ledger is reported, and tried again."""
-        follow(self, stop, on_report)
-
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Be the only collector of the project's ledger, and of the user's ledger as soon as possible."""
@@ -60,7 +56,7 @@ class Joint:
             yield
 
     def folders(self) -> list[Path]:
-        """Return the folders with the logs. They need not exist."""
+        """Return the project's folders, which are the user's as well."""
         return self._project.folders()
 
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """One log file: new lines go to a parser, and a cursor marks how far they are imported."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -81,12 +82,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 _decode_offset = msgspec.msgpack.Decoder(LogOffset).decode
 
 
-class MakeParser(Protocol):
-    """Makes the parser of a log."""
-
-    def __call__(self, saved: bytes | None, seconds: int) -> Parser:
-        """Return a parser that goes on from a saved state. `seconds` is when the file was last written."""
-        ...
+MakeParser = Callable[[bytes | None, int], Parser]
+"""(saved state or None, unix seconds of the file's last change) → the parser of a log."""
 
 
 class Log:
