@@ -44,5 +44,5 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"    {safe(detail)}"
     if len(finding.details) > SHOWN:
         yield f"    and {count(len(finding.details) - SHOWN)} more; all of them: budgauge doctor --json"
-    if finding.mend:
-        yield f"    → {safe(finding.mend)}"
+    if finding.fix:
+        yield f"    → {safe(finding.fix)}"
