@@ -31,10 +31,10 @@ import live
 import many_agents
 import paint
 import soak
-import status
 
 import ledger
 import rpc
+import status
 
 BENCHES = {
     "collect": collect.run,

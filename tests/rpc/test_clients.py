@@ -29,8 +29,7 @@ from budgauge.rpc import calls as wire
 from budgauge.rpc import client as client_module
 from budgauge.rpc.client import Client
 from clock import Clock
-from rpc.conftest import Served
-from rpc.test_methods import Configured, lines
+from served import Configured, Served, lines
 
 Serve = Callable[..., Served]
 

@@ -38,7 +38,7 @@ from budgauge.rpc.codes import (
 from budgauge.server.events import TOPICS
 from budgauge.server.methods import TokenMethods
 from budgauge.tracker import sdk as recording
-from rpc.conftest import Served
+from served import Served
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
 

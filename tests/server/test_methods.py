@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,8 @@ import pytest
 
 from budgauge import TokenBudgetTracker
 from faults.crew import wait_until
-from rpc.conftest import Bare
+from served import Client, Configured, lines, report
 from usage import line, locked
-
-Client = Callable[..., Bare]
-Configured = Callable[[str], None]
-
-
-def report(agent: str = "a", prompt: int = 1500, completion: int = 800, **more: Any) -> dict[str, Any]:
-    return {"agent_id": agent, "model": "gpt-4", "prompt_tokens": prompt, "completion_tokens": completion, **more}
-
-
-def lines(ledger: Path) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in ledger.read_bytes().splitlines() if text]
 
 
 def test_a_report_is_recorded_and_answered(client: Client, ledger: Path) -> None:

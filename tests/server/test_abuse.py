@@ -20,8 +20,7 @@ import pytest
 
 from budgauge.rpc.protocol import MAX_FRAME_BYTES
 from budgauge.server import connection, server
-from rpc.conftest import Bare, Served
-from rpc.test_methods import Client, report
+from served import Bare, Client, Served, report
 
 CALL = b'{"jsonrpc":"2.0","method":"tokens.getBudget","id":1}\n'
 Serve = Callable[..., Served]

@@ -16,8 +16,7 @@ import pytest
 import budgauge
 from budgauge.errors import ServerError, ServerRunningError
 from budgauge.rpc.endpoint import Place, socket_path, token_path
-from rpc.conftest import Served
-from rpc.test_methods import Client
+from served import Client, Served
 
 Serve = Callable[..., Served]
 

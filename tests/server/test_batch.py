@@ -16,7 +16,7 @@ from budgauge.rpc import protocol
 from budgauge.rpc.protocol import Answer, CallError, Dispatcher, Shared
 from budgauge.server.connection import LONG_BYTES, _has_hung_up
 from budgauge.server.methods import TokenMethods
-from rpc.conftest import Bare, Served
+from served import Bare, Served
 from usage import line
 
 Client = Callable[..., Bare]

@@ -11,7 +11,7 @@ from budgauge.errors import ConfigError
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.command import is_our_command, is_understood
 from budgauge.sources.settings.entry import Agent
-from hooks.layout import BOTH, OURS, after_install, after_uninstall, commands
+from sources.settings.layout import BOTH, OURS, after_install, after_uninstall, commands
 
 
 @pytest.mark.parametrize(

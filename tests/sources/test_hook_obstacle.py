@@ -14,7 +14,7 @@ from budgauge.sources.codex import switches as codex_switches
 from budgauge.sources.hook_obstacle import obstacles
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.change import write
-from hooks.layout import OURS
+from sources.settings.layout import OURS
 
 OFF, ON = {"disableAllHooks": True}, {"disableAllHooks": False}
 

@@ -11,7 +11,7 @@ import pytest
 from budgauge.errors import ConfigError
 from budgauge.sources.hook_settings import installed, uninstalled
 from budgauge.sources.settings.change import Change, write
-from hooks.layout import OURS, TOML, TOMLS, put
+from sources.settings.layout import OURS, TOML, TOMLS, put
 
 
 def test_the_diff_names_the_file_and_shows_only_what_is_new(path: Path) -> None:

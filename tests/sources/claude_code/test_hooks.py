@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from budgauge.sources.hook_settings import installed
-from hooks.layout import HOOKS, OURS, REST, after_install, after_uninstall, check_round_trip, decode
+from sources.settings.layout import HOOKS, OURS, REST, after_install, after_uninstall, check_round_trip, decode
 
 
 def test_missing_claude_settings_get_a_matcher_only_where_there_is_a_tool(path: Path) -> None:

@@ -22,7 +22,7 @@ from budgauge.sources.hook_settings import (
 from budgauge.sources.settings import change
 from budgauge.sources.settings.change import Change, write
 from budgauge.sources.settings.entry import EVENTS, Agent
-from hooks.layout import (
+from sources.settings.layout import (
     BOTH,
     OLDER,
     OURS,

@@ -13,8 +13,7 @@ import pytest
 
 from budgauge import TokenBudgetTracker
 from budgauge.server import events
-from rpc.conftest import Bare
-from rpc.test_methods import Client, Configured, report
+from served import Bare, Client, Configured, report
 from usage import line, locked
 
 ALL = list(events.TOPICS)

@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 from budgauge.errors import ConfigError
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.entry import EVENTS
-from hooks.layout import HOOKS, OLDER, OURS, REST, TOML, TOMLS, after_install, after_uninstall, check_round_trip, put
+from sources.settings.layout import (
+    HOOKS,
+    OLDER,
+    OURS,
+    REST,
+    TOML,
+    TOMLS,
+    after_install,
+    after_uninstall,
+    check_round_trip,
+    put,
+)
 
 
 def test_a_missing_codex_config_gets_a_section_for_each_event(path: Path) -> None:
