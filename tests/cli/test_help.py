@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from budgauge import cli as package
 from budgauge.cli import cli
+from budgauge.cli.doctor import TOPICS
 
 DOCS = Path(package.__file__).parents[1] / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
@@ -60,6 +61,17 @@ def test_a_page_opens_in_the_pager_on_a_terminal(tmp_path: Path) -> None:
     os.close(terminal)
     os.close(master)
     assert (tmp_path / "paged").read_text(encoding="utf-8").rstrip("\n") == PAGES["caveats"].rstrip("\n")
+
+
+def test_an_error_of_the_config_names_the_page(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[token_budget]\ntotal_budget = -1\n", encoding="utf-8")
+    result = CliRunner().invoke(cli, ["status", "--config", str(config)])
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, "  more: budgauge help config")
+
+
+def test_every_page_that_is_named_is_there() -> None:
+    assert set(TOPICS.values()) <= set(PAGES)
 
 
 def test_help_leaves_the_screen_and_the_prices_unloaded() -> None:
