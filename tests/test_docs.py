@@ -214,6 +214,18 @@ def test_the_japanese_page_says_the_same(home: Path) -> None:
     assert set(blocks("sh", TEXT["japanese"])[0].splitlines()) <= set(blocks("sh", TEXT["README"])[0].splitlines())
 
 
+def test_troubleshooting_quotes_messages_that_exist() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.parent.rglob("*.py"))
+    code = re.sub(r'"\s*\n\s*f?"', "", code)
+    quoted = re.findall(r"^- ((?:`[^`]+`(?:,\s+)?)+)", TEXT["troubleshooting"], re.MULTILINE)
+    pieces = [piece.split() for piece in re.split(r"`|\.\.\.|[NX(]|[0-9][0-9,.%]*", "`".join(quoted))]
+    assert sum(len(words) > 2 for words in pieces) >= 20
+    for words in pieces:
+        length = 2 if len(words) < 4 else 3
+        runs = [" ".join(words[at : at + length]) for at in range(len(words) - length + 1)]
+        assert not runs or any(run in code for run in runs), words
+
+
 def test_every_key_is_told() -> None:
     for binding in MonitorApp.BINDINGS:
         assert isinstance(binding, Binding)
