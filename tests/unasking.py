@@ -19,6 +19,7 @@ from clock import Clock
 from sources.rollouts import Log, iso
 from sources.sessions import Session, tokens
 from sources.sinks import claude, codex
+from usage import importing
 
 AGENTS = ("codex", "claude-code")
 
@@ -82,10 +83,11 @@ class Sessions:
     def collect(self, *, since: float | None = None, cache: Path | None = None) -> None:
         """As a program that is begun anew."""
         cache = cache or cache_folder()
-        booking = Booking(self.ledger, cache=cache, count=lambda new: spent.count(new))
-        spent = SpentFile(cache, booking.booked, self.clock)
+        ledger = importing(self.ledger, cache)
+        booking = Booking(ledger, count=lambda new: spent.count(new))
+        spent = SpentFile(cache, ledger, self.clock)
         sources = [codex(self.codex), claude(self.claude)]
-        cursors = CursorFile(cache, booking.booked)
+        cursors = CursorFile(cache, ledger)
         Collector(booking, sources, since=since, cursors=cursors, spent=spent).collect()
 
     def found(self, **config: str) -> dict[int, int]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from budgauge.accounting.records import Usage, encode
 from budgauge.config import BudgetConfig
-from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import LOCK_TIMEOUT_SECONDS, Ledger
+from budgauge.ledger.transaction import Transaction
 from budgauge.tracker.tracker import TokenBudgetTracker
 
 
@@ -36,9 +36,14 @@ Make = Callable[[BudgetConfig], TokenBudgetTracker]
 """Makes a tracker under a config."""
 
 
-def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> LedgerWriter:
-    """A writer of its own for a ledger; entered, it holds the lock."""
-    return LedgerWriter(LedgerReader(path), sync=sync, timeout=timeout)
+def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> Transaction:
+    """A transaction of a ledger of its own; entered, it holds the lock."""
+    return Ledger(path, sync=sync, lock_timeout=timeout).locked()
+
+
+def importing(path: Path, cache: Path | None = None) -> Ledger:
+    """A ledger that knows all ids."""
+    return Ledger(path, cache=cache, keeps_all_ids=True)
 
 
 def plain_total(path: Path) -> int:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting import fold as totals_module
+from budgauge.accounting import deduplicator, usage_sums
 from budgauge.accounting.accumulator import FOREVER, Extent
 from budgauge.accounting.counters import Sums
 from budgauge.accounting.fold import Totals
@@ -103,14 +103,14 @@ def test_parts_are_summed() -> None:
     sums = totals.at(0).groups["a", "gpt-4", (0, 0), ""]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == (8, 10, 4)
     assert totals.at(0).spent_by_all == (30, 8)
-    assert totals.flagged == {}
+    assert totals.sums.flagged == {}
 
 
 @pytest.mark.parametrize(("stated", "counted"), [(20, 20), (3, 15)])
 def test_of_total_and_sum_the_larger_counts(stated: int, counted: int) -> None:
     totals = folded(usage(total_tokens=stated))
     assert used(totals) == {"a": counted}
-    assert totals.flagged == {"total_mismatch": 1}
+    assert totals.sums.flagged == {"total_mismatch": 1}
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_parts_larger_than_the_whole_are_clipped(parts: dict[str, Any], counted:
     sums = totals.at(0).groups["a", "gpt-4", (0, 0), ""]
     assert (sums.cached, sums.cache_write, sums.cache_write_1h) == counted
     assert used(totals) == {"a": 15}
-    assert totals.flagged == {"parts_clipped": 1}
+    assert totals.sums.flagged == {"parts_clipped": 1}
 
 
 def test_an_id_counts_once_whatever_its_timestamp() -> None:
     totals = folded(usage(id="x"), usage(id="x", timestamp=1), usage(id="x", cached_tokens=0))
     assert used(totals) == {"a": 15}
-    assert totals.set_aside == {}
+    assert totals.seen.set_aside == {}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_an_id_counts_once_whatever_its_timestamp() -> None:
 def test_an_id_with_other_content_is_set_aside(other: dict[str, Any]) -> None:
     totals = folded(usage(id="x"), usage(id="x", **other))
     assert used(totals) == {"a": 15}
-    assert totals.set_aside == {"id_conflict": 1}
+    assert totals.seen.set_aside == {"id_conflict": 1}
 
 
 def test_an_id_outlives_a_reset() -> None:
@@ -177,11 +177,11 @@ def test_an_alias_is_known_like_an_id() -> None:
     assert totals.known(usage(id="resp_1")) is True
     assert totals.known(usage(id="resp_1", prompt=9)) is False
     assert sum(sums.calls for sums in totals.at(0).groups.values()) == 2
-    assert not totals.set_aside
+    assert not totals.seen.set_aside
 
 
 def test_only_the_latest_ids_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(totals_module, "KNOWN_IDS", 3)
+    monkeypatch.setattr(deduplicator, "KNOWN_IDS", 3)
     totals = folded(*(usage(id=str(i)) for i in range(4)))
     assert [totals.known(usage(id=str(i))) for i in range(4)] == [None, True, True, True]
 
@@ -207,9 +207,9 @@ def test_a_reset_of_one_agent_leaves_the_others() -> None:
 
 def test_only_the_latest_reset_can_be_undone_and_once() -> None:
     totals = folded(usage(), Reset(1, "r1"), usage(prompt=1), Reset(2, "r2"), UndoReset(3, "r1"))
-    assert (used(totals), totals.set_aside) == ({}, {"undo_without_reset": 1})
+    assert (used(totals), totals.seen.set_aside) == ({}, {"undo_without_reset": 1})
     totals.add([UndoReset(4, "r2"), UndoReset(5, "r2")])
-    assert (used(totals), totals.set_aside) == ({"a": 6}, {"undo_without_reset": 2})
+    assert (used(totals), totals.seen.set_aside) == ({"a": 6}, {"undo_without_reset": 2})
     totals.add([UndoReset(6, "r1")])
     assert used(totals) == {"a": 21}
 
@@ -227,13 +227,13 @@ def test_a_reset_line_that_came_twice_is_one_reset() -> None:
 
 def test_minutes_hold_usage_whatever_was_reset() -> None:
     totals = folded(usage(timestamp=59), usage(timestamp=60.5, cached_tokens=2), Reset(61, "r"), usage(timestamp=119))
-    assert totals.minutes.spent == {0: (15, 0), 1: (30, 2)}
+    assert totals.sums.minutes.spent == {0: (15, 0), 1: (30, 2)}
 
 
 def test_minutes_are_bounded_and_a_line_from_the_future_pushes_nothing_out() -> None:
     totals = folded(usage(timestamp=9e9), *(usage(timestamp=60 * minute) for minute in range(10_000)))
-    assert len(totals.minutes.spent) <= 2 * totals_module.KEPT_MINUTES
-    assert all(minute in totals.minutes.spent for minute in range(10_000 - totals_module.KEPT_MINUTES, 10_000))
+    assert len(totals.sums.minutes.spent) <= 2 * usage_sums.KEPT_MINUTES
+    assert all(minute in totals.sums.minutes.spent for minute in range(10_000 - usage_sums.KEPT_MINUTES, 10_000))
 
 
 def test_calls_are_told_apart_by_bucket() -> None:
@@ -324,10 +324,10 @@ def test_reading_in_pieces_is_reading_at_once(lines: list[Record]) -> None:
     for record in lines:
         pieces.add([record])
     whole = folded(*lines)
-    assert (pieces.at(0).groups, pieces.minutes.spent, pieces.set_aside) == (
+    assert (pieces.at(0).groups, pieces.sums.minutes.spent, pieces.seen.set_aside) == (
         whole.at(0).groups,
-        whole.minutes.spent,
-        whole.set_aside,
+        whole.sums.minutes.spent,
+        whole.seen.set_aside,
     )
 
 

@@ -240,7 +240,7 @@ def test_what_comes_within_a_minute_is_as_uncertain_as_a_minute() -> None:
 
 
 def past_and_now(past: list[int], now: int, *, gap: int = 0) -> tuple[Pairs, float]:
-    """Minutes of the past, none for so many, then two at a rate; the moment at their end."""
+    """UsageByMinute of the past, none for so many, then two at a rate; the moment at their end."""
     begin = len(past) + gap
     minutes = [(START + i, tokens) for i, tokens in enumerate(past) if tokens]
     minutes += [(START + begin + i, now) for i in range(2)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.limits import (
-    Spending,
+    BudgetUsage,
     families_of,
     own_limit,
     percentage,
@@ -29,7 +29,7 @@ from usage import usage
 def asked(config: BudgetConfig, spent: dict[str, int], agent_id: str, requested: int) -> RefusedError | None:
     totals = Totals()
     totals.add([usage(name, tokens, 0) for name, tokens in spent.items()])
-    return refusal(config, Spending(config, totals, 0), agent_id, requested)
+    return refusal(config, BudgetUsage.at(config, totals, 0), agent_id, requested)
 
 
 def test_an_agents_refusal_to_the_letter() -> None:
@@ -115,7 +115,7 @@ def test_uncached_counting_leaves_cache_reads_out() -> None:
     config = BudgetConfig(total_budget=10, per_agent_limits={"a": 10, "a/*": 10}, count="uncached")
     totals = Totals()
     totals.add([usage("a", 1000, 5, cached_tokens=1000)])
-    spending = Spending(config, totals, 0)
+    spending = BudgetUsage.at(config, totals, 0)
     assert (spending.by_all(), spending.by_agent("a"), spending.by_family("a/*")) == (5, 5, 5)
     assert refusal(config, spending, "a", 5) is None
     assert refusal(config, spending, "a", 6) is not None
@@ -190,13 +190,13 @@ def test_whoever_asks_first_never_goes_over(
             assert getattr(error, "agent_id", "total") in over
 
 
-def spending(config: BudgetConfig, records: list[Record]) -> Spending:
+def spending(config: BudgetConfig, records: list[Record]) -> BudgetUsage:
     totals = Totals()
     totals.add(records)
-    return Spending(config, totals, 0)
+    return BudgetUsage.at(config, totals, 0)
 
 
-def keys_over(config: BudgetConfig, spending: Spending) -> list[str]:
+def keys_over(config: BudgetConfig, spending: BudgetUsage) -> list[str]:
     """The limits that are exceeded, and `total`."""
     used = {
         key: spending.by_family(key) if key.endswith("/*") else spending.by_agent(key)

@@ -14,7 +14,7 @@ from budgauge.accounting.billing_cycle import Calendar
 from budgauge.accounting.local_zone import LocalZone
 from budgauge.cli import cli
 from budgauge.config import Cycle
-from budgauge.ledger.reader import cycle_name
+from budgauge.ledger.ledger import cycle_name
 
 ZONES = [
     "Europe/Berlin",

@@ -50,7 +50,7 @@ def test_reservations_of_nothing_and_expired_ones_never_push_out_one_that_holds(
     tracker = TokenBudgetTracker(BudgetConfig(total_budget=1_000), ledger=ledger, now=clock)
     with pytest.raises(BudgetExceededError, match=r"\(current: 900, requested: 101\)"):
         tracker.reserve("b", 101)
-    holds = tracker._store.totals.holds
+    holds = tracker._authority.totals.holds
     assert all(reserve.id in holds for reserve in real)
     assert len(holds) <= 100 + 2 * 50
 
@@ -68,7 +68,7 @@ def test_one_that_was_pushed_out_can_be_ended(
         tracker.reserve("b", 1, ttl=1)
         clock.now += 2
     tracker.get_status()
-    assert late.id not in tracker._store.totals.holds
+    assert late.id not in tracker._authority.totals.holds
     if end == "settle":
         assert tracker.settle(late.id, "m", 5, 0)
         assert tracker.get_all_agent_totals() == {"a": 5}
@@ -85,7 +85,7 @@ def test_a_long_ledger_of_expired_reservations_is_read_in_bounded_memory(
     ledger.write_bytes(b"".join(encode(hold(number, START + number)) for number in range(9_000)))
     tracker = TokenBudgetTracker(ledger=ledger, now=lambda: START + 10**6)
     tracker.get_total_used()
-    assert len(tracker._store.totals.holds) <= 100
+    assert len(tracker._authority.totals.holds) <= 100
 
 
 @pytest.mark.parametrize("expires", [START + 600, START - 1], ids=["open", "expired"])
@@ -93,7 +93,7 @@ def test_a_question_takes_the_same_steps_however_many_there_are(make: Make, cloc
     def steps(number: int) -> int:
         tracker = TokenBudgetTracker(BudgetConfig(per_agent_limits={"t/*": 10**9, "t/1": 10**9}), now=clock)
         for place in range(number):
-            tracker._store.totals.add([hold(place, expires, f"t/{place}")])
+            tracker._authority.totals.add([hold(place, expires, f"t/{place}")])
         tracker.check("t/1")
         tracker.report_usage("t/1", "m", 1, 0)
         return calls(lambda: (tracker.check("t/1"), tracker.report_usage("t/1", "m", 1, 0), tracker.reserve("t/1", 1)))

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting import fold as totals_module
+from budgauge.accounting import deduplicator, usage_sums
 from budgauge.accounting.accumulator import Extent
-from budgauge.accounting.fold import CycleOf, Totals, uncut
+from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Reset, Usage
-from budgauge.accounting.usage_by_minute import Minutes, merged
-from budgauge.ledger.reader import LedgerReader
+from budgauge.accounting.usage_by_minute import UsageByMinute, merged
+from budgauge.accounting.usage_sums import CycleOf, uncut
+from budgauge.ledger.ledger import Ledger
 from usage import line, usage
 
 calls = st.lists(
@@ -57,14 +58,14 @@ def test_each_agents_minutes_are_those_of_its_calls(
     for call in lines:
         minute = int(call.timestamp) // 60
         if minute >= begin:
-            total, cached = totals_module.counted_parts(call)
+            total, cached = usage_sums.counted_parts(call)
             before = expected.setdefault(call.agent_id, {}).get(minute, (0, 0))
             expected[call.agent_id][minute] = (before[0] + total, before[1] + cached)
-    assert {agent: minutes.spent for agent, minutes in totals.recent.items()} == expected
+    assert {agent: minutes.spent for agent, minutes in totals.sums.recent.items()} == expected
     whole: dict[int, int] = {}
     for call in lines:
         whole[int(call.timestamp) // 60] = whole.get(int(call.timestamp) // 60, 0) + call.total_tokens
-    assert {minute: total for minute, (total, _) in totals.minutes.spent.items()} == whole
+    assert {minute: total for minute, (total, _) in totals.sums.minutes.spent.items()} == whole
     latest = {agent: max(c.timestamp for c in lines if c.agent_id == agent) for agent in expected}
     sums = [(key[0], one.last_used) for counters in totals.cycles.values() for key, one in counters.groups.items()]
     assert latest == {agent: max(used for name, used in sums if name == agent) for agent in expected}
@@ -81,8 +82,8 @@ def test_a_call_that_comes_late_is_in_its_own_minute(times: list[int], at_once: 
     totals = Totals(recent_from=0)
     for part in [lines] if at_once else [[call] for call in lines]:
         totals.add(part)
-    assert dict(totals.recent["a"].pairs(uncached=False)) == expected
-    assert dict(totals.minutes.pairs(uncached=False)) == expected
+    assert dict(totals.sums.recent["a"].pairs(uncached=False)) == expected
+    assert dict(totals.sums.minutes.pairs(uncached=False)) == expected
     [sums] = totals.at(0).groups.values()
     assert sums.last_used == max(times)
 
@@ -93,25 +94,25 @@ def test_added_one_by_one_a_late_call_does_not_make_the_last_one_older() -> None
         totals.add_one(usage("a", 1, 0, timestamp=second), place)
     [sums] = totals.at(0).groups.values()
     assert (sums.calls, sums.last_used) == (4, 310)
-    assert totals.recent["a"].spent == {5: (3, 0), 0: (1, 0)}
+    assert totals.sums.recent["a"].spent == {5: (3, 0), 0: (1, 0)}
 
 
 def test_calls_at_two_prices_in_turn_are_counted_once() -> None:
     totals = Totals(lambda _model: Tiered(), recent_from=0)
     totals.add([usage("a", prompt, 0, timestamp=place) for place, prompt in enumerate((10, 40, 10, 40, 10))])
     assert totals.at(0).spent == {"a": (110, 0)}
-    assert totals.recent["a"].spent == {0: (110, 0)}
+    assert totals.sums.recent["a"].spent == {0: (110, 0)}
 
 
 def test_what_is_older_than_the_recent_past_is_in_no_agents_minutes_whatever_comes_between() -> None:
     totals = Totals(recent_from=300)
     totals.add([usage("a", second, 0, timestamp=second) for second in (310, 30, 320, 299, 300)])
-    assert totals.recent["a"].spent == {5: (310 + 320 + 300, 0)}
+    assert totals.sums.recent["a"].spent == {5: (310 + 320 + 300, 0)}
 
 
 @pytest.mark.parametrize("kept", [1, 3, 64])
 def test_at_least_so_many_minutes_are_kept_and_at_most_twice_as_many(kept: int) -> None:
-    minutes, sizes = Minutes(kept), []
+    minutes, sizes = UsageByMinute(kept), []
     for minute in range(10 * kept):
         minutes.add(minute, 1, 0)
         sizes.append(len(minutes.spent))
@@ -123,10 +124,10 @@ def test_at_least_so_many_minutes_are_kept_and_at_most_twice_as_many(kept: int) 
 def test_a_fold_keeps_so_many_minutes_of_everyone_and_of_each() -> None:
     totals = Totals(recent_from=0)
     most: dict[str, int] = {"all": 0, "a": 0}
-    for minute in range(3 * totals_module.KEPT_MINUTES):
+    for minute in range(3 * usage_sums.KEPT_MINUTES):
         totals.add([usage("a", 1, 0, timestamp=60 * minute)])
-        most["all"] = max(most["all"], len(totals.minutes.spent))
-        most["a"] = max(most["a"], len(totals.recent["a"].spent))
+        most["all"] = max(most["all"], len(totals.sums.minutes.spent))
+        most["a"] = max(most["a"], len(totals.sums.recent["a"].spent))
     assert most == {"all": 2 * 256, "a": 2 * 64}
 
 
@@ -134,43 +135,43 @@ def test_a_fold_keeps_so_many_minutes_of_everyone_and_of_each() -> None:
 def test_a_fold_without_a_file_keeps_the_records_of_known_ids_alone(
     monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
-    monkeypatch.setattr(totals_module, "KNOWN_IDS", 10)
+    monkeypatch.setattr(deduplicator, "KNOWN_IDS", 10)
     totals = Totals()
     lines = [usage("a", 1, 0, id=f"x{number}") for number in range(200)]
     for part in [lines[:100], lines[100:]] if at_once else [[call] for call in lines]:
         totals.add([*[usage("a", 1, 0)] * 50, *part])
         totals.add([usage("a", 1, 0)] * 50)
-        assert len(totals._kept) <= 30
+        assert len(totals.seen._kept) <= 30
     assert all(totals.known(call) for call in lines[-10:])
-    assert totals._next_place == 200, "records without an id need no place"
+    assert totals.seen._next_place == 200, "records without an id need no place"
 
 
 def test_agents_minutes_are_bounded_whatever_their_number() -> None:
     totals = Totals(recent_from=0)
-    for number in range(3 * totals_module.KEPT_AGENTS):
+    for number in range(3 * usage_sums.KEPT_AGENTS):
         totals.add([usage(f"a{number}", timestamp=number)])
-        assert len(totals.recent) <= 2 * 2000
-    assert {f"a{number}" for number in range(4000, 6000)} <= totals.recent.keys()
+        assert len(totals.sums.recent) <= 2 * 2000
+    assert {f"a{number}" for number in range(4000, 6000)} <= totals.sums.recent.keys()
 
 
 def test_a_reset_takes_no_minutes_away() -> None:
     totals = Totals(recent_from=0)
     totals.add([usage("a", timestamp=30), Reset(40, "r"), usage("a", timestamp=50)])
-    assert totals.recent["a"].spent == {0: (30, 0)}
+    assert totals.sums.recent["a"].spent == {0: (30, 0)}
 
 
 def test_agents_that_were_not_used_for_long_are_forgotten_first() -> None:
     totals = Totals(recent_from=0)
-    number = 2 * totals_module.KEPT_AGENTS
+    number = 2 * usage_sums.KEPT_AGENTS
     totals.add([usage(f"old-{i}", timestamp=i) for i in range(number)])
     totals.add([usage("new", timestamp=number + 1)])
-    assert len(totals.recent) == totals_module.KEPT_AGENTS + 1
-    assert {"new", f"old-{number - 1}"} <= totals.recent.keys()
-    assert "old-0" not in totals.recent
+    assert len(totals.sums.recent) == usage_sums.KEPT_AGENTS + 1
+    assert {"new", f"old-{number - 1}"} <= totals.sums.recent.keys()
+    assert "old-0" not in totals.sums.recent
 
 
 def test_pairs_are_the_same_object_until_something_is_added() -> None:
-    minutes = Minutes(4)
+    minutes = UsageByMinute(4)
     minutes.add(7, 10, 4)
     minutes.add(3, 5, 0)
     pairs = minutes.pairs(uncached=False)
@@ -182,30 +183,30 @@ def test_pairs_are_the_same_object_until_something_is_added() -> None:
 
 
 def test_minutes_come_back_as_they_were_kept() -> None:
-    minutes = Minutes(2)
+    minutes = UsageByMinute(2)
     for minute in (9, 1, 2, 3):
         minutes.add(minute, minute, 0)
-    again = Minutes(2, minutes.rows())
+    again = UsageByMinute(2, minutes.rows())
     for one in (minutes, again):
         one.add(4, 4, 0)
     assert again.spent == minutes.spent == {2: (2, 0), 3: (3, 0), 4: (4, 0)}
 
 
 def test_a_checkpoint_keeps_the_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("budgauge.ledger.reader.DUE_BYTES", 1)
+    monkeypatch.setattr("budgauge.ledger.ledger.DUE_BYTES", 1)
     ledger = tmp_path / "ledger.jsonl"
     ledger.write_bytes(line("a", timestamp=30) + line("old", timestamp=9000) + line("a", timestamp=18_000))
 
     def read() -> Totals:
-        reader = LedgerReader(ledger, checkpoints=tmp_path / "cache", clock=lambda: 18_030)
+        reader = Ledger(ledger, cache=tmp_path / "cache", clock=lambda: 18_030)
         reader.refresh()
         reader.keep()
         return reader.totals
 
     fresh, kept = read(), read()
-    assert fresh.recent["a"].spent == kept.recent["a"].spent == {300: (15, 0)}
-    assert fresh.recent.keys() == kept.recent.keys() == {"a"}
-    assert fresh.minutes.spent == kept.minutes.spent == {0: (15, 0), 150: (15, 0), 300: (15, 0)}
+    assert fresh.sums.recent["a"].spent == kept.sums.recent["a"].spent == {300: (15, 0)}
+    assert fresh.sums.recent.keys() == kept.sums.recent.keys() == {"a"}
+    assert fresh.sums.minutes.spent == kept.sums.minutes.spent == {0: (15, 0), 150: (15, 0), 300: (15, 0)}
 
 
 def test_merged_minutes_are_added_up_from_a_minute_on() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from budgauge import BudgetConfig, DuplicateIdError, TokenBudgetTracker
 from budgauge.accounting.accumulator import Extent
 from budgauge.accounting.billing_cycle import Calendar
-from budgauge.accounting.fold import CycleOf, Totals, uncut
+from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.accounting.recut import SLOT_SECONDS, slot
+from budgauge.accounting.usage_sums import CycleOf, uncut
 from budgauge.authority import memory as memory_module
 from budgauge.authority.memory import Memory
 from budgauge.config import Cycle, PriceOverride
@@ -82,14 +83,15 @@ def plain(made_of: list[Record], cycle: Cycle | None) -> Totals:
 def test_it_adds_up_to_what_all_records_add_up_to(seed: int, number: int, first: Cycle, then: Cycle) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_module, "KEPT_RECORDS", 3)
-        store = Memory(lambda _model: Tiered(10), first)
+        patch.setattr(Memory, "_pricing_of", lambda _memory, _model: Tiered(10))
+        store = Memory(BudgetConfig(cycle=first), lambda: 0.0)
         made_of: list[Record] = []
         for record in records(seed, number):
             store.append(record)
             made_of.append(record)
             assert len(store._records) < 6
         assert store.totals.state() == plain(made_of, first).state()
-        store.set_cycle(then)
+        store.set_config(BudgetConfig(cycle=then))
         assert store.totals.state() == plain(made_of, then).state()
         for record in records(seed + 1, number):
             store.append(record)
@@ -112,10 +114,10 @@ def test_a_long_life_keeps_no_more_records_than_a_short_one(monkeypatch: pytest.
     tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), now=clock)
     for _ in range(5000):
         tracker.report_usage("a", "m", 1, 1)
-    assert len(tracker._store._records) < 1000
+    assert len(tracker._authority._records) < 1000
     assert tracker.get_total_used() == 10_000
     assert tracker.get_status().agents[0].calls == 5000
-    assert len(tracker._store._past.cycles) == 1
+    assert len(tracker._authority._past.cycles) == 1
 
 
 def test_ids_are_known_though_their_records_are_summed_up(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

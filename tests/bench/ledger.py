@@ -173,8 +173,8 @@ with open(sys.argv[1], "rb") as file:
 """
 _FOLD = """
 from pathlib import Path
-from budgauge.ledger.reader import LedgerReader
-reader = LedgerReader(Path(sys.argv[1]))
+from budgauge.ledger.ledger import Ledger
+reader = Ledger(Path(sys.argv[1]))
 begin = time.perf_counter()
 reader.refresh()
 """

@@ -16,7 +16,7 @@ from budgauge.cli.collect import Target, make_collector
 from budgauge.config.load import Loaded, load
 from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.append import LedgerWriter
+from budgauge.ledger.transaction import Transaction
 from budgauge.sources.lock import lock_name, only_collector
 from budgauge.sources.report import Report
 from faults.crew import fold
@@ -167,14 +167,14 @@ def test_what_a_crash_left_out_the_next_pass_brings_in(
 
 def crash_after(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line after so many is not written."""
-    append, left = LedgerWriter.append, iter(range(lines))
+    append, left = Transaction.append, iter(range(lines))
 
-    def counted(writer: LedgerWriter, *record: Any) -> None:
+    def counted(transaction: Transaction, *record: Any) -> None:
         if next(left, None) is None:
             raise Crash
-        append(writer, *record)
+        append(transaction, *record)
 
-    monkeypatch.setattr(LedgerWriter, "append", counted)
+    monkeypatch.setattr(Transaction, "append", counted)
 
 
 def collector(place: Place) -> Any:

@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 from budgauge.accounting.records import Release, Reset, UndoReset, encode
 from budgauge.cli import cli
 from budgauge.doctor import doctor as doctor_module
+from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger import network
-from budgauge.ledger import reader as reader_module
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.change import write
 from usage import line
@@ -177,10 +177,10 @@ def test_a_network_file_system_is_named(
 def test_a_checkpoint_that_no_longer_agrees_is_found(
     doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_module, "DUE_BYTES", 1)
+    monkeypatch.setattr(ledger_module, "DUE_BYTES", 1)
     ledger.write_bytes(line("a") + line("b") * 20)
     cache = own_place / ".cache" / "budgauge"
-    LedgerReader(ledger, checkpoints=cache).refresh()
+    Ledger(ledger, cache=cache).refresh()
     assert found(doctor("--json"), "checkpoint")["message"].startswith("agrees")
     data = ledger.read_bytes()
     with ledger.open("r+b") as file:
@@ -221,13 +221,13 @@ def test_a_look_that_fails_is_an_error_found(doctor: Doctor, monkeypatch: pytest
 def test_a_checkpoint_is_compared_at_one_place_while_others_write(
     doctor: Doctor, ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_module, "DUE_BYTES", 1)
+    monkeypatch.setattr(ledger_module, "DUE_BYTES", 1)
     cache = own_place / ".cache" / "budgauge"
-    LedgerReader(ledger, checkpoints=cache).refresh()
-    real, (kept,) = LedgerReader.refresh, cache.glob("*.fold")
+    Ledger(ledger, cache=cache).refresh()
+    real, (kept,) = Ledger.refresh, cache.glob("*.fold")
     before, left = kept.read_bytes(), [5]
 
-    def refresh(reader: LedgerReader, *arguments: Any) -> bool:
+    def refresh(reader: Ledger, *arguments: Any) -> bool:
         changed = real(reader, *arguments)
         if left[0]:
             left[0] -= 1
@@ -235,7 +235,7 @@ def test_a_checkpoint_is_compared_at_one_place_while_others_write(
                 file.write(line("b"))
         return changed
 
-    monkeypatch.setattr(LedgerReader, "refresh", refresh)
+    monkeypatch.setattr(Ledger, "refresh", refresh)
     assert found(doctor("--json"), "checkpoint")["message"].startswith("agrees")
     assert kept.read_bytes() == before
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from budgauge.cli import cli
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from terminal import Terminal
 from usage import line
 
@@ -41,7 +41,7 @@ def test_yes_resets_and_says_how_to_take_it_back(ledger: Path) -> None:
     assert "reset agent a" in screen
     assert "--ledger" in screen
     assert "reset --undo" in screen
-    reader = LedgerReader(ledger)
+    reader = Ledger(ledger)
     reader.refresh()
     assert set(reader.totals.at(0).spent) == {"b"}
 

@@ -105,7 +105,7 @@ def test_a_project_s_folder_is_named_as_the_config_names_it(make: Make) -> None:
     assert names.of("codex", None, f"/home/me/{TWO}") == names.of("codex", None, f"/home/me/{ONE}/") == ONE
     assert names.of("codex", f"{TWO}\u200b", f"/home/me/{TWO} ") == f"{ONE}/{ONE}"
     tracker = make(BudgetConfig(per_agent_limits={f"{TWO}/*": 10}))
-    assert tracker.refusal(names.of("codex", "worker", f"/x/{TWO}"), 11) is not None
+    assert tracker.check(names.of("codex", "worker", f"/x/{TWO}"), 11) is not None
 
 
 @pytest.mark.parametrize("method", ["getBudget", "check"])

@@ -14,7 +14,7 @@ import msgspec
 
 from budgauge.accounting.records import Usage, decode
 from budgauge.config import BudgetConfig
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 
 WAIT_SECONDS = 120.0
 STEP_SECONDS = 0.002
@@ -195,6 +195,6 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def fold(ledger: Path) -> dict[str, int]:
     """Tokens by agent, as a fresh reader adds them up."""
-    reader = LedgerReader(ledger)
+    reader = Ledger(ledger)
     reader.refresh()
     return {agent_id: total for agent_id, (total, _) in reader.totals.at(0).spent.items()}

@@ -10,7 +10,7 @@ import msgspec
 from budgauge.accounting.counters import Groups
 from budgauge.accounting.fold import Totals
 from budgauge.config import BudgetConfig
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.tracker.tracker import TokenBudgetTracker
 
 
@@ -36,14 +36,14 @@ class Fold(msgspec.Struct, frozen=True):
             counters.spent_by_all,
             sorted(totals.holds),
             [(reset.id, reset.agent_id) for reset in totals.resets],
-            dict(totals.set_aside),
-            dict(totals.flagged),
+            dict(totals.seen.set_aside),
+            dict(totals.sums.flagged),
         )
 
 
-def fresh_reader(ledger: Path, **options: Any) -> LedgerReader:
+def fresh_reader(ledger: Path, **options: Any) -> Ledger:
     """A reader that has read all there is, by default without a checkpoint."""
-    reader = LedgerReader(ledger, **options)
+    reader = Ledger(ledger, **options)
     reader.refresh()
     return reader
 
@@ -56,7 +56,7 @@ def fresh_fold(ledger: Path, now: float = 0, **options: Any) -> Fold:
 def tracker_fold(tracker: TokenBudgetTracker, now: float = 0) -> Fold:
     """What a tracker knows, once it has read what is new."""
     tracker.get_total_used()
-    return Fold.of(tracker._store.totals, now)
+    return Fold.of(tracker._authority.totals, now)
 
 
 def assert_as_fresh(tracker: TokenBudgetTracker, ledger: Path, now: float = 0) -> None:

@@ -45,27 +45,29 @@ def real_calls(stage: Stage) -> list[Usage]:
     return found
 
 
-class Parts(Totals):
+class Parts:
     """Tokens by agent, model and whether they count in the year of the calls."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.parts: dict[tuple[str, str, bool], int] = {}
 
-    def count_calls(self, calls: Sequence[Usage]) -> None:
+    def begin_anew(self) -> None:
+        self.parts.clear()
+
+    def counted(self, calls: Sequence[Usage]) -> None:
         for call in calls:
             key = call.agent_id, call.model, abs(call.timestamp - START) < YEAR / 2
             self.parts[key] = self.parts.get(key, 0) + call.total_tokens
 
-    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
-        self.count_calls([usage])
+    def dropped(self, call: Usage, *, is_conflict: bool) -> None:
+        pass
 
 
 def sums(stage: Stage) -> dict[tuple[str, str, bool], int]:
     """What the ledger adds up to."""
-    totals = Parts()
-    totals.add(decode(stage.ledger.read_bytes()).records)
-    return totals.parts
+    parts = Parts()
+    Totals(listener=parts).add(decode(stage.ledger.read_bytes()).records)
+    return parts.parts
 
 
 ELSEWHERE: dict[str, dict[str, Any]] = {

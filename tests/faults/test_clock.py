@@ -118,4 +118,4 @@ def test_a_clock_that_was_put_back_brings_a_hold_back_and_never_loses_what_was_s
     assert tracker.settle("h", "m", 70, 0)
     clock.now += 2 * DAY
     assert (tracker.get_total_used(), tracker.check("b", 30)) == (70, None)
-    assert "h" not in tracker._store.totals.holds
+    assert "h" not in tracker._authority.totals.holds

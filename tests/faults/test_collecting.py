@@ -23,14 +23,15 @@ from sources.sessions import SESSION, Session, tokens
 _LIVES = """
 import os, sys, traceback
 from pathlib import Path
-from budgauge.ledger import booked
+from budgauge.ledger import ledger as ledger_module
+from budgauge.ledger.ledger import Ledger
 from budgauge.sources.importer import Booking
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.source import Source
-booked.DUE_BYTES = 1
+ledger_module.DUE_BYTES = 1
 CALLS = ("write", "replace", "fdatasync", "fsync", "fdopen", "ftruncate")
 uses = 0
 
@@ -50,9 +51,10 @@ def deadly(real, nth, moment):
 def live(folder, nth, moment):
     for name in CALLS:
         setattr(os, name, deadly(getattr(os, name), nth, moment))
-    booking = Booking(folder / "ledger.jsonl", sync=True, cache=folder / "cache")
+    ledger = Ledger(folder / "ledger.jsonl", sync=True, cache=folder / "cache", keeps_all_ids=True)
+    booking = Booking(ledger)
     sources = [Source(CodexFormat(folder / ".codex")), Source(ClaudeCodeFormat([folder / ".claude" / "projects"]))]
-    cursors = CursorFile(folder / "cache", booking.booked)
+    cursors = CursorFile(folder / "cache", ledger)
     Collector(booking, sources, lock_path=folder / "run" / "lock", cursors=cursors).collect()
 
 write = os.write

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Release, Reserve, Reset, Settle, UndoReset, Usage, decode, encode, make_usage
 from budgauge.config import BudgetConfig, Cycle
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.tracker.tracker import TokenBudgetTracker
 from faults.folded import Fold, fresh_fold, fresh_reader
 from usage import line
@@ -53,7 +54,7 @@ def lines_of(seed: int, count: int) -> list[bytes]:
     return lines
 
 
-def read_in_two_steps(path: Path, data: bytes, cut: int) -> LedgerReader:
+def read_in_two_steps(path: Path, data: bytes, cut: int) -> Ledger:
     path.write_bytes(data[:cut])
     reader = fresh_reader(path)
     with path.open("ab") as file:
@@ -66,7 +67,7 @@ def test_every_prefix_is_read_as_far_as_it_goes(
     ledger: Path, sized: Callable[[int, int], int], figure: Callable[[str], None]
 ) -> None:
     data = b"".join(lines_of(1, sized(20, 60)))
-    growing = LedgerReader(ledger)
+    growing = Ledger(ledger)
     ledger.write_bytes(b"")
     for end in range(len(data) + 1):
         with ledger.open("ab") as file:
@@ -118,7 +119,7 @@ def test_a_tracker_goes_on_with_a_damaged_ledger(ledger: Path, sized: Callable[[
         tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), ledger=ledger, now=lambda: NOW)
         tracker.report_usage("new", "m", number, 1)
         assert tracker.get_agent_usage("new") == number + 1
-        assert Fold.of(tracker._store.totals, NOW) == fresh_fold(ledger, NOW)
+        assert Fold.of(tracker._authority.totals, NOW) == fresh_fold(ledger, NOW)
 
 
 class Checkpoints:
@@ -139,12 +140,12 @@ class Checkpoints:
         """Add to the ledger and keep what it adds up to."""
         with self.ledger.open("ab") as file:
             file.write(data)
-        fresh_reader(self.ledger, cycle=self.cycle, checkpoints=self.folder)
+        fresh_reader(self.ledger, cycle=self.cycle, cache=self.folder)
 
     def check(self, retried: list[bytes]) -> None:
         """Reading with checkpoints and without says the same, also of the ids it knows."""
-        reader = LedgerReader(self.ledger, cycle=self.cycle, checkpoints=self.folder)
-        checkpoint = reader._store.read() if reader._store else None
+        reader = Ledger(self.ledger, cycle=self.cycle, cache=self.folder)
+        checkpoint = reader._checkpoints.read() if reader._checkpoints else None
         reader.refresh()
         self.used += checkpoint is not None and reader._kept_offset > 0
         plain = fresh_reader(self.ledger, cycle=self.cycle)
@@ -152,11 +153,17 @@ class Checkpoints:
         assert (reader.fault_count, reader.faults, reader.offset) == (plain.fault_count, plain.faults, plain.offset)
         for record in decode(b"".join(retried)).records:
             if isinstance(record, Reserve):
-                assert reader.known_hold(record) == plain.known_hold(record)
-                assert reader.ending(record.id) == plain.ending(record.id)
+                assert asked(reader, lambda totals: totals.known_reservation(record)) == plain.totals.known_reservation(
+                    record
+                )
+                assert asked(reader, lambda totals: totals.ending(record.id)) == plain.totals.ending(record.id)
             elif isinstance(record, Usage):
-                assert reader.known(record) == plain.known(record)
+                assert asked(reader, lambda totals: totals.known(record)) == plain.totals.known(record)
         assert Fold.of(reader.totals, NOW) == Fold.of(plain.totals, NOW)
+
+
+def asked(ledger: Ledger, question: Callable[[Totals], object]) -> object:
+    return ledger.answer(lambda: question(ledger.totals))
 
 
 def cut_at_random(files: list[Path], chance: random.Random) -> None:

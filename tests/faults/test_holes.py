@@ -13,8 +13,7 @@ from asking import Stage
 from budgauge.files import sparse
 from budgauge.files.sparse import data_from
 from budgauge.gate import Answer
-from budgauge.ledger.append import LedgerWriter
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from usage import line, usage
 
 HOLE_BYTES = 5 << 30
@@ -110,11 +109,11 @@ def test_usage_in_the_same_line_as_a_hole_is_not_decided_on(own_place: Path, led
 def test_a_ledger_with_a_hole_is_read_and_written(ledger: Path, reads: list[int]) -> None:
     ledger.write_bytes(line("a", 1, 0))
     add_hole(ledger, b"\n" + line("a", 2, 0))
-    reader = LedgerReader(ledger)
-    with LedgerWriter(reader) as writer:
+    reader = Ledger(ledger)
+    with reader.locked() as writer:
         writer.append(usage("a", 4, 0))
     assert reader.totals.at(0).spent_by_all[0] == 7
-    again = LedgerReader(ledger)
+    again = Ledger(ledger)
     again.refresh()
     assert (again.totals.at(0).spent_by_all[0], again.fault_count) == (7, 1)
     assert len(reads) < FEW
@@ -123,9 +122,9 @@ def test_a_ledger_with_a_hole_is_read_and_written(ledger: Path, reads: list[int]
 def test_a_ledger_that_begins_with_a_hole_is_one_if_a_record_follows(ledger: Path, reads: list[int]) -> None:
     ledger.touch()
     add_hole(ledger, b"\n" + line("a", 2, 0))
-    with LedgerWriter(LedgerReader(ledger)) as writer:
+    with Ledger(ledger).locked() as writer:
         writer.append(usage("a", 4, 0))
-    again = LedgerReader(ledger)
+    again = Ledger(ledger)
     again.refresh()
     assert again.totals.at(0).spent_by_all[0] == 6
     assert len(reads) < FEW

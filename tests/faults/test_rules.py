@@ -18,7 +18,7 @@ from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle,
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import DuplicateIdError, RecordError, RefusedError, ReservationError, ResetError
 from budgauge.files.cache import cache_folder
-from budgauge.ledger import reader
+from budgauge.ledger import ledger as ledger_module
 from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock
 from faults.folded import Fold, fresh_reader
@@ -314,9 +314,9 @@ class Rules(RuleBasedStateMachine):
             used = self.model.used(tracker.config, now)
             assert tracker.get_all_agent_totals() == used
             assert tracker.get_total_used() == sum(used.values())
-            assert tracker._spending.reserved == self.model.reserved(now)
+            assert tracker._authority.usages()[0].reserved == self.model.reserved(now)
             fresh = fresh_reader(self.ledger, cycle=tracker.config.cycle)
-            assert Fold.of(tracker._store.totals, now) == Fold.of(fresh.totals, now)
+            assert Fold.of(tracker._authority.totals, now) == Fold.of(fresh.totals, now)
 
 
 @pytest.mark.usefixtures("small_checkpoints")
@@ -331,7 +331,7 @@ def test_the_rules_agree_with_a_plain_model(
 
     class Counted(Rules):
         root = tmp_path
-        set_due = staticmethod(lambda due: monkeypatch.setattr(reader, "DUE_BYTES", due))
+        set_due = staticmethod(lambda due: monkeypatch.setattr(ledger_module, "DUE_BYTES", due))
 
         def __init__(self) -> None:
             nonlocal examples

@@ -15,13 +15,13 @@ import pytest
 
 from budgauge.accounting import id_index
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.id_index import EveryId, KnownIds
+from budgauge.accounting.id_index import IdIndex
 from budgauge.accounting.records import Usage
-from budgauge.ledger import checkpoint, file, reader
-from budgauge.ledger.booked import Booked
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger import checkpoint
+from budgauge.ledger import ledger as ledger_module
+from budgauge.ledger.ledger import Ledger
 from steps import growth
-from usage import line, usage
+from usage import importing, line, usage
 
 Sized = Callable[[int, int], int]
 LINEAR = 1.3
@@ -75,10 +75,10 @@ def test_the_ids_are_what_they_are_called() -> None:
 
 @pytest.mark.parametrize("source", [None, "codex"])
 @pytest.mark.parametrize("chosen", CHOSEN.values(), ids=CHOSEN)
-@pytest.mark.parametrize("kind", [LedgerReader, Booked])
+@pytest.mark.parametrize("kind", [Ledger, importing])
 def test_chosen_ids_cost_no_more_than_others(
     tmp_path: Path,
-    kind: Callable[[Path], LedgerReader | Booked],
+    kind: Callable[[Path], Ledger],
     chosen: Callable[[int], list[str]],
     source: str | None,
     sized: Sized,
@@ -90,21 +90,21 @@ def test_chosen_ids_cost_no_more_than_others(
 
 def test_ids_of_one_bucket_are_spread() -> None:
     ids = of_one_bucket(500)
-    for known in (KnownIds(1000), EveryId()):
+    for known in (IdIndex(1000), IdIndex(1000, keeps_all=True)):
         fill = Counter(known.digest(id) & id_index._MASK for id in ids)
         assert max(fill.values()) < 10
 
 
 def test_each_index_hashes_in_its_own_way_and_keeps_it() -> None:
-    one, two = KnownIds(10), KnownIds(10)
+    one, two = IdIndex(10), IdIndex(10)
     assert one.digest("some id") != two.digest("some id")
     one.add(one.digest("some id"), 7)
     two.load_later(1, one.dump)
     assert list(two.places(two.digest("some id"))) == [7]
-    every = EveryId()
+    every, again = IdIndex(10, keeps_all=True), IdIndex(10, keeps_all=True)
     every.add(every.digest("some id"), 7)
-    again = EveryId.load(every.dump())
-    assert list(again.places(again.digest("some id"))) == [7]
+    again.load_later(1, every.dump)
+    assert list(again.all_places(again.digest("some id"))) == [7]
 
 
 def test_a_call_may_have_32_parts_and_later_ones_are_calls_of_their_own() -> None:
@@ -127,16 +127,16 @@ def test_parts_in_any_order_count_once() -> None:
 
 def test_many_agents_cost_no_more_each_than_few(tmp_path: Path, sized: Sized, monkeypatch: pytest.MonkeyPatch) -> None:
     size, cache = sized(500, 20_000), tmp_path / "cache"
-    monkeypatch.setattr(reader, "DUE_BYTES", 1)
+    monkeypatch.setattr(ledger_module, "DUE_BYTES", 1)
     # Each is kept whole, however long that takes.
     monkeypatch.setattr(checkpoint, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(file, "WAY_SECONDS", 1e9)
+    monkeypatch.setattr(ledger_module, "WAY_SECONDS", 1e9)
     ledgers = {count: tmp_path / str(count) for count in (size, 4 * size)}
     for count, path in ledgers.items():
         path.write_bytes(b"".join(line(f"agent-{number}/x", 1, 0) for number in range(count)))
 
     def read(count: int) -> None:
-        ledger = LedgerReader(ledgers[count], checkpoints=cache)
+        ledger = Ledger(ledgers[count], cache=cache)
         ledger.refresh()
         assert ledger.totals.at(0).spent_by_all[0] == count
 

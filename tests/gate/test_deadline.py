@@ -19,13 +19,12 @@ from asking import Stage, refusal
 from budgauge import gate
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
-from budgauge.ledger import file as ledger_file
-from budgauge.ledger.booked import Booked
+from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.lock import take_lock
 from budgauge.sources import collector, tail
 from sources.sessions import Session, tokens
-from usage import line
+from usage import importing, line
 
 OVER = "Total budget of 100 tokens would be exceeded (current: 100, requested: 1)"
 WAIT_SECONDS = 60
@@ -227,14 +226,14 @@ def test_the_ids_of_a_long_ledger_are_kept_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, due: str
 ) -> None:
     seconds = itertools.count(step=int(due == "seconds"))
-    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1 << 19 if due == "bytes" else 1 << 60)
-    monkeypatch.setattr(ledger_file, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(ledger_module, "WAY_BYTES", 1 << 19 if due == "bytes" else 1 << 60)
+    monkeypatch.setattr(ledger_module, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     ledger = tmp_path / "ledger.jsonl"
     with ledger.open("wb") as file:
         for number in range(20_000):
             file.write(line("x", 1, 0, id=f"{number:0100}", source="s"))
     keeps: list[int] = []
-    booked = Booked(ledger, tmp_path)
+    booked = importing(ledger, tmp_path)
     real = booked.keep
 
     def keep() -> None:
@@ -253,7 +252,7 @@ def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off
     stage.config("total_budget = 100_000")
     many = b"".join(line(f"agent-{number}", 1, 0) for number in range(12_000))
     stage.ledger.write_bytes(stage.ledger.read_bytes() + many)
-    monkeypatch.setattr(ledger_file, "WAY_BYTES", 1)
+    monkeypatch.setattr(ledger_module, "WAY_BYTES", 1)
     real, kept = CheckpointStore.write, list[int]()
 
     def write(self: Any, mark: Any, *arguments: Any) -> bool:
@@ -267,8 +266,8 @@ def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off
         assert "could not decide" in late.ask(stage.call()).error
     assert 0 < kept[0] < stage.ledger.stat().st_size
     read: list[int] = []
-    at = ledger_file.Tail.at
-    monkeypatch.setattr(ledger_file.Tail, "at", lambda mark, status: (read.append(mark.offset), at(mark, status))[1])
+    at = ledger_module.Tail.at
+    monkeypatch.setattr(ledger_module.Tail, "at", lambda mark, status: (read.append(mark.offset), at(mark, status))[1])
     assert stage.ask() == Answer()
     assert kept[0] in read
 

@@ -21,7 +21,8 @@ from asking import Stage, refusal, reset_line
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
-from budgauge.ledger.append import LOCK_TIMEOUT_SECONDS, LedgerWriter
+from budgauge.ledger.ledger import LOCK_TIMEOUT_SECONDS
+from budgauge.ledger.transaction import Transaction
 from sources.rollouts import PARENT, START
 from usage import line, locked
 
@@ -188,13 +189,13 @@ def test_a_projects_own_policy_holds_wherever_the_command_runs(stage: Stage, tmp
 
 def timeouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long each who wants a ledger's lock from now on is ready to wait, in seconds."""
-    enter, waits = LedgerWriter.__enter__, list[float]()
+    enter, waits = Transaction.__enter__, list[float]()
 
-    def noted(writer: LedgerWriter) -> LedgerWriter:
-        waits.append(writer.timeout)
-        return enter(writer)
+    def noted(transaction: Transaction) -> Transaction:
+        waits.append(transaction._ledger.lock_timeout)
+        return enter(transaction)
 
-    monkeypatch.setattr(LedgerWriter, "__enter__", noted)
+    monkeypatch.setattr(Transaction, "__enter__", noted)
     return waits
 
 

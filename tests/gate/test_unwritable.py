@@ -18,7 +18,7 @@ from asking import Stage, refusal, reset_line
 from budgauge import gate
 from budgauge.accounting.billing_cycle import Calendar
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.limits import Spending
+from budgauge.accounting.limits import BudgetUsage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.gate import Answer
 from sources.rollouts import START
@@ -187,7 +187,7 @@ def test_unbooked_calls_count_in_their_own_cycle(timestamp: int, used: int) -> N
     totals = Totals(cycle_of=Calendar(Cycle(period="daily")).span)
     totals.add([usage("a", 100, 0, timestamp=START)])
     calls = [usage("a", 5, 0, timestamp=timestamp), usage("b", 2, 0, timestamp=timestamp)]
-    spending = Spending(BudgetConfig(), totals, START, unbooked=calls)
+    spending = BudgetUsage.at(BudgetConfig(), totals, START, unbooked=calls)
     assert spending.by_all() == used
     assert spending.by_agent("b") == used - 100 - (5 if used > 100 else 0)
     assert totals.at(START).spent == {"a": (100, 0)}, "the ledger's own sums stay"

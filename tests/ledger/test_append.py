@@ -20,8 +20,8 @@ import pytest
 from budgauge.accounting.records import decode
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
-from budgauge.ledger import network, sync
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger import network
+from budgauge.ledger.ledger import Ledger
 from budgauge.tracker.tracker import TokenBudgetTracker
 from usage import line, locked, plain_total, usage
 
@@ -29,14 +29,10 @@ from usage import line, locked, plain_total, usage
 def append(path: Path, *, sync: bool = False) -> None:
     with locked(path, sync=sync, timeout=5) as ledger:
         ledger.append(usage())
-    written = ledger.written()
-    error = written.bring_to_disk() if written else None
-    if written and error:
-        raise written.take_back(error)
 
 
 def total(path: Path) -> int:
-    reader = LedgerReader(path)
+    reader = Ledger(path)
     reader.refresh()
     return reader.totals.at(0).spent_by_all[0]
 
@@ -126,11 +122,8 @@ def test_a_path_below_a_file_is_a_typed_error(ledger: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from budgauge.ledger.append import LedgerWriter
-from budgauge.ledger import network, sync
-from budgauge.ledger.append import LedgerWriter
-from budgauge.ledger.reader import LedgerReader
-with LedgerWriter(LedgerReader(Path(sys.argv[1]))):
+from budgauge.ledger.ledger import Ledger
+with Ledger(Path(sys.argv[1])).locked():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -189,9 +182,10 @@ def test_a_killed_holder_leaves_the_lock_free(ledger: Path) -> None:
 
 
 def test_a_process_forked_while_the_lock_is_held_does_not_keep_it(ledger: Path) -> None:
-    with locked(ledger) as transaction:
-        assert transaction._file is not None
-        inherited = os.dup(transaction._file.fd)  # what a fork does to every descriptor
+    opened = Ledger(ledger)
+    with opened.locked():
+        assert opened.file is not None
+        inherited = os.dup(opened.file.fd)  # what a fork does to every descriptor
     try:
         with locked(ledger, timeout=0.1):
             pass
@@ -336,7 +330,7 @@ def test_a_record_that_was_taken_back_is_taken_back_for_readers_too(
 ) -> None:
     """A sync that fails: another reader may have seen the line already."""
     ledger.write_bytes(line())
-    reader = LedgerReader(ledger)
+    reader = Ledger(ledger)
 
     def fsync(_fd: int) -> None:
         reader.refresh()
@@ -370,7 +364,7 @@ def test_who_writes_without_the_lock_in_between_costs_no_record(
     monkeypatch.setattr(os, "write", write_after_another)
     assert tracker.report_usage("a", "gpt-4", 2, 0, id="ours") is True
     assert tracker.report_usage("a", "gpt-4", 2, 0, id="ours") is False
-    fresh = LedgerReader(ledger)
+    fresh = Ledger(ledger)
     fresh.refresh()
     assert fresh.totals.at(0).spent["a"] == (15 + 1 + 2, 0)
     assert tracker.get_total_used() == fresh.totals.at(0).spent_by_all[0]
@@ -412,48 +406,6 @@ def test_a_network_file_system_is_named_and_refused_unless_it_is_forced(
     assert total(ledger) == 15
 
 
-def test_one_sync_serves_all_who_wait(ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one syncs, others write; the next sync covers them all."""
-    synced: list[int] = []
-    begun, go_on = threading.Event(), threading.Event()
-
-    def fdatasync(fd: int) -> None:
-        size = os.fstat(fd).st_size
-        begun.set()
-        assert go_on.wait(10)
-        synced.append(size)
-
-    monkeypatch.setattr(os, "fdatasync", fdatasync)
-    threads = [threading.Thread(target=append, args=(ledger,), kwargs={"sync": True}) for _ in range(6)]
-    threads[0].start()
-    assert begun.wait(10)
-    for thread in threads[1:]:
-        thread.start()
-    deadline = time.monotonic() + 30
-    while plain_total(ledger) < 6 * 15:
-        assert time.monotonic() < deadline
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    assert synced[0] == len(line())
-    assert synced[1:] == [6 * len(line())]
-
-
-@pytest.mark.parametrize("note", [b"", b"junk", b"\0" * 300])
-def test_a_note_that_says_nothing_costs_a_sync_and_no_more(
-    ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch, note: bytes
-) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", synced.append)
-    append(ledger, sync=True)
-    (path,) = (own_place / "run" / "budgauge").glob("*.synced")
-    path.write_bytes(note)
-    append(ledger, sync=True)
-    assert len(synced) == 2
-    assert total(ledger) == 30
-
-
 def test_what_was_cut_off_and_written_again_is_synced_again(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
@@ -476,15 +428,15 @@ def assert_stays_locked(path: Path, seconds: float = 0.2) -> None:
 def test_who_gave_up_does_not_give_back_the_lock_of_the_next_try(ledger: Path) -> None:
     """A wait that was given up still gets the lock later, and lets go of it."""
     ledger.write_bytes(line())
-    writer = locked(ledger, timeout=0.1)
+    waiting = Ledger(ledger, lock_timeout=0.1)
     with Holder(ledger) as holder:
         for _ in range(3):
-            with pytest.raises(LockTimeoutError), writer:
+            with pytest.raises(LockTimeoutError), waiting.locked():
                 raise AssertionError("the lock is held by another")
         threading.Timer(0.02, holder.process.kill).start()
         with locked(ledger):
             assert_stays_locked(ledger)
-        with writer:
+        with waiting.locked():
             assert_stays_locked(ledger)
 
 
@@ -526,18 +478,3 @@ def test_a_file_of_another_kind_in_the_ledgers_place_is_not_written_to(ledger: P
     with pytest.raises(LedgerRefusedError, match="holds no ledger line"):
         tracker.report_usage("a", "gpt-4", 1, 0)
     assert ledger.read_bytes() == b"# Diary\n" * 100
-
-
-def test_a_hung_sync_of_another_holds_nobody_up_for_long(
-    ledger: Path, own_place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sync, "PATIENCE_SECONDS", 0.01)
-    append(ledger, sync=True)
-    (path,) = (own_place / "run" / "budgauge").glob("*.synced")
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        append(ledger, sync=True)
-    finally:
-        os.close(fd)
-    assert total(ledger) == 30

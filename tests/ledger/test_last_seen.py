@@ -22,10 +22,10 @@ from budgauge.doctor.finding import Finding
 from budgauge.files.cache import cache_folder, write_cache
 from budgauge.ledger import last_seen as last_seen_module
 from budgauge.ledger.last_seen import LastSeenFile
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.sources.importer import Booking
 from clock import Clock
-from usage import line, usage
+from usage import importing, line, usage
 
 DAY = 86_400
 numbers = count(100)
@@ -171,7 +171,7 @@ def test_the_gate_says_so_once_a_session(agent: str, ledger: Path, own_place: Pa
 
 
 def test_what_an_importer_alone_wrote_is_missed_too(ledger: Path) -> None:
-    Booking(ledger, cache=cache_folder()).book([usage(id="x", source="codex")])
+    Booking(importing(ledger, cache_folder())).book([usage(id="x", source="codex")])
     deleted(ledger)
     assert len(problems(ledger)) == 1
 
@@ -184,9 +184,9 @@ def test_a_running_reader_says_so_at_once(used: Path) -> None:
         assert [problem.kind for problem in tracker.get_status().problems] == ["lost_lines"]
     tracker.report_usage("a", "m", 1, 0)
     assert [problem.kind for problem in tracker.get_status().problems] == ["lost_lines"]
-    assert [problem.kind for problem in tracker.get_set_aside()] == ["lost_lines"]
+    assert [problem.kind for problem in tracker._authority.set_aside] == ["lost_lines"]
     tracker.reset("a")
-    assert len(tracker.get_set_aside()) == 1, "one agent's reset leaves the others' calls missing"
+    assert len(tracker._authority.set_aside) == 1, "one agent's reset leaves the others' calls missing"
     tracker.reset()
     assert tracker.get_status().problems == ()
 
@@ -241,7 +241,7 @@ def test_a_ledger_that_grows_quickly_is_noted_seldom(
 ) -> None:
     noted: list[bytes] = []
     monkeypatch.setattr(last_seen_module, "write_cache", lambda _path, content: noted.append(content))
-    reader = LedgerReader(ledger, checkpoints=cache_folder(), clock=clock)
+    reader = Ledger(ledger, cache=cache_folder(), clock=clock)
     for _ in range(2000):
         with ledger.open("ab") as file:
             file.write(line())

@@ -14,6 +14,7 @@ from budgauge.sources.report import Report
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
 from sources.sinks import Sink, claude, codex
+from usage import importing
 
 
 def tokens_by_call(records: list[Usage]) -> Mapping[str, int]:
@@ -49,7 +50,7 @@ class Home:
 
     def collect(self, *agents: str, since: float | None = None, only_below: Path | None = None) -> Report:
         """As a program that is started anew: of all agents, if none is named."""
-        booking = Booking(self.ledger, cache=self.cache)
+        booking = Booking(importing(self.ledger, self.cache))
         return self.collect_by(booking, *agents, since=since, only_below=only_below)
 
     def collect_by(
@@ -58,7 +59,7 @@ class Home:
         """By this very booking."""
         sources = [codex(self.folder / ".codex"), claude(self.folder / ".claude")]
         wanted = [source for source in sources if not agents or source.name in agents]
-        cursors = CursorFile(self.cache, booking.booked, only_below)
+        cursors = CursorFile(self.cache, booking.ledger, only_below)
         return Collector(booking, wanted, since=since, only_below=only_below, cursors=cursors).collect()
 
     @property

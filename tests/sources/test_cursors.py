@@ -25,7 +25,7 @@ from sources.collecting import Home
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import OTHER, Session, tokens
 from sources.sinks import codex
-from usage import line
+from usage import importing, line
 
 AGENTS = ("codex", "claude-code")
 
@@ -308,11 +308,11 @@ def test_a_dry_run_uses_cursors_and_keeps_none(home: Home) -> None:
     home.collect()
     home.grow("codex")
     before = home.kept.read_bytes()
-    booking = Booking(home.ledger)
-    booking.booked.refresh()
-    cursors = CursorFile(home.cache, booking.booked, writes=False)
+    ledger = importing(home.ledger)
+    ledger.refresh()
+    cursors = CursorFile(home.cache, ledger, writes=False)
     new: list[Usage] = []
-    Collector(Trial(booking.booked, new.extend), [codex(home.folder / ".codex")], cursors=cursors).collect()
+    Collector(Trial(ledger, new.extend), [codex(home.folder / ".codex")], cursors=cursors).collect()
     assert len(new) == 1
     assert home.kept.read_bytes() == before
     assert home.collect().records == 1

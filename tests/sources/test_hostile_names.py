@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge.accounting.records import Usage, check_name, check_record, decode
-from budgauge.ledger.booked import Booked
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
@@ -19,7 +18,7 @@ from budgauge.sources.name import AgentNames, fit_name
 from budgauge.sources.source import Source
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
-from usage import usage
+from usage import importing, usage
 
 NAMES: dict[str, Any] = {
     "empty": "",
@@ -126,7 +125,7 @@ def test_an_importer_knows_every_id_however_long_ago_it_was_recorded(
     assert booking.book(old) == ["recorded"] * 500
     for late in (booking, Booking(ledger)):
         assert late.book(old) == ["known"] * 500
-    booked = Booked(ledger)
+    booked = importing(ledger)
     booked.refresh()
     assert all(booked.find(f"x{number}") for number in range(500))
     assert len(decode(ledger.read_bytes()).records) == 500

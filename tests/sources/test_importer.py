@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.fold import KNOWN_IDS
+from budgauge.accounting.deduplicator import KNOWN_IDS
 from budgauge.accounting.records import MAX_COUNT, Usage, decode, encode
 from budgauge.errors import LedgerWriteError
-from budgauge.ledger import booked as booked_module
+from budgauge.ledger import ledger as ledger_module
 from budgauge.sources.importer import Booking
 from faults.crew import Outcome, fold
 from usage import usage
@@ -216,7 +216,7 @@ STEPS = st.lists(st.tuples(st.lists(COPIES, min_size=1), st.sampled_from(["", "a
 @given(STEPS)
 def test_copies_in_any_order_add_up_to_the_most_of_each_kind(steps: list[tuple[list[Any], str]]) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(booked_module, "DUE_BYTES", 1)
+        patch.setattr(ledger_module, "DUE_BYTES", 1)
         ledger, cache = Path(folder, "ledger.jsonl"), Path(folder, "cache")
         booking, most = Booking(ledger, cache=cache), dict[str, Kinds]()
         for copies, then in steps:

@@ -10,6 +10,7 @@ import pytest
 from budgauge import BudgetConfig, BudgetExceededError, RecordError, TokenBudgetTracker
 from budgauge.accounting.records import make_usage
 from budgauge.config import Cycle
+from budgauge.ledger.transaction import Transaction
 from clock import Clock
 from usage import Make
 
@@ -55,26 +56,27 @@ def test_a_known_call_is_known_in_a_later_cycle(make: Make, clock: Clock) -> Non
     assert not tracker.report_usage("a", "m", 1, 0, id="x", timestamp=begin)
 
 
-def when_locked(tracker: TokenBudgetTracker, act: Callable[[], object]) -> None:
+def when_locked(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Let something happen once the tracker has the lock."""
-    transaction = tracker._store.transaction()
-    before = type(transaction).__enter__
+    enter = Transaction.__enter__
 
-    def enter(self: object) -> object:
+    def late(transaction: Transaction) -> Transaction:
         act()
-        return before(self)  # type: ignore[arg-type]  # it is its own
+        return enter(transaction)
 
-    transaction.__class__ = type("Slow", (type(transaction),), {"__enter__": enter})
+    monkeypatch.setattr(Transaction, "__enter__", late)
 
 
-def test_a_call_that_waits_for_the_lock_until_the_next_cycle_counts_there(ledger: Path, clock: Clock) -> None:
+def test_a_call_that_waits_for_the_lock_until_the_next_cycle_counts_there(
+    ledger: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracker = TokenBudgetTracker(DAILY, ledger=ledger, now=clock)
 
     def pass_midnight() -> None:
         clock.now = 1_767_312_000
 
     clock.now = 1_767_311_999
-    when_locked(tracker, pass_midnight)
+    when_locked(monkeypatch, pass_midnight)
     assert tracker.report_usage("a", "m", 7, 0)
     assert tracker.get_total_used() == 7
 

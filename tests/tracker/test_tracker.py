@@ -451,7 +451,7 @@ def test_a_reset_is_accepted_by_every_reader_however_much_was_used(ledger: Path)
 def test_sums_that_no_checkpoint_can_hold_are_counted_all_the_same(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("budgauge.ledger.reader.DUE_BYTES", 1)
+    monkeypatch.setattr("budgauge.ledger.ledger.DUE_BYTES", 1)
     ledger.write_bytes(line("a", 2**53 - 1, 0) * 3000)
     tracker = TokenBudgetTracker(BudgetConfig(total_budget=0), ledger=ledger)
     tracker.report_usage("a", "m", 1, 0)
@@ -486,7 +486,7 @@ def test_a_child_can_record_though_a_thread_held_the_tracker_when_it_was_forked(
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with tracker._mutex:
+        with tracker._mutex, tracker._authority.ledger.turn, tracker._authority.ledger.mutex:
             held.set()
             done.wait(10)
 

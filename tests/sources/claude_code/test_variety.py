@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from budgauge.accounting.records import Usage
-from budgauge.ledger.booked import Booked
 from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
 from budgauge.sources.importer import Booking
 from sources.sessions import OTHER, SESSION, Session, tokens
 from sources.sinks import Sink, claude
+from usage import importing
 
 
 def read(*logs: Session) -> tuple[list[Usage], Reader]:
@@ -91,7 +91,7 @@ def test_calls_of_one_id_in_several_sessions_are_booked_each_once_in_any_order(t
         booking = Booking(ledger)
         for log in logs:
             booking.book(read(log)[0])
-    booked = Booked(ledger)
+    booked = importing(ledger)
     booked.refresh()
     lines = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
     assert sorted(line["prompt_tokens"] for line in lines) == [500, 1000, 2000, 3000]

@@ -15,6 +15,7 @@ from budgauge.sources.collector import Collector
 from budgauge.sources.importer import Booking
 from sources.rollouts import PARENT, Log
 from sources.sinks import Sink, codex
+from usage import importing
 
 PAGE, THIRD = "01a20b50-7c6e-71b0-ac6d-b55d744bbb24", "01a20b51-7c6e-71b0-ac6d-b55d744bbb24"
 TOTAL = 100 + 200 + 300 + 40 + 400 + 100 + 40
@@ -34,7 +35,7 @@ def write_pages(home: Path, *, records: bool = False) -> None:
 
 
 def collect(home: Path) -> list[str]:
-    booking = Booking(home / "ledger")
+    booking = Booking(importing(home / "ledger"))
     Collector(booking, [codex(home)]).collect()
     return [record.id or "" for record in recorded(home)]
 
@@ -99,7 +100,7 @@ def test_the_ledger_counts_each_call_once_under_its_response(tmp_path: Path) -> 
     assert sum(sums.prompt for sums in cycle.groups.values()) == TOTAL
     aliases = Counter(record.alias for record in records if record.alias and "#" not in record.alias)
     assert len(aliases) == aliases.total() == 7
-    assert not totals.set_aside
+    assert not totals.seen.set_aside
 
 
 @pytest.mark.parametrize("records", [False, True])
@@ -167,4 +168,4 @@ def test_one_response_id_for_every_answer_is_no_name_of_a_call(tmp_path: Path) -
     totals = Totals()
     totals.add(recorded(tmp_path))
     assert prompts(tmp_path) == 363
-    assert not totals.set_aside
+    assert not totals.seen.set_aside

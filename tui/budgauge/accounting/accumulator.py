@@ -46,7 +46,7 @@ def unpriced(_model: str) -> None:
     """The pricing of models whose calls need not be told apart."""
 
 
-class Cell:
+class Accumulator:
     """The sums to which the next call of an agent and a model is added, if it is like the one before it."""
 
     __slots__ = ("above", "agent_id", "begin", "booked", "bounded", "counters", "end", "is_touched", "sums", "upto")

@@ -1,6 +1,6 @@
 """How fast tokens go, when they will be gone, and who has run away. Pure functions of minutes and a moment.
 
-Minutes are counters, so a span that begins within one takes its part of it: a sliding window
+UsageByMinute are counters, so a span that begins within one takes its part of it: a sliding window
 over counters. Rates are counted tokens a minute.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 from budgauge.accounting.usage_by_minute import Pairs
 
 SPANS = (1, 10, 60)
-"""Minutes that rates are told for."""
+"""UsageByMinute that rates are told for."""
 _BASIS_MINUTES = 10
 """What a forecast is made of: shorter, and every pause between two calls is an end; longer, and it lags."""
 _LEAST_MINUTES = 3

@@ -1,4 +1,4 @@
-"""Which ids the latest records carried: fixed memory, exact, and quick to keep and to load."""
+"""Where the record with an id stands: exact, in little memory, quick to keep and to load."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _MASK = (1 << 17) - 1
 _PRIME_BITS = 30
 """Python divides by a number of up to so many bits in one pass."""
 _PRIME_BYTES = 4
+_FIRST_SLOTS = 1 << 12
 
 
 class Fingerprint:
@@ -23,7 +24,7 @@ class Fingerprint:
         """Under 31 bits. It is kept with the ids."""
 
     def of(self, id: str) -> int:
-        """The 32-bit hash of an id."""
+        """Return the 32-bit hash of an id."""
         # The last byte tells ids apart that differ by NULs at their end.
         return int.from_bytes(id.encode() + b"\1", "little") % self.prime
 
@@ -36,16 +37,19 @@ def _random_prime() -> int:
             return number
 
 
-class KnownIds:
-    """A hash table in four flat arrays: the latest ids by their hashes, and the place of the record that has each.
+class IdIndex:
+    """A hash table in four flat arrays: ids by their hashes, and the place of the record that has each.
 
-    Only the place is kept; whether a record there really has the id is for the asker to see. An
-    id is forgotten when `size` later ones have come: its slot is taken, and every chain ends
-    where its numbers become too old.
+    Only the place is kept; the caller checks whether the record there really has the id. Every id is kept, 16 bytes
+    each, or only the latest `size`: then an id is forgotten when `size` later ones have come, since its slot is
+    taken and every chain ends where its numbers become too old.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, keeps_all: bool = False) -> None:
+        """`size` is how many of the latest ids are known; `keeps_all` also keeps older ones, for `all_places`."""
         self._size = size
+        self._keeps_all = keeps_all
+        self._slots = _FIRST_SLOTS if keeps_all else size
         self._count = 0
         self._fingerprint = Fingerprint()
         self._source: Callable[[], bytes] | None = None
@@ -57,155 +61,122 @@ class KnownIds:
         self._places = array("Q")
 
     def digest(self, id: str) -> int:
-        """The hash of an id here."""
+        """Return the 32-bit hash of an id in this table."""
         if self._source is not None:
-            self._need()
+            self._load()
         return self._fingerprint.of(id)
 
     def places(self, digest: int) -> Iterator[int]:
-        """Where ids with this 32-bit hash stand, the latest first."""
+        """Yield where the known ids with this hash stand, the latest first."""
+        return self._places_after(digest, self._count - self._size)
+
+    def all_places(self, digest: int) -> Iterator[int]:
+        """Yield where all ids with this hash stand that are kept, the latest first."""
+        return self._places_after(digest, 0 if self._keeps_all else self._count - self._size)
+
+    def _places_after(self, digest: int, oldest: int) -> Iterator[int]:
         if self._source is not None:
-            self._need()
+            self._load()
         number = self._heads[digest & _MASK] if self._count else 0
-        oldest = max(0, self._count - self._size)
-        while number > oldest:
-            slot = number % self._size
+        while number and number > oldest:
+            slot = number % self._slots
             if self._hashes[slot] == digest:
                 yield self._places[slot]
             number = self._before[slot]
 
     def add(self, digest: int, place: int) -> None:
-        """Note an id by its 32-bit hash."""
-        if self._source is not None:
-            self._need()
-        if not self._count:
-            self._allocate()
+        """Note where the record stands whose id has this hash."""
+        self._make_room(1)
         self._count += 1
-        slot, bucket = self._count % self._size, digest & _MASK
+        slot, bucket = self._count % self._slots, digest & _MASK
         self._before[slot] = self._heads[bucket]
         self._heads[bucket] = self._count
         self._hashes[slot] = digest
         self._places[slot] = place
 
     def add_new(self, digests: Sequence[int], places: Sequence[int], start: int) -> int:
-        """Add ids from an index on until one comes whose hash is known; the index of that, or how many there are.
+        """Add ids from an index on until one comes whose hash is known; return the index of that, or their number.
 
         As `places` and `add` for each, in a third of the time.
         """
-        if self._source is not None:
-            self._need()
-        if not self._count:
-            self._allocate()
-        heads, before, hashes, kept, size = self._heads, self._before, self._hashes, self._places, self._size
+        self._make_room(len(digests) - start)
+        heads, before, hashes, kept, slots = self._heads, self._before, self._hashes, self._places, self._slots
         count = self._count
         for index in range(start, len(digests)):
             digest = digests[index]
             bucket = digest & _MASK
             first = number = heads[bucket]
-            oldest = count - size
+            oldest = count - self._size
             while number > oldest and number:
-                if hashes[number % size] == digest:
+                if hashes[number % slots] == digest:
                     self._count = count
                     return index
-                number = before[number % size]
+                number = before[number % slots]
             count += 1
-            slot = count % size
+            slot = count % slots
             before[slot], hashes[slot], kept[slot] = first, digest, places[index]
             heads[bucket] = count
         self._count = count
         return len(digests)
 
+    def _make_room(self, number: int) -> None:
+        if self._source is not None:
+            self._load()
+        if not self._heads:
+            self._allocate()
+        if self._keeps_all and self._count + number >= self._slots:
+            # As long as there are fewer ids than slots, each has the slot of its number: longer arrays move none.
+            more = max(self._slots, number + 1)
+            self._slots += more
+            for part in (self._before, self._hashes, self._places):
+                part.frombytes(bytes(part.itemsize * more))
+
     def _allocate(self) -> None:
         self._heads = array("I", bytes(4 * (_MASK + 1)))
-        self._before, self._hashes = (array("I", bytes(4 * self._size)) for _ in range(2))
-        self._places = array("Q", bytes(8 * self._size))
+        self._before, self._hashes = (array("I", bytes(4 * self._slots)) for _ in range(2))
+        self._places = array("Q", bytes(8 * self._slots))
 
     @property
     def count(self) -> int:
         """How many ids were ever added."""
         return self._count
 
+    def dump_bytes(self, count: int) -> int:
+        """Return the length of a dump of a table to which `count` ids, 1 or more, had been added."""
+        return _PRIME_BYTES + 4 * (_MASK + 1) + 16 * self._dumped_slots(count)
+
+    def _dumped_slots(self, count: int) -> int:
+        return count + 1 if self._keeps_all else self._slots
+
     def dump(self) -> bytes:
-        """Everything, for `load_later` on a machine of the same kind; empty if there is nothing."""
-        self._need()
+        """Return everything, for `load_later` on a machine of the same kind; empty if there is nothing."""
+        if self._source is not None:
+            self._load()
         if not self._count:
             return b""
         prime = self._fingerprint.prime.to_bytes(_PRIME_BYTES, "little")
-        return b"".join((prime, *(part.tobytes() for part in self._arrays())))
+        slots = self._dumped_slots(self._count)
+        parts = (part[:slots].tobytes() for part in (self._before, self._hashes, self._places))
+        return b"".join((prime, self._heads.tobytes(), *parts))
 
     def load_later(self, count: int, source: Callable[[], bytes]) -> None:
-        """Take over what `dump` gave when `count` ids had been added; `source` is asked when it is first needed.
+        """Take over a dump made when `count` ids had been added; `source` gives it when it is first needed.
 
-        Whoever needs it then gets what `source` raises.
+        What `source` raises then reaches the caller.
         """
         self._count = count
         self._source = source if count else None
 
-    def _need(self) -> None:
-        if self._source is None:
-            return
+    def _load(self) -> None:
+        assert self._source is not None
         data = self._source()
         self._source = None
+        self._fingerprint = Fingerprint(int.from_bytes(data[:_PRIME_BYTES], "little"))
+        self._slots = self._dumped_slots(self._count)
         self._allocate()
         start = _PRIME_BYTES
-        self._fingerprint = Fingerprint(int.from_bytes(data[:start], "little"))
-        for part in self._arrays():
+        for part in (self._heads, self._before, self._hashes, self._places):
             end = start + len(part) * part.itemsize
             del part[:]
             part.frombytes(data[start:end])
             start = end
-
-    def _arrays(self) -> tuple[array[int], ...]:
-        return self._heads, self._before, self._hashes, self._places
-
-
-def dump_bytes(size: int) -> int:
-    """How long a dump is that is not empty."""
-    return _PRIME_BYTES + 4 * (_MASK + 1) + 16 * size
-
-
-class EveryId:
-    """As KnownIds, but no id is ever forgotten: it grows by 16 bytes an id."""
-
-    def __init__(self) -> None:
-        self._fingerprint = Fingerprint()
-        self._heads = array("I", bytes(4 * (_MASK + 1)))
-        self._before, self._hashes, self._places = array("I", [0]), array("I", [0]), array("Q", [0])
-
-    def digest(self, id: str) -> int:
-        """The hash of an id here."""
-        return self._fingerprint.of(id)
-
-    def places(self, digest: int) -> Iterator[int]:
-        """Where ids with this 32-bit hash stand, the latest first."""
-        number = self._heads[digest & _MASK]
-        while number:
-            if self._hashes[number] == digest:
-                yield self._places[number]
-            number = self._before[number]
-
-    def add(self, digest: int, place: int) -> None:
-        """Note an id by its 32-bit hash."""
-        bucket = digest & _MASK
-        self._before.append(self._heads[bucket])
-        self._heads[bucket] = len(self._hashes)
-        self._hashes.append(digest)
-        self._places.append(place)
-
-    def __len__(self) -> int:
-        return len(self._hashes) - 1
-
-    def dump(self) -> tuple[bytes, ...]:
-        """Everything, for `load` on a machine of the same kind."""
-        prime = self._fingerprint.prime.to_bytes(_PRIME_BYTES, "little")
-        return (prime, *(part.tobytes() for part in (self._heads, self._before, self._hashes, self._places)))
-
-    @classmethod
-    def load(cls, dump: Sequence[bytes]) -> EveryId:
-        """What `dump` gave."""
-        ids = cls()
-        ids._fingerprint = Fingerprint(int.from_bytes(dump[0], "little"))
-        for part, data in zip((ids._heads, ids._before, ids._hashes, ids._places), dump[1:], strict=True):
-            del part[:]
-            part.frombytes(data)
-        return ids

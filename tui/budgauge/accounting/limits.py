@@ -8,8 +8,10 @@ from typing import Literal
 
 from budgauge.accounting.counters import Counters
 from budgauge.accounting.family import families_of, members_of
-from budgauge.accounting.fold import Totals, counted_parts
+from budgauge.accounting.fold import Totals
+from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Usage
+from budgauge.accounting.usage_sums import counted_parts
 from budgauge.config import BudgetConfig
 from budgauge.config.name import same_name
 from budgauge.errors import AgentLimitExceededError, BudgetExceededError, RefusedError
@@ -20,21 +22,24 @@ _EXACT = Context(prec=80)
 Severity = Literal["ok", "warning", "exceeded"]
 
 
-class Spending:
-    """What the rules need to know of the ledger at one moment: counted tokens, used and reserved."""
+class BudgetUsage:
+    """Counted tokens, used and reserved, as the rules see them."""
 
-    def __init__(self, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> None:
-        """`now` is in unix seconds: it tells the cycle, and which reservations still hold.
+    def __init__(self, config: BudgetConfig, counters: Counters, reservations: OpenReservations) -> None:
+        self.config = config
+        self._counters = counters
+        self._holds = reservations
+
+    @classmethod
+    def at(cls, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> BudgetUsage:
+        """Return the usage of a moment (unix seconds), which selects the cycle and the reservations that hold.
 
         `unbooked` are calls that the ledger lacks: those of the cycle count as if they stood in it.
         """
-        self._config = config
-        self._counters = totals.at(now)
+        counters = totals.at(now)
         begin, end = totals.cycle(now)
         missing = [usage for usage in unbooked if begin <= usage.timestamp < end]
-        if missing:
-            self._counters = _with(self._counters, missing)
-        self._holds = totals.holds.move_to(now)
+        return cls(config, _with(counters, missing) if missing else counters, totals.holds.move_to(now))
 
     @property
     def reserved(self) -> dict[str, int]:
@@ -52,11 +57,11 @@ class Spending:
 
     def by_all(self) -> int:
         """Used by everyone."""
-        return self._config.counted(*self._counters.spent_by_all)
+        return self.config.counted(*self._counters.spent_by_all)
 
     def by_agent(self, agent_id: str) -> int:
         """Used by this agent alone."""
-        return self._config.counted(*self._counters.spent.get(agent_id, (0, 0)))
+        return self.config.counted(*self._counters.spent.get(agent_id, (0, 0)))
 
     def by_name(self, name: str) -> int:
         """Used by the agents whose names are the same as this one, however their accents are written."""
@@ -69,7 +74,7 @@ class Spending:
 
     def by_family(self, family: str) -> int:
         """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
-        return sum(self._config.counted(*self._counters.spent[agent]) for agent in members_of(family, self.agents))
+        return sum(self.config.counted(*self._counters.spent[agent]) for agent in members_of(family, self.agents))
 
     def taken_by_all(self) -> int:
         """Used and reserved by everyone."""
@@ -87,7 +92,7 @@ class Spending:
         """By every family that something was used in, by its key: one pass for all of them."""
         used: dict[str, int] = {}
         for agent_id, spent in self._counters.spent.items():
-            counted = self._config.counted(*spent)
+            counted = self.config.counted(*spent)
             for family in families_of(same_name(agent_id)):
                 used[family] = used.get(family, 0) + counted
         return used
@@ -106,7 +111,7 @@ def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
     return None if agent_id.endswith("/*") else config.per_agent_limits.get(same_name(agent_id))
 
 
-def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: int) -> RefusedError | None:
+def refusal(config: BudgetConfig, used: BudgetUsage, agent_id: str, requested: int) -> RefusedError | None:
     """Why `requested` counted tokens more are refused, or None if they are admitted.
 
     In this order: the agent's own limit, each family's above it, the total. Exactly at a
@@ -114,13 +119,13 @@ def refusal(config: BudgetConfig, spending: Spending, agent_id: str, requested: 
     """
     limits = config.per_agent_limits
     limit = own_limit(config, agent_id)
-    if limit is not None and (current := spending.taken_by_agent(agent_id)) + requested > limit:
+    if limit is not None and (current := used.taken_by_agent(agent_id)) + requested > limit:
         return AgentLimitExceededError(agent_id, limit=limit, current=current, requested=requested)
     for family in families_of(same_name(agent_id)) if limits else ():
         limit = limits.get(family)
-        if limit is not None and (current := spending.taken_by_family(family)) + requested > limit:
+        if limit is not None and (current := used.taken_by_family(family)) + requested > limit:
             return AgentLimitExceededError(family, limit=limit, current=current, requested=requested)
-    if config.total_budget and (current := spending.taken_by_all()) + requested > config.total_budget:
+    if config.total_budget and (current := used.taken_by_all()) + requested > config.total_budget:
         return BudgetExceededError(limit=config.total_budget, current=current, requested=requested)
     return None
 

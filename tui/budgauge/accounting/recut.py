@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from budgauge.accounting.accumulator import Pricing, PricingOf
 from budgauge.accounting.counters import PLAIN, Counters, Groups, Sums
-from budgauge.accounting.fold import KEPT_MINUTES, CycleOf, PastReset, Totals
-from budgauge.accounting.id_index import KnownIds
+from budgauge.accounting.fold import PastReset, Totals
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.usage_by_minute import Minutes
+from budgauge.accounting.usage_by_minute import UsageByMinute
+from budgauge.accounting.usage_sums import KEPT_MINUTES, CycleOf
 
 SLOT_SECONDS = 900
 """Cycles of every kind begin at a multiple of this, in every time zone."""
@@ -47,19 +47,11 @@ def recut(past: Totals, pricing_of: PricingOf, cycle_of: CycleOf, shapes: Mappin
         gone = {begin: counters.groups for begin, counters in cycles.items()}
         totals.resets.append(PastReset(reset.id, reset.agent_id, reset.timestamp, gone))
     totals.reset_ids = set(past.reset_ids)
-    totals.minutes = Minutes(KEPT_MINUTES, past.minutes.rows())
+    totals.sums.minutes = UsageByMinute(KEPT_MINUTES, past.sums.minutes.rows())
+    totals.sums.flagged = dict(past.sums.flagged)
     totals.holds = OpenReservations(past.holds.values())
-    totals.flagged, totals.set_aside = dict(past.flagged), dict(past.set_aside)
-    for ids, known in ((totals.ids, past.ids), (totals.hold_ids, past.hold_ids)):
-        _copy(known, ids)
-    totals._next_place = past._next_place
-    totals._kept.update(past._kept)
+    totals.seen.copy_from(past.seen)
     return totals
-
-
-def _copy(known: KnownIds, ids: KnownIds) -> None:
-    data = known.dump()
-    ids.load_later(known.count, lambda: data)
 
 
 def _rebucketed(groups: Groups, begin: float, pricing_of: PricingOf, shapes: Mapping[str, str]) -> Groups:

@@ -8,7 +8,7 @@ Pairs = tuple[tuple[int, int], ...]
 """(unix minute, tokens), oldest first; minutes without usage are left out."""
 
 
-class Minutes:
+class UsageByMinute:
     """(total, cached) tokens of the minutes that last saw usage."""
 
     __slots__ = ("_kept", "_pairs", "_uncached", "spent")

@@ -1,132 +1,133 @@
-"""A tracker's records in a ledger file that all processes share."""
+"""The authority over a ledger file that all processes share."""
 
 from __future__ import annotations
 
-import os
+import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from budgauge.accounting.accumulator import PricingOf
 from budgauge.accounting.fold import Totals
-from budgauge.config import Cycle
-from budgauge.errors import LedgerError, LedgerWriteError
-from budgauge.files.cache import cache_folder
+from budgauge.authority.folded import Appender, Folded
+from budgauge.config import BudgetConfig
+from budgauge.ledger.ledger import Ledger
+from budgauge.pricing.price_book import PriceBook
 
 if TYPE_CHECKING:
-    from budgauge.ledger.append import LedgerWriter
+    from budgauge.pricing.model_price import ModelPrice
     from budgauge.status.problems import Problem
 
+_Answer = TypeVar("_Answer")
 
-class Shared:
-    """Records in a ledger file, shared by all processes."""
+
+class Local(Folded):
+    """Decides under the ledger's lock."""
 
     def __init__(
         self,
+        config: BudgetConfig,
         path: Path,
-        pricing_of: PricingOf,
-        cycle: Cycle | None,
         *,
-        sync: bool,
-        clock: Callable[[], float],
+        now: Callable[[], float] = time.time,
         cache: Path | None = None,
+        keeps_cache: bool = True,
+        keeps_all_ids: bool = False,
     ) -> None:
-        self.path = path
-        self._pricing_of = pricing_of
-        self._sync = sync
-        self._clock = clock
-        self._cache = cache or cache_folder()
-        self._writer: LedgerWriter | None = None
-        self._lock_timeout: float | None = None
-        self.set_cycle(cycle)
+        """`keeps_cache` and `keeps_all_ids` are as for Ledger; `cache` is by default the user's cache folder."""
+        super().__init__(config, now, cache)
+        self._next_prices: PriceBook | None = None
+        """Prices of a changed config, until the ledger was folded by them."""
+        self._is_stale = False
+        self._open = partial(
+            Ledger,
+            cache=self._cache,
+            keeps_cache=keeps_cache,
+            keeps_all_ids=keeps_all_ids,
+            clock=now,
+        )
+        self.ledger = self._open(path, self.prices.pricing_of, cycle=config.cycle, sync=config.sync)
 
-    def set_cycle(self, cycle: Cycle | None) -> None:
-        """Fold afresh, with other cycles."""
-        from budgauge.ledger.reader import LedgerReader
+    def move_to(self, path: Path) -> None:
+        """Decide over another ledger from now on."""
+        with self.ledger.turn, self.ledger.mutex:
+            prices = self._next_prices or self.prices
+            self.ledger = self._open(path, prices.pricing_of, cycle=self.config.cycle, sync=self.config.sync)
+            self._prices, self._next_prices, self._is_stale = prices, None, False
 
-        self.known = LedgerReader(self.path, self._pricing_of, cycle=cycle, checkpoints=self._cache, clock=self._clock)
-        self._writer = None
-
-    def set_sync(self, sync: bool) -> None:
-        """From now on."""
-        self._sync, self._writer = sync, None
-
-    def set_lock_timeout(self, seconds: float) -> None:
-        """From now on."""
-        self._lock_timeout = seconds
-        if self._writer is not None:
-            self._writer.timeout = seconds
+    @property
+    def mutex(self) -> threading.RLock:
+        """The ledger's own."""
+        return self.ledger.mutex
 
     @property
     def totals(self) -> Totals:
         """The fold of what was read."""
-        return self.known.totals
+        return self.ledger.totals
 
     @property
-    def exists(self) -> bool:
-        """Was there a file at the last refresh?"""
-        return self.known.exists
+    def name(self) -> str:
+        """The ledger's path."""
+        return str(self.ledger.path)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What of the file was set aside."""
+        """What of the ledger is no record, or is gone."""
         from budgauge.status.problems import ledger_problems
 
-        return ledger_problems(self.known)
+        return ledger_problems(self.ledger)
 
-    @property
-    def set_aside(self) -> tuple[Problem, ...]:
-        """Every line that is not counted: no records, records that contradict earlier ones, lines that are gone."""
-        if not self.known.fault_count and not self.totals.set_aside and self.known.lost is None:
-            return ()
-        from budgauge.status.problems import fold_problems
+    def locked(self) -> AbstractContextManager[Appender]:
+        """Return a transaction of the ledger."""
+        if self._is_stale:
+            self.refresh()
+        return self.ledger.locked()
 
-        return *self.problems, *fold_problems(self.totals.set_aside)
-
-    def refresh(self) -> None:
-        """Fold in what others added."""
-        self.known.refresh()
-
-    def check_writable(self) -> None:
-        """LedgerError if nothing could be recorded here, as far as can be seen without writing."""
-        if self._writer is not None and self._writer.is_open():
-            return
-        from budgauge.ledger.file import open_ledger
-        from budgauge.ledger.foreign import check_is_ledger
-        from budgauge.ledger.network import check_is_local, device_at
-
-        try:
-            fd = open_ledger(self.path, os.O_RDONLY)
-        except FileNotFoundError:
-            check_is_local(self.path, device_at(self.path.parent))
-            return
-        try:
-            check_is_local(self.path, os.fstat(fd).st_dev)
-            check_is_ledger(self.path, fd)
-        finally:
-            os.close(fd)
-        if not os.access(self.path, os.W_OK):
-            raise LedgerWriteError(f"{self.path}: cannot be written", hint="Check its permissions.")
+    def refresh(self) -> bool:
+        """Fold in what others added, or everything afresh where prices or the cycle changed."""
+        with self.mutex:
+            if not self._is_stale:
+                return self.ledger.refresh()
+            self.refold()
+            return True
 
     def refold(self) -> None:
-        """Fold afresh, with other price tiers."""
-        self.known.refold()
+        """Fold afresh; where the ledger cannot be read, the former fold and its prices stay."""
+        prices = self._next_prices or self.prices
+        self.ledger.set_terms(prices.pricing_of, self.config.cycle)
+        self._prices, self._next_prices, self._is_stale = prices, None, False
 
-    def transaction(self) -> LedgerWriter:
-        """Entered, it holds the lock, with everything that others wrote folded in."""
-        if self._writer is None:
-            self._writer = self._make_writer()
-        return self._writer
+    def check_writable(self) -> None:
+        """Raise LedgerError if nothing could be recorded."""
+        with self.mutex:
+            self.ledger.check_writable()
 
-    def _make_writer(self) -> LedgerWriter:
-        from budgauge.ledger.append import LedgerWriter
+    def answer(self, question: Callable[[], _Answer]) -> _Answer:
+        """Ask the totals; damaged ids in a checkpoint are read anew from the ledger."""
+        return self.ledger.answer(question)
 
-        if not self.known.exists:
-            # The long first reading is not for the time when others wait; what is wrong shows under the lock.
-            with suppress(LedgerError):
-                self.known.refresh()
-        writer = LedgerWriter(self.known, sync=self._sync)
-        if self._lock_timeout is not None:
-            writer.timeout = self._lock_timeout
-        return writer
+    def set_config(self, config: BudgetConfig) -> None:
+        """Decide by other rules from now on. A ledger that must be folded afresh is read at the next refresh."""
+        with self.mutex:
+            before, self.config = self.config, config
+            self.ledger.sync = config.sync
+            if (config.prices, config.price_factors) != (before.prices, before.price_factors):
+                self._next_prices = self.prices.under(config.prices, config.price_factors)
+                self._is_stale = True
+            self._is_stale |= config.cycle != before.cycle
+
+    def learn(self, found: dict[str, ModelPrice | None]) -> None:
+        """Take over prices that were looked up."""
+        with self.mutex:
+            self._is_stale |= self.prices.learn(found)
+
+    def set_lock_timeout(self, seconds: float) -> None:
+        """Wait so long for the ledger's lock from now on."""
+        self.ledger.lock_timeout = seconds
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether a record must be on the disk before it is acknowledged."""
+        return self.config.sync

@@ -13,6 +13,7 @@ import click
 
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.records import Usage
+from budgauge.authority.local import Local
 from budgauge.cli.news import News
 from budgauge.cli.options import common, load_config
 from budgauge.cli.since import FORMS, parse_moment
@@ -20,7 +21,6 @@ from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.booked import Booked
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.found import formats, found_logs
@@ -114,9 +114,7 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
 
 def _begun(loaded: Loaded) -> float | None:
     """Unix seconds of the last reset or cycle boundary of a budget's ledger; None if there was none."""
-    from budgauge.tracker.tracker import TokenBudgetTracker
-
-    return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path).get_since()
+    return Local(loaded.config, loaded.ledger.path).since()
 
 
 def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:
@@ -143,25 +141,24 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
     place, cache = loaded.ledger, cache_folder()
     names = AgentNames(by_project=loaded.config.collect_agent == "project")
     sources = [Source(format) for format in formats(os.environ, names) if not agents or format.name in agents]
+    ledger = Local(loaded.config, place.path, keeps_all_ids=True).ledger
     if dry_run:
-        booked = Booked(place.path, cache)
-        booked.refresh()
-        cursors = CursorFile(cache, booked, place.project, writes=False)
-        return Collector(Trial(booked, count), sources, since=since, only_below=place.project, cursors=cursors)
+        ledger.refresh()
+        cursors = CursorFile(cache, ledger, place.project, writes=False)
+        return Collector(Trial(ledger, count), sources, since=since, only_below=place.project, cursors=cursors)
 
     def count_both(new: Sequence[Usage]) -> None:
         count(new)
         spent.count(new)
 
-    booking = Booking(place.path, sync=loaded.config.sync, cache=cache, count=count_both)
-    spent = SpentFile(cache, booking.booked)
+    spent = SpentFile(cache, ledger)
     return Collector(
-        booking,
+        Booking(ledger, count=count_both),
         sources,
         since=since,
         only_below=place.project,
         lock_path=cache / lock_name(place.path),
-        cursors=CursorFile(cache, booking.booked, place.project),
+        cursors=CursorFile(cache, ledger, place.project),
         spent=spent,
     )
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
 import click
 
-from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Usage, encode
 from budgauge.cli.options import common, load_config, note
 from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
-from budgauge.ledger.file import open_ledger
-from budgauge.ledger.reader import LedgerReader
-from budgauge.ledger.tail import Tail
+from budgauge.ledger.ledger import Ledger
 from budgauge.text import plural, safe
 
 _Writer = Callable[[Usage], None]
@@ -73,48 +68,34 @@ class Calls:
     """The calls of a ledger that count, read block by block: every id once, whatever was reset."""
 
     def __init__(self, path: Path) -> None:
-        self.exists = False
-        self.set_aside = 0
-        """Lines that are no record, or whose record does not count, read so far."""
-        self._path = path
+        self._calls: list[Usage] = []
+        self._ledger = Ledger(path, listener=self)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a ledger."""
+        return self._ledger.exists
+
+    @property
+    def set_aside(self) -> int:
+        """How many lines read so far are no record, or have a record that does not count."""
+        return self._ledger.fault_count + sum(self._ledger.totals.seen.set_aside.values())
 
     def __iter__(self) -> Iterator[Usage]:
         """Raises LedgerReadError."""
-        try:
-            fd = open_ledger(self._path, os.O_RDONLY)
-        except FileNotFoundError:
-            return
-        self.exists = True
-        fold, faults = _Counted(self._path, fd), 0
-        with closing(os.fdopen(fd, "rb")):
-            for batch in Tail().read(fd):
-                fold.add(batch.records, batch.offsets)
-                faults += len(batch.faults)
-                self.set_aside = faults + sum(fold.set_aside.values())
-                yield from fold.take()
+        for _ in self._ledger.read_blocks():
+            calls, self._calls = self._calls, []
+            yield from calls
 
+    def begin_anew(self) -> None:
+        """Do nothing: a ledger that is read once is not read afresh."""
 
-class _Counted(Totals):
-    """A fold that keeps the calls instead of their sums."""
-
-    def __init__(self, path: Path, fd: int) -> None:
-        reader = LedgerReader(path)
-        reader.use(fd)
-        super().__init__(recall=reader.recall)
-        self._calls: list[Usage] = []
-
-    def count_calls(self, calls: Sequence[Usage]) -> None:
-        """Keep them until they are taken."""
+    def counted(self, calls: Sequence[Usage]) -> None:
+        """Keep calls until they are printed."""
         self._calls += calls
 
-    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
-        """A record is a record."""
-        self._calls.append(usage)
-
-    def take(self) -> list[Usage]:
-        """Those that came since the last time."""
-        calls, self._calls = self._calls, []
-        return calls
+    def dropped(self, call: Usage, *, is_conflict: bool) -> None:
+        """Do nothing: copies are not printed."""
 
 
 def _json_writer(out: IO[str]) -> _Writer:

@@ -14,7 +14,7 @@ from budgauge.errors import BudgaugeError, ConfigError, RecordError, RefusedErro
 from budgauge.text import safe
 
 if TYPE_CHECKING:
-    from budgauge.tracker.tracker import TokenBudgetTracker
+    from budgauge.authority.local import Local
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,9 +91,9 @@ def note_topic(topic: str) -> None:
     click.echo(f"  more: budgauge help {topic}", err=True)
 
 
-def note_set_aside(tracker: TokenBudgetTracker) -> None:
+def note_set_aside(budget: Local) -> None:
     """Say, in one line, that lines of the ledger are not counted, if there are any."""
-    if problems := tracker.get_set_aside():
+    if problems := budget.set_aside:
         note("; ".join(problem.message for problem in problems) + ". Each line: budgauge doctor")
 
 
@@ -105,9 +105,9 @@ def load_config(options: Options) -> Loaded:
     return loaded
 
 
-def open_tracker(options: Options) -> TokenBudgetTracker:
-    """The tracker of the ledger and config that the options lead to; config warnings are told."""
-    from budgauge.tracker.tracker import TokenBudgetTracker
+def open_budget(options: Options) -> Local:
+    """Return the budget that the options lead to; show its config's warnings."""
+    from budgauge.authority.local import Local
 
     loaded = load_config(options)
-    return TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
+    return Local(loaded.config, loaded.ledger.path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from budgauge.cli.options import common, note, note_set_aside, open_tracker
-from budgauge.config.both import load_budgets
+from budgauge.authority.both import Both, authority_of
+from budgauge.authority.local import Local
+from budgauge.cli.options import common, note, note_set_aside
+from budgauge.config.both import budgets_asked, load_budgets
 from budgauge.config.load import Options
 from budgauge.text import safe
 from budgauge.tracker.tracker import TokenBudgetTracker
@@ -44,7 +46,11 @@ def record_command(
 
     Exit code 3, and nothing is recorded, if the budget forbids it.
     """
-    tracker = open_tracker(options)
+    budgets = budgets_asked(options)
+    for warning in dict.fromkeys(warning for loaded in budgets for warning in loaded.warnings):
+        note(warning)
+    authority = authority_of(budgets)
+    tracker = TokenBudgetTracker(authority=authority)
     added = tracker.report_usage(
         agent,
         model,
@@ -58,7 +64,7 @@ def record_command(
         id=record_id,
         spent=spent,
     )
-    note_set_aside(tracker)
+    note_set_aside(authority.project if isinstance(authority, Both) else authority)
     if not added:
         click.echo("known already; nothing was added")
         return
@@ -80,9 +86,9 @@ def check_command(options: Options, agent: str, tokens: int) -> None:
     for warning in dict.fromkeys(warning for loaded in budgets.all for warning in loaded.warnings):
         note(warning)
     for loaded in budgets.all:
-        tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
-        error = tracker.check(agent, tokens)
-        note_set_aside(tracker)
+        budget = Local(loaded.config, loaded.ledger.path)
+        error = budget.check(agent, tokens)
+        note_set_aside(budget)
         if error is not None:
             click.echo(safe(str(error)))
             click.get_current_context().exit(3)

@@ -8,7 +8,7 @@ import sys
 import click
 
 from budgauge.accounting.family import families_of, is_family, members_of
-from budgauge.cli.options import common, on_terminal, open_tracker
+from budgauge.cli.options import common, on_terminal, open_budget
 from budgauge.config.load import Options
 from budgauge.config.name import same_name
 from budgauge.errors import RecordError
@@ -25,7 +25,8 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     """Start the counters afresh. It is a line in the ledger: nothing is deleted."""
     if undo and (agent or yes):
         raise click.UsageError("--undo stands alone: it asks nothing and takes the latest reset back")
-    tracker = open_tracker(options)
+    budget = open_budget(options)
+    tracker = TokenBudgetTracker(authority=budget)
     if undo:
         before = tracker.get_total_used()
         tracker.undo_reset()
@@ -33,7 +34,7 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
         click.echo(f"the latest reset is undone: {count(used - before)} tokens are back, {count(used)} used")
         return
     if agent is not None:
-        _check_is_known(tracker, agent)
+        _check_is_known(budget.known_agents(), agent)
     used = tracker.get_total_used() if agent is None else tracker.get_agent_usage(agent)
     who = "all agents" if agent is None else f"family {safe(agent)}" if is_family(agent) else f"agent {safe(agent)}"
     if not yes:
@@ -53,9 +54,8 @@ _NAMED = 20
 """So many names are listed at most."""
 
 
-def _check_is_known(tracker: TokenBudgetTracker, agent: str) -> None:
+def _check_is_known(known: set[str], agent: str) -> None:
     """RecordError naming those that are there, unless the agent, or one of the family, ever used something."""
-    known = tracker.get_known_agents()
     wanted = same_name(agent)
     if any(members_of(agent, known)) if is_family(agent) else wanted in map(same_name, known):
         return

@@ -38,7 +38,7 @@ class Tally:
             if model not in models:
                 models.add(model)
                 self._prices.resolve([model])
-        self._totals.count_calls(new)
+        self._totals.sums.add(new)
 
     def completed(self, report: Report) -> Report:
         """The report, with the models of each source whose price is not known."""

@@ -52,6 +52,19 @@ def load_budgets(
     return Budgets(user, joined, tuple(troubles.values()))
 
 
+def budgets_asked(options: Options = Options()) -> tuple[Loaded, ...]:
+    """Load the budgets that must admit what is recorded: a named ledger's alone, else also a project's.
+
+    Raises ConfigError.
+    """
+    if options.ledger is not None:
+        return (load(options),)
+    budgets = load_budgets(options)
+    if budgets.troubles:
+        raise budgets.troubles[0]
+    return budgets.all
+
+
 def load_user(
     options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
 ) -> Loaded:

@@ -16,6 +16,7 @@ from budgauge.doctor.finding import Finding
 from budgauge.doctor.logs import agents_logs
 from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
+from budgauge.ledger.ledger import Ledger
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import commands_at, settings_files
 from budgauge.sources.settings.command import is_understood
@@ -23,7 +24,6 @@ from budgauge.sources.settings.entry import EVENTS, Agent
 from budgauge.sources.unasked.search import find_unasked
 from budgauge.status.unasked import unasked_words
 from budgauge.text import count, plural
-from budgauge.tracker.tracker import TokenBudgetTracker
 
 _AGENTS: tuple[Agent, ...] = ("codex", "claude-code")
 _REFUSING = ("UserPromptSubmit", "PreToolUse")
@@ -67,7 +67,7 @@ def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
     """What is wrong with each budget's ledger, as far as can be seen without writing."""
     for budget in budgets:
         try:
-            TokenBudgetTracker(budget.config, ledger=budget.ledger.path).check_writable()
+            Ledger(budget.ledger.path).check_writable()
         except LedgerError as error:
             yield str(error)
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 
+from budgauge.authority.local import Local
 from budgauge.config.both import load_user
 from budgauge.config.load import Loaded
 from budgauge.doctor.finding import Finding
-from budgauge.files.cache import cache_folder
-from budgauge.ledger.file import open_ledger
-from budgauge.ledger.reader import LedgerReader
-from budgauge.pricing.price_book import PriceBook
 from budgauge.status.snapshot import Snapshot, take_snapshot
 from budgauge.status.standing import nearer, total_words
 
@@ -41,17 +37,7 @@ def budgets(loaded: Loaded) -> Finding:
 
 def _snapshot(loaded: Loaded) -> Snapshot:
     """A budget as it stands. Raises LedgerReadError."""
-    config, cache, path = loaded.config, cache_folder(), loaded.ledger.path
-    prices = PriceBook(config.prices, factors=config.price_factors, folder=cache)
-    reader = LedgerReader(path, prices.pricing_of, cycle=config.cycle, checkpoints=cache)
-    try:
-        fd = open_ledger(path, os.O_RDONLY)
-    except FileNotFoundError:
-        pass
-    else:
-        try:
-            # By descriptor, a reader keeps no checkpoint: nothing is changed here.
-            reader.refresh(fd)
-        finally:
-            os.close(fd)
-    return take_snapshot(reader.totals, config, prices, now=time.time(), ledger=str(path))
+    # Nothing is kept of the reading: nothing is changed here.
+    budget = Local(loaded.config, loaded.ledger.path, keeps_cache=False)
+    budget.refresh()
+    return take_snapshot(budget.totals, loaded.config, budget.prices, now=time.time(), ledger=budget.name)

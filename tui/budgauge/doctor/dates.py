@@ -9,7 +9,7 @@ from budgauge.accounting.fold import Totals
 from budgauge.config.load import Loaded
 from budgauge.doctor.finding import Finding
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.text import plural, safe
 
 SKEW_SECONDS = 60.0
@@ -18,7 +18,7 @@ SKEW_SECONDS = 60.0
 
 def dates(loaded: Loaded) -> Finding:
     """Find resets and calls that are dated in the future."""
-    reader = LedgerReader(loaded.ledger.path, cycle=loaded.config.cycle, checkpoints=cache_folder())
+    reader = Ledger(loaded.ledger.path, cycle=loaded.config.cycle, cache=cache_folder())
     reader.refresh()
     odd = _future(reader.totals, time.time() + SKEW_SECONDS)
     if not odd:

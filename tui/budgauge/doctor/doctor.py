@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from budgauge.accounting.deduplicator import Recall
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Batch, Fault
+from budgauge.authority.local import Local
 from budgauge.config.load import Loaded, Options, load
 from budgauge.doctor.agents import gate, logs, sessions
 from budgauge.doctor.budgets import budgets
@@ -24,12 +27,12 @@ from budgauge.errors import BudgaugeError, ConfigError, LedgerRefusedError, Pric
 from budgauge.files.cache import cache_folder
 from budgauge.files.watch import watch
 from budgauge.ledger.checkpoint import CheckpointStore
-from budgauge.ledger.file import open_ledger
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.last_seen import LastSeenFile
+from budgauge.ledger.ledger import Ledger, cycle_name, record_at
 from budgauge.ledger.lock import holder
 from budgauge.ledger.network import FORCE, device_at, network_kind
-from budgauge.ledger.reader import LedgerReader, cycle_name
+from budgauge.ledger.open import open_ledger
 from budgauge.ledger.tail import Tail
 from budgauge.pricing.price_book import PriceBook, lookup_in_child, table_version
 from budgauge.status.problems import fold_problems, lost_words, name_problems
@@ -141,11 +144,11 @@ def _lost_lines(loaded: Loaded, fd: int | None) -> Finding | None:
     seen.compare(fd)
     if seen.lost is None:
         return None
-    reader = LedgerReader(loaded.ledger.path, cycle=loaded.config.cycle, checkpoints=cache_folder())
-    reader.refresh(fd)
-    if reader.lost is None:
+    ledger = Ledger(loaded.ledger.path, cycle=loaded.config.cycle, cache=cache_folder(), keeps_cache=False)
+    ledger.refresh()
+    if ledger.lost is None:
         return None
-    message = f"{loaded.ledger.path}: {lost_words(reader.lost, reader.offset)}"
+    message = f"{loaded.ledger.path}: {lost_words(ledger.lost, ledger.offset)}"
     mend = (
         "Put the file back, or start anew with a reset (budgauge reset). "
         f"If the lines were removed on purpose, remove the note of them: rm {shlex.quote(str(seen.path))}"
@@ -158,9 +161,7 @@ def _lines(loaded: Loaded) -> Finding:
     if fd is None:
         return Finding(name="lines", state="ok", message="none yet")
     try:
-        reader = LedgerReader(loaded.ledger.path)
-        reader.use(fd)
-        scan = _Scan(reader)
+        scan = _Scan(partial(record_at, fd))
         tail = Tail()
         for batch in tail.read(fd):
             scan.add(batch)
@@ -168,7 +169,7 @@ def _lines(loaded: Loaded) -> Finding:
         details = tuple(scan.lines(fd))
     finally:
         os.close(fd)
-    odd = [problem.message for problem in fold_problems(scan.totals.flagged)]
+    odd = [problem.message for problem in fold_problems(scan.totals.sums.flagged)]
     held = {hold.agent_id for hold in scan.totals.holds.values()}
     odd += [problem.message for problem in name_problems(scan.totals.names() | held)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
@@ -186,8 +187,8 @@ def _lines(loaded: Loaded) -> Finding:
 class _Scan:
     """A reading of all lines that notes where each one stands that does not count."""
 
-    def __init__(self, reader: LedgerReader) -> None:
-        self.totals = Totals(recall=reader.recall)
+    def __init__(self, recall: Recall) -> None:
+        self.totals = Totals(recall=recall)
         self.records = 0
         self._faults: list[Fault] = []
 
@@ -196,13 +197,13 @@ class _Scan:
         self._faults += batch.faults
         self.records += len(batch.records)
         starts = list(batch.offsets())
-        before = dict(self.totals.set_aside)
+        before = dict(self.totals.seen.set_aside)
         for record, start in zip(batch.records, starts, strict=True):
             self.totals.add_one(record, start)
-            if self.totals.set_aside != before:
+            if self.totals.seen.set_aside != before:
                 self.records -= 1
-                kind = next(k for k, number in self.totals.set_aside.items() if before.get(k) != number)
-                before = dict(self.totals.set_aside)
+                kind = next(k for k, number in self.totals.seen.set_aside.items() if before.get(k) != number)
+                before = dict(self.totals.seen.set_aside)
                 self._faults.append(Fault(start, 0, REASONS[kind]))
 
     def lines(self, fd: int) -> Iterator[str]:
@@ -285,9 +286,9 @@ def _checkpoint(loaded: Loaded) -> Finding:
     if store.read() is None:
         return Finding(name="checkpoint", state="ok", message="none; a ledger of more than a mebibyte gets one")
     prices = PriceBook(loaded.config.prices, factors=loaded.config.price_factors, folder=folder)
-    fresh = LedgerReader(path, prices.pricing_of, cycle=cycle)
-    kept = LedgerReader(path, prices.pricing_of, cycle=cycle, checkpoints=folder)
-    if not _read_equally_far(loaded, kept, fresh):
+    fresh = Ledger(path, prices.pricing_of, cycle=cycle)
+    kept = Ledger(path, prices.pricing_of, cycle=cycle, cache=folder, keeps_cache=False)
+    if not _read_equally_far(kept, fresh):
         message = "not compared: the ledger grows too quickly just now"
         return Finding(name="checkpoint", state="ok", message=message)
     if kept.totals.state() != fresh.totals.state():
@@ -300,20 +301,13 @@ def _checkpoint(loaded: Loaded) -> Finding:
     return Finding(name="checkpoint", state="ok", message="agrees with a fresh reading of the ledger")
 
 
-def _read_equally_far(loaded: Loaded, *readers: LedgerReader) -> bool:
-    """Read the ledger with each; False if others wrote so quickly that they never stood at the same place."""
-    fd = _opened(loaded)
-    if fd is None:
-        return True
-    try:
-        for _ in range(_TRIES):
-            for reader in readers:
-                # By descriptor, a reader keeps no checkpoint: nothing is changed here.
-                reader.refresh(fd)
-            if len({reader.offset for reader in readers}) == 1:
-                return True
-    finally:
-        os.close(fd)
+def _read_equally_far(*ledgers: Ledger) -> bool:
+    """Read each; False if others wrote so quickly that they never stood at the same place."""
+    for _ in range(_TRIES):
+        for ledger in ledgers:
+            ledger.refresh()
+        if len({ledger.offset for ledger in ledgers}) == 1:
+            return True
     return False
 
 
@@ -361,10 +355,10 @@ def _event_seconds(folder: Path) -> float | None:
 
 
 def _prices(loaded: Loaded) -> Finding:
-    prices = PriceBook(loaded.config.prices, factors=loaded.config.price_factors, folder=cache_folder())
-    reader = LedgerReader(loaded.ledger.path, prices.pricing_of, cycle=loaded.config.cycle, checkpoints=cache_folder())
-    _read_equally_far(loaded, reader)
-    models = reader.totals.models()
+    budget = Local(loaded.config, loaded.ledger.path, keeps_cache=False)
+    budget.refresh()
+    prices, totals = budget.prices, budget.totals
+    models = totals.models()
     try:
         found = lookup_in_child(prices.missing(models))
     except PriceError as error:
@@ -372,9 +366,7 @@ def _prices(loaded: Loaded) -> Finding:
     unknown = tuple(sorted(model for model in models if (prices.price(model) or found.get(model)) is None))
     message = f"price table {table_version()}; {plural(len(models), 'model')} in use"
     prices.learn(found, keep=False)
-    rows = [
-        row for groups in reader.totals.whole_cycles().values() for row in model_rows(groups, loaded.config, prices)
-    ]
+    rows = [row for groups in totals.whole_cycles().values() for row in model_rows(groups, loaded.config, prices)]
     factors = tuple(sorted({row.unpriced for row in rows if row.unknown_factors}))
     if factors and not unknown:
         mend = " ".join(price_advice(rows))

@@ -7,15 +7,12 @@ import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from budgauge.accounting.billing_cycle import Calendar, midnight
-from budgauge.accounting.fold import Totals, uncut
+from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.period import since
 from budgauge.config.load import Loaded
 from budgauge.doctor.finding import Finding, State
 from budgauge.files.cache import cache_folder
-from budgauge.ledger.booked import Booked
-from budgauge.ledger.file import open_ledger
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.sources.cursors import CursorFile, Cursors
 from budgauge.sources.folders import files_below
 from budgauge.sources.found import formats
@@ -34,12 +31,12 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
 
     `gated` are the agents that call the gate, which records their calls itself.
     """
-    booked = Booked(loaded.ledger.path, cache_folder())
-    kept = CursorFile(cache_folder(), booked, loaded.ledger.project, writes=False).read()
+    ledger = _ledger(loaded)
+    kept = CursorFile(cache_folder(), ledger, loaded.ledger.project, writes=False).read()
     read = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
     missed = {format.name: logs for format in formats(os.environ) if (logs := _missed(loaded, format, kept, gated))}
     odd = tuple(line for format in formats(os.environ) for line in _unread(format))
-    message = f"collected: {', '.join(read)}" if read else _without_cursors(booked)
+    message = f"collected: {', '.join(read)}" if read else _without_cursors(ledger)
     mend = []
     details = [*_met(kept), *odd]
     counts = [one.counts for cursors in read.values() for one in cursors]
@@ -60,9 +57,9 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
     return Finding(name="agents' logs", state=state, message=message, mend=" ".join(mend), details=tuple(details))
 
 
-def _without_cursors(booked: Booked) -> str:
-    booked.refresh()
-    if booked.earliest is None:
+def _without_cursors(ledger: Ledger) -> str:
+    ledger.refresh()
+    if ledger.earliest_import is None:
         return "none are collected into this ledger so far"
     return "calls were booked by the gate, or it is no longer known from where"
 
@@ -114,22 +111,17 @@ def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) 
     return origin is not None and Path(origin.folder).is_relative_to(os.path.realpath(loaded.ledger.project))
 
 
+def _ledger(loaded: Loaded) -> Ledger:
+    """The ledger, of which nothing is kept: nothing is changed here."""
+    cycle = loaded.config.cycle
+    return Ledger(loaded.ledger.path, cycle=cycle, cache=cache_folder(), keeps_cache=False, keeps_all_ids=True)
+
+
 def _begin(loaded: Loaded, now: float) -> float:
     """Unix seconds since when the counters run; local midnight where nothing was reset."""
-    cycle = loaded.config.cycle
-    reader = LedgerReader(loaded.ledger.path, cycle=cycle)
-    try:
-        fd = open_ledger(loaded.ledger.path, os.O_RDONLY)
-    except FileNotFoundError:
-        totals = Totals(cycle_of=Calendar(cycle).span if cycle else uncut)
-    else:
-        try:
-            # By descriptor, a reader keeps no checkpoint: nothing is changed here.
-            reader.refresh(fd)
-        finally:
-            os.close(fd)
-        totals = reader.totals
-    begun = since(totals, now)
+    ledger = _ledger(loaded)
+    ledger.refresh()
+    begun = since(ledger.totals, now)
     return midnight(now) if begun is None else begun
 
 

@@ -9,6 +9,7 @@ import msgspec
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.limits import warning_due, warning_message
 from budgauge.accounting.records import Usage
+from budgauge.authority.local import Local
 from budgauge.config.load import Loaded
 from budgauge.errors import LedgerError, SourceError
 from budgauge.files.cache import cache_folder
@@ -17,7 +18,6 @@ from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, refused, told
 from budgauge.gate.turn import turn
 from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
-from budgauge.ledger.booked import Booked
 from budgauge.sources.collector import Book, Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.importer import Booking
@@ -25,7 +25,6 @@ from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
 from budgauge.sources.trial import Trial
-from budgauge.tracker.tracker import TokenBudgetTracker
 
 LOCK_SECONDS = 2.0
 """How long the ledger's lock is waited for: an agent waits for the answer."""
@@ -41,7 +40,8 @@ class Gate:
         self._call, self._loaded, self._remarks = call, loaded, remarks
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
         self._config = loaded.config
-        self._tracker = TokenBudgetTracker(loaded.config, ledger=loaded.ledger.path)
+        self._budget = Local(loaded.config, loaded.ledger.path, keeps_all_ids=True)
+        self._budget.set_lock_timeout(LOCK_SECONDS)
         session = call.session_id or call.transcript_path or ""
         self._notes_file = NotesFile(loaded, session)
         self._unbooked: list[Usage] = []
@@ -87,27 +87,27 @@ class Gate:
         return reply
 
     def _bring_up_to_date(self, notes: Notes) -> None:
-        booking = Booking(self._loaded.ledger.path, sync=self._config.sync, cache=cache_folder(), timeout=LOCK_SECONDS)
+        ledger = self._budget.ledger
         with turn(self._notes_file.turn_path):
             format = self._format(notes)
             try:
-                source = self._collect(booking, booking.booked, format)
+                source = self._collect(Booking(ledger), format)
             except LedgerError:
                 # What the log says was spent, whether it can be written or not.
-                booking.booked.refresh()
-                self._collect(Trial(booking.booked, self._unbooked.extend), booking.booked, format, keeps=False)
+                ledger.refresh()
+                self._collect(Trial(ledger, self._unbooked.extend), format, keeps=False)
                 raise
         if hidden := [*format.unlistable, *source.unreadable]:
             raise SourceError(f"cannot read {', '.join(hidden)}", hint="Check its permissions.")
         if self._call.hook_event_name in DECIDING:
             check_usage_lines(source)
 
-    def _collect(self, book: Book, booked: Booked, format: SessionFormat, *, keeps: bool = True) -> Source:
+    def _collect(self, book: Book, format: SessionFormat, *, keeps: bool = True) -> Source:
         """Book what is new in the session's logs, step by step; the logs as they were read."""
         source = Source(format, step_bytes=STEP_BYTES)
         # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
-        cursors = CursorFile(cache_folder(), booked, purpose=self._notes_file.session, writes=keeps)
-        Collector(book, [source], since=self._since(booked), cursors=cursors).collect()
+        cursors = CursorFile(cache_folder(), self._budget.ledger, purpose=self._notes_file.session, writes=keeps)
+        Collector(book, [source], since=self._since(), cursors=cursors).collect()
         return source
 
     def _format(self, notes: Notes) -> SessionFormat:
@@ -131,35 +131,34 @@ class Gate:
 
         return claude_session(call.transcripts, self._names)
 
-    def _since(self, booked: Booked) -> float:
+    def _since(self) -> float:
         """From when on calls are brought in: the last reset, else the cycle's beginning, or midnight.
 
         Of the latter two, if a call was collected before, from that one on.
         """
-        reset = self._tracker.get_last_reset()
+        reset = self._budget.last_reset()
         if reset is not None:
             return reset
-        booked.refresh()
-        begun = self._tracker.get_cycle_start() or midnight(time.time())
-        return min(begun, booked.earliest or begun)
+        begun = self._budget.cycle_start() or midnight(time.time())
+        return min(begun, self._budget.ledger.earliest_import or begun)
 
     def _decided(self) -> Answer:
         """The answer by the ledger, and by what could not be booked in it."""
         reply = self._refused()
         if reply is None:
-            self._tracker.check_writable()
+            self._budget.check_writable()
         return reply or Answer()
 
     def _refused(self) -> Answer | None:
-        error = self._tracker.refusal(self._call.agent(self._names), unbooked=self._unbooked)
+        error = self._budget.refusal(self._call.agent(self._names), unbooked=self._unbooked)
         return refused(self._call.hook_event_name, str(error)) if error else None
 
     def _told(self, notes: Notes) -> Answer:
         """The warning if it is due, and the remarks: each once a session."""
-        used, text = self._tracker.get_total_used(), ""
+        used, text = self._budget.usages()[0].by_all(), ""
         if not notes.warned and warning_due(self._config, used):
             notes.warned, text = True, warning_message(self._config, used)
-        remarks = {**self._remarks, **{problem.kind: problem.message for problem in self._tracker.get_set_aside()}}
+        remarks = {**self._remarks, **{problem.kind: problem.message for problem in self._budget.set_aside}}
         fresh = [name for name in remarks if name not in notes.remarked]
         notes.remarked += fresh
         if not text and not fresh:

@@ -10,16 +10,17 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from budgauge.accounting.counters import Bucket, Counters, Groups, Sums
-from budgauge.accounting.fold import KEPT_MINUTES, KEPT_RECENT, KNOWN_IDS, PastReset, Totals
-from budgauge.accounting.id_index import dump_bytes
+from budgauge.accounting.fold import PastReset, Totals
 from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Fault, Reserve
-from budgauge.accounting.usage_by_minute import Minutes
+from budgauge.accounting.usage_by_minute import UsageByMinute
+from budgauge.accounting.usage_sums import KEPT_MINUTES, KEPT_RECENT
 from budgauge.files.cache import read_cache, short_name, verified, write_cache
 from budgauge.ledger.tail import Mark
 
@@ -64,27 +65,29 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     set_aside: dict[str, int]
     ids: int
     hold_ids: int
+    earliest_import: float | None = None
 
     def restore(self, totals: Totals, ids: "IdFile | None", hold_ids: "IdFile | None") -> None:
         """Bring fresh totals to where these stood. Raises DamagedIdsError if the ids are not its own."""
-        parts = ((totals.ids, self.ids, ids, _IDS), (totals.hold_ids, self.hold_ids, hold_ids, _HOLDS))
+        seen = totals.seen
+        parts = ((seen.call_ids, self.ids, ids, _IDS), (seen.reservation_ids, self.hold_ids, hold_ids, _HOLDS))
         for known, count, file, kind in parts:
             if not count:
                 continue
             if file is None or file.tag != self.tag + kind:
                 raise DamagedIdsError
-            known.load_later(count, file.read)
+            known.load_later(count, partial(file.read, known.dump_bytes(count)))
         for begin, rows in self.cycles:
             totals.cycles[begin] = Counters(_groups(rows))
-        totals.known_models = None
-        totals.minutes = Minutes(KEPT_MINUTES, self.minutes)
-        totals.recent = {agent_id: Minutes(KEPT_RECENT, spent) for agent_id, spent in self.recent}
+        totals.sums.known_models = None
+        totals.sums.minutes = UsageByMinute(KEPT_MINUTES, self.minutes)
+        totals.sums.recent = {agent_id: UsageByMinute(KEPT_RECENT, spent) for agent_id, spent in self.recent}
         for past in self.resets:
             groups = {begin: _groups(rows) for begin, rows in past.groups}
             totals.resets.append(PastReset(past.id, past.agent_id, past.timestamp, groups))
             totals.reset_ids.add(past.id)
         totals.holds = OpenReservations(self.holds)
-        totals.flagged, totals.set_aside = self.flagged, self.set_aside
+        totals.sums.flagged, totals.seen.set_aside = self.flagged, self.set_aside
 
 
 class DamagedIdsError(Exception):
@@ -100,9 +103,9 @@ class IdFile:
         weakref.finalize(self, os.close, self._fd)
         self.tag = os.pread(self._fd, _TAG_BYTES + 1, _CHECKSUM_BYTES)
 
-    def read(self) -> bytes:
-        """What KnownIds.dump gave. Raises DamagedIdsError."""
-        size = _CHECKSUM_BYTES + _TAG_BYTES + 1 + dump_bytes(KNOWN_IDS)
+    def read(self, dump_bytes: int) -> bytes:
+        """Return what IdIndex.dump gave, which was so long. Raises DamagedIdsError."""
+        size = _CHECKSUM_BYTES + _TAG_BYTES + 1 + dump_bytes
         try:
             content = verified(os.pread(self._fd, size, 0))
         except OSError:
@@ -126,8 +129,10 @@ _decoder = msgspec.msgpack.Decoder(Checkpoint)
 class CheckpointStore:
     """Where the checkpoints of one ledger and cycle setting are kept."""
 
-    def __init__(self, folder: Path, ledger: Path, cycle: str) -> None:
-        self.path = folder / f"ledger-{short_name(f'{os.path.abspath(ledger)} {cycle}')}.fold"
+    def __init__(self, folder: Path, ledger: Path, cycle: str, *, keeps_all_ids: bool = False) -> None:
+        # What holds only the latest ids is of no use to an importer.
+        prefix = "import" if keeps_all_ids else "ledger"
+        self.path = folder / f"{prefix}-{short_name(f'{os.path.abspath(ledger)} {cycle}')}.fold"
         self._id_paths = self.path.with_suffix(".ids"), self.path.with_suffix(".holds")
         self._cycle = cycle
 
@@ -158,7 +163,15 @@ class CheckpointStore:
             return abs(time.time() - os.stat(self.path).st_mtime) < PAUSE_SECONDS
         return False
 
-    def write(self, mark: Mark, totals: Totals, shapes: dict[str, str], faults: list[Fault], fault_count: int) -> bool:
+    def write(
+        self,
+        mark: Mark,
+        totals: Totals,
+        shapes: dict[str, str],
+        faults: list[Fault],
+        fault_count: int,
+        earliest_import: float | None = None,
+    ) -> bool:
         """Keep a fold; False if it cannot be written. Raises OverflowError for sums beyond 64 bits."""
         tag = os.urandom(_TAG_BYTES)
         checkpoint = Checkpoint(
@@ -169,19 +182,20 @@ class CheckpointStore:
             faults=faults,
             fault_count=fault_count,
             cycles=[(begin, _rows(counters.groups)) for begin, counters in totals.cycles.items()],
-            minutes=totals.minutes.rows(),
-            recent=[(agent_id, minutes.rows()) for agent_id, minutes in totals.recent.items()],
+            minutes=totals.sums.minutes.rows(),
+            recent=[(agent_id, minutes.rows()) for agent_id, minutes in totals.sums.recent.items()],
             resets=[
                 _Reset(r.id, r.agent_id, r.timestamp, [(begin, _rows(groups)) for begin, groups in r.groups.items()])
                 for r in totals.resets
             ],
             holds=totals.holds.values(),
-            flagged=totals.flagged,
-            set_aside=totals.set_aside,
-            ids=totals.ids.count,
-            hold_ids=totals.hold_ids.count,
+            flagged=totals.sums.flagged,
+            set_aside=totals.seen.set_aside,
+            ids=totals.seen.call_ids.count,
+            hold_ids=totals.seen.reservation_ids.count,
+            earliest_import=earliest_import,
         )
-        parts = ((totals.ids, _IDS), (totals.hold_ids, _HOLDS))
+        parts = ((totals.seen.call_ids, _IDS), (totals.seen.reservation_ids, _HOLDS))
         for path, (known, kind) in zip(self._id_paths, parts, strict=True):
             if known.count and not write_cache(path, tag + kind + known.dump()):
                 return False

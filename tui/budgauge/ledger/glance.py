@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError
-from budgauge.ledger.file import open_ledger
+from budgauge.ledger.open import open_ledger
 
 
 class Glance:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,6 @@ from typing import Any, Protocol
 import msgspec
 
 from budgauge.config import BudgetConfig
-from budgauge.errors import LedgerError
 from budgauge.rpc.protocol import INVALID_PARAMS, CallError, ascii_json, notification
 from budgauge.status.alerts import Crossing, Crossings
 from budgauge.status.fields import status_fields
@@ -75,10 +73,8 @@ class Events:
     listener: the system tells a watcher of every write, which costs each charge a third more.
     """
 
-    def __init__(self, observer: Looking, config_changed: Callable[[BudgetConfig], None]) -> None:
-        """`config_changed` is told of every config that comes into force after the first."""
+    def __init__(self, observer: Looking) -> None:
         self._observer = observer
-        self._config_changed = config_changed
         self._loop = asyncio.get_running_loop()
         self._listeners: dict[Listener, View] = {}
         """Each with the view that it knows."""
@@ -186,9 +182,6 @@ class Events:
         before, self._view = self._view, self._observer.look()
         if self._view is not before:
             self._say_trouble(before)
-            if self._view.config != before.config:
-                with suppress(LedgerError):  # it is in force; what the ledger is like is said by the view
-                    self._config_changed(self._view.config)
             self.changed()
             if not self._listeners:
                 self._tell_changes()

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from budgauge.config import BudgetConfig
+from budgauge.authority.both import Both
+from budgauge.authority.local import Local
 from budgauge.config.load import Options, load
 from budgauge.errors import LockTimeoutError, ServerError
 from budgauge.rpc.codes import NOT_ALLOWED
@@ -25,6 +26,7 @@ from budgauge.server.connection import Connection
 from budgauge.server.events import Events
 from budgauge.server.methods import TokenMethods, error_of
 from budgauge.tracker.tracker import TokenBudgetTracker
+from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer
 
 MAX_CONNECTIONS = 64
@@ -79,16 +81,22 @@ class Server:
         ledger = load(self._options).ledger.path
         named = Options(config=self._options.config, ledger=os.fspath(ledger))
         # A project's limits hold for the project's ledger, as long as it is served.
-        observer = Observer(named, keeps_project=True)
+        both = self._options.ledger is None
+        observer = (
+            BothObserver(named, user_options=self._options, keeps_project=True)
+            if both
+            else Observer(named, keeps_project=True)
+        )
+        authority = observer.both_authorities if isinstance(observer, BothObserver) else observer.authority
         with ExitStack() as ending:
             place = Place(ledger)
             ending.callback(place.leave)
-            self._tracker = TokenBudgetTracker(observer.loaded.config, ledger=ledger)
+            self._tracker = TokenBudgetTracker(authority=authority)
             # The long first reading comes before anybody waits for it.
             self._tracker.get_total_used()
-            self._work = _LedgerWork(self._tracker, loop)
+            self._work = _LedgerWork(authority, loop)
             ending.callback(self._work.close)
-            self._events = Events(observer, self._config_changed)
+            self._events = Events(observer)
             self._set_up(place)
             for server in await self._listen(place, loop):
                 ending.callback(server.close)
@@ -119,9 +127,6 @@ class Server:
             self.token_path = place.token_path
         servers.append(await loop.create_unix_server(partial(Connection, self, None), sock=place.listen(BACKLOG)))
         return servers
-
-    def _config_changed(self, config: BudgetConfig) -> None:
-        self._work.run(partial(self._tracker.update_config, config))
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -196,22 +201,22 @@ class _LedgerWork:
     once. While threads hold the tracker everything goes to them.
     """
 
-    def __init__(self, tracker: TokenBudgetTracker, loop: asyncio.AbstractEventLoop) -> None:
-        self._tracker = tracker
+    def __init__(self, authority: Local | Both, loop: asyncio.AbstractEventLoop) -> None:
+        self._authority = authority
         self._loop = loop
         self._pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="budgauge-ledger")
         self._in_threads = 0
-        tracker.set_lock_timeout(INLINE_LOCK_SECONDS)
+        authority.set_lock_timeout(INLINE_LOCK_SECONDS)
 
     def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
         """The outcome, at once if nothing was to be waited for."""
         if not self._in_threads:
-            if not self._tracker.config.sync:
+            if not self._authority.waits_for_disk:
                 try:
                     return work()
                 except LockTimeoutError:
                     pass  # nothing was done: whoever holds the lock is waited for in a thread
-            self._tracker.set_lock_timeout(LOCK_TIMEOUT_SECONDS)
+            self._authority.set_lock_timeout(LOCK_TIMEOUT_SECONDS)
         self._in_threads += 1
         future = self._loop.run_in_executor(self._pool, work)
         future.add_done_callback(self._is_done)
@@ -220,7 +225,7 @@ class _LedgerWork:
     def _is_done(self, future: asyncio.Future[Any]) -> None:
         self._in_threads -= 1
         if not self._in_threads:
-            self._tracker.set_lock_timeout(INLINE_LOCK_SECONDS)
+            self._authority.set_lock_timeout(INLINE_LOCK_SECONDS)
         if not future.cancelled():
             future.exception()  # its caller, if there is one, is told
 

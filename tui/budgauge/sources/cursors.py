@@ -13,7 +13,7 @@ import msgspec
 
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import read_cache, short_name, write_cache
-from budgauge.ledger.booked import Booked, still_holds
+from budgauge.ledger.ledger import Ledger, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor
 
@@ -39,16 +39,16 @@ class CursorFile:
     """The cursors of one ledger."""
 
     def __init__(
-        self, folder: Path, booked: Booked, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
+        self, folder: Path, ledger: Ledger, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
     ) -> None:
-        """`booked` tells how far the ledger was read; `purpose` tells several files for a ledger apart.
+        """`ledger` tells how far it was read; `purpose` tells several files for a ledger apart.
 
         Without `writes` they are only read.
         """
         self._writes = writes
-        name = f"{os.path.abspath(booked.path)} {purpose}".rstrip()
+        name = f"{os.path.abspath(ledger.path)} {purpose}".rstrip()
         self._path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
-        self._booked = booked
+        self._ledger = ledger
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
         self._mark: Mark | None = None
@@ -62,7 +62,7 @@ class CursorFile:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             kept = None
         fits = kept is not None and kept.version == VERSION and kept.only_below == self._only_below
-        if kept is not None and fits and still_holds(self._booked.path, kept.mark):
+        if kept is not None and fits and still_holds(self._ledger.path, kept.mark):
             self._cursors, self._mark = kept.cursors, kept.mark
         return self._cursors
 
@@ -72,10 +72,10 @@ class CursorFile:
             return
         with suppress(LedgerReadError):
             # What was booked before stands in the ledger, even if nothing was this time.
-            self._booked.refresh()
-            if self._booked.restarts or (self._mark and not still_holds(self._booked.path, self._mark)):
+            self._ledger.refresh()
+            if self._ledger.restarts or (self._mark and not still_holds(self._ledger.path, self._mark)):
                 # Another file took the ledger's place meanwhile: who knows what of this is booked in it.
                 return
             self._cursors = {**self._cursors, **cursors}
-            kept = _Kept(VERSION, self._booked.mark, self._only_below, self._cursors)
+            kept = _Kept(VERSION, self._ledger.mark, self._only_below, self._cursors)
             write_cache(self._path, msgspec.msgpack.encode(kept))

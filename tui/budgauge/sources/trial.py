@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from struct import Struct
 
 from budgauge.accounting.records import Usage
-from budgauge.ledger.booked import Booked
+from budgauge.ledger.ledger import Ledger
 from budgauge.ledger.pages import entry
 from budgauge.sources.importer import Count, Outcome, outcome_of
 
@@ -20,9 +20,9 @@ _Context = tuple[str, str, "str | None", "str | None", "str | None"]
 class Trial:
     """Takes calls as a Booking does; what is new of them goes to `count` alone."""
 
-    def __init__(self, booked: Booked, count: Count) -> None:
-        """`booked` has been read."""
-        self._booked = booked
+    def __init__(self, ledger: Ledger, count: Count) -> None:
+        """`ledger` has been read, and keeps all ids."""
+        self._ledger = ledger
         self._count = count
         self._packed: dict[str, bytes] = {}
         """id → the record that would be written."""
@@ -54,7 +54,7 @@ class Trial:
         return outcome_of(call, found)
 
     def _find(self, name: str) -> Usage | None:
-        known = self._booked.find(name)
+        known = self._ledger.find(name)
         if known is not None:
             return known
         id = name if name in self._packed else self._ids.get(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Context, Decimal
 
-from budgauge.accounting.fold import KEPT_RECENT
 from budgauge.accounting.limits import percentage, severity
+from budgauge.accounting.usage_sums import KEPT_RECENT
 from budgauge.status.snapshot import AgentRow, FamilyRow
 
 _EXACT = Context(prec=80)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from budgauge.accounting.counters import Counters, GroupKey, Sums
 from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.limits import Spending
+from budgauge.accounting.limits import BudgetUsage
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
@@ -53,8 +53,8 @@ class KeptRows:
         """
         counters = totals.at(now)
         basis = _Basis(totals, config, prices, counters, prices.lessons, counters.cuts)
-        touched, totals.touched = totals.touched, set()
-        spending = Spending(config, totals, now)
+        touched, totals.sums.touched = totals.sums.touched, set()
+        spending = BudgetUsage.at(config, totals, now)
         kept = self._basis is not None and self._basis.holds(basis) and now >= self._now
         minute, old_minute = int(now // 60), int(self._now // 60)
         self._now = now
@@ -65,7 +65,7 @@ class KeptRows:
         self._basis = basis
         return self._rows(minute)
 
-    def _build(self, basis: _Basis, spending: Spending, minute: int) -> None:
+    def _build(self, basis: _Basis, spending: BudgetUsage, minute: int) -> None:
         config, groups = basis.config, basis.counters.groups
         self._parts: dict[str, list[Part]] = {}
         self._seen = 0
@@ -99,7 +99,7 @@ class KeptRows:
         self._seen = len(counters.groups)
         return agents
 
-    def _update(self, basis: _Basis, spending: Spending, touched: set[str]) -> bool:
+    def _update(self, basis: _Basis, spending: BudgetUsage, touched: set[str]) -> bool:
         """Bring the rows of agents that were touched up to date; False if it takes more than that."""
         names = touched | self._take_groups(basis.counters)
         reserved = dict(spending.reserved)
@@ -119,11 +119,11 @@ class KeptRows:
         self._reserved = reserved
         return True
 
-    def _put(self, agent_id: str, basis: _Basis, spending: Spending, *, rank: bool = True) -> None:
+    def _put(self, agent_id: str, basis: _Basis, spending: BudgetUsage, *, rank: bool = True) -> None:
         """Make an agent's row anew, and what is summed up of it."""
         parts = self._parts.get(agent_id, [])
         old = self._agents.get(agent_id)
-        new = agent_row(agent_id, parts, basis.totals.recent.get(agent_id), spending, basis.config, basis.prices)
+        new = agent_row(agent_id, parts, basis.totals.sums.recent.get(agent_id), spending, basis.config, basis.prices)
         self._agents[agent_id] = new
         if rank:
             if old is not None:

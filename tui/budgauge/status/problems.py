@@ -13,7 +13,7 @@ from budgauge.text import count, plural
 
 if TYPE_CHECKING:
     from budgauge.ledger.last_seen import LastSeen
-    from budgauge.ledger.reader import LedgerReader
+    from budgauge.ledger.ledger import Ledger
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,16 +50,16 @@ def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
     return (Problem(kind="hidden_name", count=len(found), message=message),)
 
 
-def ledger_problems(reader: LedgerReader) -> tuple[Problem, ...]:
+def ledger_problems(ledger: Ledger) -> tuple[Problem, ...]:
     """What of the file was set aside, and what is gone of it."""
     problems = []
-    if reader.fault_count:
-        first = reader.faults[0]
-        where = "at byte" if reader.fault_count == 1 else "the first at byte"
-        message = f"{plural(reader.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
-        problems.append(Problem(kind="set_aside", count=reader.fault_count, message=message))
-    if (lost := reader.lost) is not None:
-        message = f"{lost_words(lost, reader.offset)}. Put the file back, or start anew with a reset (budgauge reset)."
+    if ledger.fault_count:
+        first = ledger.faults[0]
+        where = "at byte" if ledger.fault_count == 1 else "the first at byte"
+        message = f"{plural(ledger.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
+        problems.append(Problem(kind="set_aside", count=ledger.fault_count, message=message))
+    if (lost := ledger.lost) is not None:
+        message = f"{lost_words(lost, ledger.offset)}. Put the file back, or start anew with a reset (budgauge reset)."
         problems.append(Problem(kind="lost_lines", count=1, message=message))
     return tuple(problems)
 

@@ -11,10 +11,10 @@ import msgspec
 from budgauge.accounting.accumulator import FOREVER
 from budgauge.accounting.counters import GroupKey, Groups, Sums, sum_of
 from budgauge.accounting.family import families_of
-from budgauge.accounting.fold import KEPT_RECENT, Totals
+from budgauge.accounting.fold import Totals
 from budgauge.accounting.limits import (
+    BudgetUsage,
     Severity,
-    Spending,
     own_limit,
     percentage,
     severity,
@@ -23,7 +23,8 @@ from budgauge.accounting.limits import (
     warning_message,
 )
 from budgauge.accounting.period import since
-from budgauge.accounting.usage_by_minute import Minutes, Pairs, merged
+from budgauge.accounting.usage_by_minute import Pairs, UsageByMinute, merged
+from budgauge.accounting.usage_sums import KEPT_RECENT
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
@@ -221,8 +222,8 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
 def all_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
     """Return all rows, each made from the fold."""
-    spending, groups, minute = Spending(config, totals, now), totals.at(now).groups, int(now // 60)
-    agents = _agent_rows(groups, totals.recent, spending, config, prices)
+    spending, groups, minute = BudgetUsage.at(config, totals, now), totals.at(now).groups, int(now // 60)
+    agents = _agent_rows(groups, totals.sums.recent, spending, config, prices)
     active = (row for row in agents if row.minutes and row.minutes[-1][0] >= minute - ACTIVE_MINUTES)
     return Rows(
         agents=agents,
@@ -251,7 +252,7 @@ def take_snapshot(
     `rows` are those of this very moment, where they are known; else all are made here.
     """
     rows = rows or all_rows(totals, config, prices, now)
-    spending = Spending(config, totals, now)
+    spending = BudgetUsage.at(config, totals, now)
     used = spending.by_all()
     budget = config.total_budget or None
     return Snapshot(
@@ -278,10 +279,10 @@ def take_snapshot(
         ledger=ledger,
         problems=(
             *problems,
-            *fold_problems({**totals.flagged, **totals.set_aside}),
+            *fold_problems({**totals.sums.flagged, **totals.seen.set_aside}),
             *name_problems({*rows.hidden, *spending.reserved}),
         ),
-        minutes=totals.minutes.pairs(uncached=config.count == "uncached"),
+        minutes=totals.sums.minutes.pairs(uncached=config.count == "uncached"),
         warning=warning_message(config, used) if warning_due(config, used) else None,
         exceeded=_exceeded(rows.limited, rows.families),
         unasked=unasked,
@@ -342,7 +343,7 @@ def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, lis
 
 
 def _agent_rows(
-    groups: Groups, recent: Mapping[str, Minutes], spending: Spending, config: BudgetConfig, prices: PriceBook
+    groups: Groups, recent: Mapping[str, UsageByMinute], spending: BudgetUsage, config: BudgetConfig, prices: PriceBook
 ) -> tuple[AgentRow, ...]:
     rows = [
         agent_row(agent_id, part, recent.get(agent_id), spending, config, prices)
@@ -351,7 +352,7 @@ def _agent_rows(
     return tuple(sorted(rows, key=lambda row: (-row.used, row.agent_id)))
 
 
-def agents_parts(groups: Groups, spending: Spending, config: BudgetConfig) -> dict[str, list[Part]]:
+def agents_parts(groups: Groups, spending: BudgetUsage, config: BudgetConfig) -> dict[str, list[Part]]:
     """Return the groups of every agent that has a row: who used or reserved something, or has a limit."""
     parts = _grouped(groups, lambda key: key[0])
     for agent_id in spending.reserved:
@@ -366,8 +367,8 @@ def agents_parts(groups: Groups, spending: Spending, config: BudgetConfig) -> di
 def agent_row(
     agent_id: str,
     parts: list[Part],
-    recent: Minutes | None,
-    spending: Spending,
+    recent: UsageByMinute | None,
+    spending: BudgetUsage,
     config: BudgetConfig,
     prices: PriceBook,
 ) -> AgentRow:

@@ -6,24 +6,19 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from budgauge.accounting.accumulator import Pricing
 from budgauge.accounting.family import is_family
-from budgauge.accounting.fold import counted_parts
-from budgauge.accounting.limits import Spending, refusal, warning_at, warning_message
-from budgauge.accounting.period import last_reset_at, since
+from budgauge.accounting.limits import BudgetUsage, warning_at, warning_message
 from budgauge.accounting.records import (
-    MAX_COUNT,
-    Release,
     Reserve,
     Reset,
     Settle,
-    UndoReset,
     Usage,
     check_count,
     check_name,
@@ -31,41 +26,25 @@ from budgauge.accounting.records import (
     check_text,
     check_ttl,
     make_usage,
-    same_content,
 )
 from budgauge.accounting.reservation import Hold
-from budgauge.authority.local import Shared
-from budgauge.authority.memory import Memory
+from budgauge.accounting.usage_sums import counted_parts
+from budgauge.authority.folded import new_id
 from budgauge.config import BudgetConfig
-from budgauge.errors import RecordError, RefusedError
-from budgauge.files.cache import cache_folder
-from budgauge.pricing.price_book import PriceBook
+from budgauge.errors import RefusedError
 from budgauge.text import safe
-from budgauge.tracker.refused import (
-    check_same,
-    duplicate,
-    ended_already,
-    expired_already,
-    in_another_cycle,
-    no_reservation,
-    no_reset,
-    nothing_taken,
-    reset_between,
-    reset_in_earlier_cycle,
-)
 
 if TYPE_CHECKING:
-    from budgauge.ledger.append import LedgerWriter, Written
-    from budgauge.status.problems import Problem
+    from budgauge.authority.authority import Authority
     from budgauge.status.snapshot import Snapshot
 
-_Outcome = TypeVar("_Outcome")
 Now = Callable[[], float]
+_Outcome = TypeVar("_Outcome")
 _trackers: weakref.WeakSet[TokenBudgetTracker] = weakref.WeakSet()
 
 
 def _free_mutexes() -> None:
-    """In a forked child nobody is left to give back what another thread held."""
+    """Give a forked child mutexes of its own: no thread is left to give back what another held."""
     for tracker in list(_trackers):
         tracker._mutex = threading.RLock()
 
@@ -87,54 +66,44 @@ class TokenBudgetTracker:
         ledger: str | os.PathLike[str] | None = None,
         now: Now = time.time,
         cache: Path | None = None,
+        authority: Authority | None = None,
     ) -> None:
-        """What can be rebuilt of a ledger is kept in `cache`, by default the user's cache folder."""
-        self._config = config or BudgetConfig()
-        self._prices: PriceBook | None = None
-        self._budget_is_default = False
-        cycle = self._config.cycle
-        self._store_is_memory = ledger is None
-        self._store = (
-            Memory(self._pricing_of, cycle, self._resolved_prices)
-            if ledger is None
-            else Shared(Path(ledger), self._pricing_of, cycle, sync=self._config.sync, clock=now, cache=cache)
-        )
+        """`cache` is the folder of what can be rebuilt of a ledger, by default the user's cache folder.
+
+        An `authority` decides in the place of one made from config and ledger.
+        """
+        self._authority = authority or _authority(config or BudgetConfig(), ledger, now, cache)
         self._now = now
-        self._cache = cache
         self._mutex = threading.RLock()
-        self._warned = False
-        self._warning_at = warning_at(self._config)
+        self._warned: set[int] = set()
+        """Which of the authority's budgets stood at or over their threshold when that was last looked at."""
         _trackers.add(self)
 
     @classmethod
     def with_defaults(cls) -> TokenBudgetTracker:
-        """In memory: 1,000,000 tokens, warning at 80 %."""
+        """Return a tracker in memory: 1,000,000 tokens, warning at 80 %."""
         return cls(BudgetConfig())
 
     @classmethod
     def open(cls, *, config: str | None = None, ledger: str | None = None) -> TokenBudgetTracker:
-        """With config and ledger found as the command line finds them; the config's warnings are logged.
+        """Return a tracker with config and ledger as the command line finds them; the config's warnings are logged.
 
-        Raises ConfigError.
+        In a project with a budget of its own, the user's budget must admit a call as well, unless `config` or
+        `ledger` names another. Raises ConfigError.
         """
-        from budgauge.config.load import Options, load
+        from budgauge.authority.both import authority_of
+        from budgauge.config.both import budgets_asked
+        from budgauge.config.load import Options
 
-        loaded = load(Options(config=config, ledger=ledger))
-        for warning in loaded.warnings:
+        budgets = budgets_asked(Options(config=config, ledger=ledger))
+        for warning in dict.fromkeys(warning for loaded in budgets for warning in loaded.warnings):
             _log(safe(warning))
-        tracker = cls(loaded.config, ledger=loaded.ledger.path)
-        tracker._budget_is_default = loaded.budget_is_default
-        return tracker
-
-    def set_lock_timeout(self, seconds: float) -> None:
-        """How long to wait for the ledger's lock from now on; then LockTimeoutError is raised. Ten seconds at first."""
-        with self._mutex:
-            self._store.set_lock_timeout(seconds)
+        return cls(authority=authority_of(budgets))
 
     @property
     def config(self) -> BudgetConfig:
         """The budget and its rules."""
-        return self._config
+        return self._authority.config
 
     def report_usage(
         self,
@@ -162,36 +131,14 @@ class TokenBudgetTracker:
         return self._report(usage, spent, is_dated=timestamp is not None)
 
     def report(self, usage: Usage, *, spent: bool = False) -> bool:
-        """`report_usage` for a record that is made already."""
+        """Record a call as `report_usage` does, from a record that is made already."""
         check_record(usage)
         return self._report(usage, spent, is_dated=True)
 
     def _report(self, usage: Usage, spent: bool, *, is_dated: bool) -> bool:
-        """`is_dated`: the caller named the timestamp."""
-
-        def decide(ledger: Memory | LedgerWriter) -> bool:
-            if usage.id is not None and (known := self._store.known.known(usage)) is not None:
-                check_same(known, usage.id)
-                return False
-            now, record = self._now(), usage
-            if not self._in_one_cycle(usage.timestamp, now):
-                if not is_dated:
-                    # A new cycle began while the lock was waited for.
-                    record = msgspec.structs.replace(usage, timestamp=int(now))
-                elif not spent:
-                    raise in_another_cycle(usage.timestamp)
-            if not spent:
-                spending = Spending(self._config, self._store.totals, now)
-                self._admit(usage.agent_id, self._config.counted(*counted_parts(usage)), spending)
-            ledger.append(record)
-            return True
-
-        return self._decided(decide)
-
-    def _in_one_cycle(self, timestamp: float, now: float) -> bool:
-        """Would a call of that moment count in the cycle of `now`?"""
-        begin, end = self._store.totals.cycle(now)
-        return begin <= timestamp < end
+        return self._decided(
+            lambda: self._authority.report(usage, spent=spent, is_dated=is_dated), partial(_counted, usage)
+        )
 
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
         """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
@@ -204,25 +151,8 @@ class TokenBudgetTracker:
         check_count("tokens", tokens, least=1)
         check_text("id", id)
         now = self._now()
-        expires = check_ttl(now, ttl)
-        reserve = Reserve(int(now), id or os.urandom(8).hex(), agent_id, tokens, expires)
-
-        def decide(ledger: Memory | LedgerWriter) -> Hold[bool]:
-            if id is not None and (known := self._store.known.known_hold(reserve)) is not None:
-                check_same(known, id)
-            if id is not None and (ended := self._store.known.ending(id)) is not None:
-                raise ended_already(id, ended)
-            if id is not None and known is not None:
-                held = self._store.totals.holds.get(id)
-                if held is None or held.expires <= self._now():
-                    # It holds nothing any more, and the budget was not asked anew.
-                    raise expired_already(id)
-                return Hold(self, held)
-            self._admit(agent_id, tokens, self._spending)
-            ledger.append(reserve)
-            return Hold(self, reserve)
-
-        return self._decided(decide)
+        reserve = Reserve(int(now), id or new_id(), agent_id, tokens, check_ttl(now, ttl))
+        return Hold(self, self._decided(lambda: self._authority.reserve(reserve)))
 
     def settle(
         self,
@@ -242,35 +172,14 @@ class TokenBudgetTracker:
         be in the present cycle, or in that of the reservation. Raises ReservationError if it
         ended otherwise, RecordError, LedgerError.
         """
-        moment = int(self._now()) if timestamp is None else timestamp
-
-        def decide(ledger: Memory | LedgerWriter) -> bool:
-            hold = self._store.known.reservation(reserve)
-            who = hold.agent_id if hold else agent_id
-            ended = self._store.known.ending(reserve)
-            if who is None:
-                who = ended.agent_id if isinstance(ended, Settle) else None
-            if who is None:
-                raise no_reservation(reserve) if ended is None else ended_already(reserve, ended)
-            # A name out of the ledger may be one that nobody may type: what was spent is recorded all the same.
-            typed = who if who is agent_id else "recorded"
-            usage = make_usage(typed, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
-            settle = Settle(who, *msgspec.structs.astuple(usage)[1:], reserve=reserve)
-            if ended is not None:
-                if same_content(ended, settle):
-                    return False
-                raise ended_already(reserve, ended)
-            known = self._store.known.known(settle)
-            if known is not None:
-                raise duplicate(usage.id)
-            moments = (self._now(), hold.timestamp if hold else self._now())
-            if timestamp is not None and not any(self._in_one_cycle(timestamp, then) for then in moments):
-                raise in_another_cycle(timestamp)
-            ledger.append(settle)
-            return True
-
         check_text("reserve", reserve)
-        return self._decided(decide)
+        moment = int(self._now()) if timestamp is None else timestamp
+        # The agent's name may come out of the ledger, and be one that nobody may type.
+        usage = make_usage("recorded", model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
+        settle = Settle(agent_id or "", *msgspec.structs.astuple(usage)[1:], reserve=reserve)
+        return self._decided(
+            lambda: self._authority.settle(settle, is_dated=timestamp is not None), partial(_counted, settle)
+        )
 
     def release(self, reserve: str, *, again: bool = False) -> None:
         """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it has ended.
@@ -278,174 +187,63 @@ class TokenBudgetTracker:
         With `again` it may have been released already: a retry is safe.
         """
         check_text("reserve", reserve)
+        self._decided(lambda: self._authority.release(reserve, again=again))
 
-        def decide(ledger: Memory | LedgerWriter) -> None:
-            ended = self._store.known.ending(reserve)
-            if again and isinstance(ended, Release):
-                return
-            if ended is not None:
-                raise ended_already(reserve, ended)
-            if self._store.known.reservation(reserve) is None:
-                raise no_reservation(reserve)
-            ledger.append(Release(int(self._now()), reserve))
-
-        self._decided(decide)
-
-    def _decided(self, decide: Callable[[Memory | LedgerWriter], _Outcome]) -> _Outcome:
-        """What is decided under the lock, once it is on the disk if that is wanted; then the warning, if it is due."""
-        with self._mutex:
-            transaction = self._store.transaction()
-            try:
-                with transaction:
-                    if self._warned:
-                        self._rearm()
-                    outcome = decide(transaction)
-            except RefusedError:
-                self._warn()
-                raise
-            written = transaction.written()
-            if written is None:
-                self._warn()
-                return outcome
-        self._bring_to_disk(written)
-        with self._mutex:
-            self._warn()
+    def _decided(self, ask: Callable[[], _Outcome], tokens: Callable[[BudgetConfig], int] = lambda _: 0) -> _Outcome:
+        """Ask the authority; then warn, if that is due. `tokens` is how many counted ones may have been added."""
+        try:
+            outcome = ask()
+        except RefusedError:
+            self._warn(lambda _: 0)
+            raise
+        self._warn(tokens if outcome is True else lambda _: 0)
         return outcome
 
-    def _bring_to_disk(self, written: Written) -> None:
-        error = written.bring_to_disk()
-        if error is not None:
-            with self._mutex:
-                raise written.take_back(error) from error
-
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
-        """Would `tokens` counted tokens more be refused? The error that reporting them would raise, or None.
+        """Return the error that reporting `tokens` counted tokens more would raise; None if they are admitted.
 
         Raises LedgerError where nothing could be recorded.
         """
-        self.check_writable()
-        return self.refusal(agent_id, tokens)
-
-    def check_writable(self) -> None:
-        """Raise LedgerError if nothing could be recorded, as far as can be seen without writing."""
-        with self._mutex:
-            self._store.check_writable()
-
-    def refusal(self, agent_id: str, tokens: int = 1, *, unbooked: Iterable[Usage] = ()) -> RefusedError | None:
-        """As `check`, but also where nothing can be recorded; `unbooked` calls count as if they were.
-
-        Raises LedgerError where the ledger cannot be read.
-        """
-        check_count("tokens", tokens)
-        with self._mutex:
-            self._check_agent(agent_id)
-            self._store.refresh()
-            spending = Spending(self._config, self._store.totals, self._now(), unbooked=unbooked)
-            return refusal(self._config, spending, agent_id, tokens)
-
-    def _check_agent(self, agent_id: str) -> None:
-        """RecordError unless an agent may have this name, or is recorded under it already."""
-        try:
-            check_name("agent_id", agent_id)
-        except RecordError:
-            check_name("agent_id", agent_id, is_recorded=True)
-            self._store.refresh()
-            if not any(agent_id in counters.spent for counters in self._store.totals.cycles.values()):
-                raise
+        return self._authority.check(agent_id, tokens)
 
     def used_now(self) -> int:
-        """Counted tokens used by everyone, as of the last charge or look of this tracker: nothing is read."""
-        with self._mutex:
-            return self._used()
+        """Return the counted tokens used by everyone, as of this tracker's last decision or reading."""
+        return self._authority.usages(refreshed=False)[0].by_all()
 
     def get_total_used(self) -> int:
-        """Counted tokens used by everyone since the last reset."""
-        with self._mutex:
-            self._store.refresh()
-            return self._spending.by_all()
+        """Return the counted tokens used by everyone since the last reset."""
+        return self._usage.by_all()
 
     def get_agent_usage(self, agent_id: str) -> int:
-        """Counted tokens used by one agent, or by a family (`a/*`); 0 for one never seen."""
-        with self._mutex:
-            self._store.refresh()
-            spending = self._spending
-            if is_family(agent_id):
-                return spending.by_family(agent_id)
-            return spending.by_agent(spending.form_of(agent_id))
+        """Return the counted tokens used by one agent, or by a family (`a/*`); 0 for one never seen."""
+        used = self._usage
+        return used.by_family(agent_id) if is_family(agent_id) else used.by_agent(used.form_of(agent_id))
 
     def get_all_agent_totals(self) -> dict[str, int]:
-        """Counted tokens of every agent used since the last reset."""
-        with self._mutex:
-            self._store.refresh()
-            spending = self._spending
-            return {agent_id: spending.by_agent(agent_id) for agent_id in spending.agents}
-
-    def get_known_agents(self) -> set[str]:
-        """Every agent that ever used something, whatever was reset."""
-        with self._mutex:
-            self._store.refresh()
-            return self._store.totals.agents()
+        """Return the counted tokens of every agent used since the last reset."""
+        used = self._usage
+        return {agent_id: used.by_agent(agent_id) for agent_id in used.agents}
 
     def get_remaining_budget(self) -> int | None:
-        """Counted tokens left, never negative; None if the budget is unlimited."""
-        if not self._config.total_budget:
+        """Return the counted tokens left, never negative; None if the budget is unlimited."""
+        if not self.config.total_budget:
             return None
-        return max(0, self._config.total_budget - self.get_total_used())
+        return max(0, self.config.total_budget - self.get_total_used())
 
     def get_since(self) -> float | None:
-        """Unix seconds of the last reset of everyone or of the cycle's beginning; None if there was neither."""
-        with self._mutex:
-            self._store.refresh()
-            return since(self._store.totals, self._now())
-
-    def get_cycle_start(self) -> float | None:
-        """Unix seconds at which the present cycle began; None where no cycle is set."""
-        with self._mutex:
-            return self._store.totals.cycle(self._now())[0] if self._config.cycle else None
-
-    def get_set_aside(self) -> tuple[Problem, ...]:
-        """What of the ledger was set aside, and is not counted, as of the last look: nothing is read."""
-        with self._mutex:
-            return self._store.set_aside
-
-    def get_last_reset(self) -> float | None:
-        """Unix seconds of the last reset of everyone, clamped as `last_reset_at` does; None if there was none."""
-        with self._mutex:
-            self._store.refresh()
-            return last_reset_at(self._store.totals, self._now())
+        """Return the unix seconds of the last reset of everyone or of the cycle's beginning; None without either."""
+        return self.get_status().since
 
     def get_status(self) -> Snapshot:
-        """Everything at once. Models whose price was not looked up yet are looked up here."""
-        with self._mutex:
-            from budgauge.status.snapshot import take_snapshot
-
-            self._store.refresh()
-            prices = self._resolved_prices()
-            return take_snapshot(
-                self._store.totals,
-                self._config,
-                prices,
-                now=self._now(),
-                budget_is_default=self._budget_is_default,
-                ledger=str(self._store.path or ""),
-                problems=self._store.problems,
-            )
+        """Return everything at once. Models whose price was not looked up yet are looked up here."""
+        return self._authority.state()
 
     def update_config(self, config: BudgetConfig) -> None:
         """Go on with other rules; what was used stays."""
+        self._authority.set_config(config)
         with self._mutex:
-            before, self._config, self._budget_is_default = self._config, config, False
-            self._warning_at = warning_at(config)
-            if (config.prices, config.price_factors) != (before.prices, before.price_factors):
-                if self._prices is not None:
-                    self._prices = self._prices.under(config.prices, config.price_factors)
-                self._store.refold()
-            if isinstance(self._store, Shared) and config.sync != before.sync:
-                self._store.set_sync(config.sync)
-            if config.cycle != before.cycle:
-                self._store.set_cycle(config.cycle)
-            self._store.refresh()
-            self._rearm()
+            usages = enumerate(self._authority.usages())
+            self._warned &= {number for number, usage in usages if usage.by_all() >= warning_at(config)}
 
     def reset(
         self,
@@ -463,23 +261,8 @@ class TokenBudgetTracker:
         """
         check_text("by", by)
         check_text("id", id)
-        if agent_id is not None:
-            with self._mutex:
-                self._check_agent(agent_id)
-
-        def decide(ledger: Memory | LedgerWriter) -> str:
-            if id is not None and id in self._store.totals.reset_ids:
-                return id
-            if expected_reset_id is not msgspec.UNSET and self._store.totals.reset_id != expected_reset_id:
-                raise reset_between()
-            spending = self._spending
-            used, who = min(spending.by_all(), MAX_COUNT), agent_id and spending.form_of(agent_id)
-            reset = Reset(int(self._now()), id or os.urandom(8).hex(), who, by, used)
-            ledger.append(reset)
-            self._rearm()
-            return reset.id
-
-        return self._decided(decide)
+        reset = Reset(int(self._now()), id or new_id(), agent_id, by)
+        return self._decided(lambda: self._authority.reset(reset, expected_reset_id))
 
     def undo_reset(self) -> str:
         """Take the latest reset back that took something away, keeping what was used since; its id.
@@ -487,70 +270,39 @@ class TokenBudgetTracker:
         Later ones that took nothing go with it. Raises ResetError if there is none, or if it was
         made in an earlier cycle.
         """
-        with self._mutex:
-            self._store.refresh()
-            if not self._store.exists:
-                # Taking the lock would make the file.
-                raise no_reset()
-
-        def decide(ledger: Memory | LedgerWriter) -> str:
-            resets = self._store.totals.to_undo()
-            if not resets:
-                raise nothing_taken() if self._store.totals.resets else no_reset()
-            now = self._now()
-            if self._config.cycle and resets[-1].timestamp < self._store.totals.cycle(now)[0]:
-                raise reset_in_earlier_cycle()
-            for reset in resets:
-                ledger.append(UndoReset(int(now), reset.id))
-            return resets[-1].id
-
-        return self._decided(decide)
+        return self._decided(self._authority.undo_reset)
 
     @property
-    def _spending(self) -> Spending:
-        return Spending(self._config, self._store.totals, self._now())
+    def _usage(self) -> BudgetUsage:
+        return self._authority.usages()[0]
 
-    def _admit(self, agent_id: str, requested: int, spending: Spending) -> None:
-        error = refusal(self._config, spending, agent_id, requested)
-        if error is not None:
-            raise error
+    def _warn(self, tokens: Callable[[BudgetConfig], int]) -> None:
+        """Log each budget's warning once while usage stands at or over the threshold."""
+        warnings = []
+        with self._mutex:
+            for number, usage in enumerate(self._authority.usages(refreshed=False)):
+                used, at = usage.by_all(), warning_at(usage.config)
+                # Usage that was below the threshold before, as after another's reset, is news again.
+                if used >= at and (number not in self._warned or used - tokens(usage.config) < at):
+                    warnings.append(warning_message(usage.config, used))
+                (self._warned.add if used >= at else self._warned.discard)(number)
+        for warning in warnings:
+            _log(warning)
 
-    def _pricing_of(self, model: str) -> Pricing | None:
-        if self._prices is None and self._store_is_memory:
-            # Few programs ask what their calls cost; until one does, prices need not be looked up.
-            return None
-        return self._book().pricing_of(model)
 
-    def _book(self) -> PriceBook:
-        if self._prices is None:
-            self._prices = PriceBook(
-                self._config.prices, factors=self._config.price_factors, folder=self._cache or cache_folder()
-            )
-        return self._prices
+def _authority(config: BudgetConfig, ledger: str | os.PathLike[str] | None, now: Now, cache: Path | None) -> Authority:
+    # Each is loaded where it is needed: importing costs a program's start.
+    if ledger is None:
+        from budgauge.authority.memory import Memory
 
-    def _resolved_prices(self) -> PriceBook:
-        """Prices of all models used, with the fold made for them."""
-        first = self._prices is None and self._store_is_memory
-        prices = self._book()
-        if prices.resolve(self._store.totals.models()) or first:
-            self._store.refold()
-        return prices
+        return Memory(config, now, cache)
+    from budgauge.authority.local import Local
 
-    def _rearm(self) -> None:
-        """Usage below the threshold: the next time it is reached is news again."""
-        self._warned = self._warned and self._used() >= self._warning_at
+    return Local(config, Path(ledger), now=now, cache=cache)
 
-    def _warn(self) -> None:
-        """Log the warning once while usage stands at or over the threshold."""
-        used = self._used()
-        due = used >= self._warning_at
-        if due and not self._warned:
-            _log(warning_message(self._config, used))
-        self._warned = due
 
-    def _used(self) -> int:
-        total, cached = self._store.totals.at(self._now()).spent_by_all
-        return self._config.counted(total, cached)
+def _counted(usage: Usage, config: BudgetConfig) -> int:
+    return config.counted(*counted_parts(usage))
 
 
 def _log(warning: str) -> None:

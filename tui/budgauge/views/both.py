@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from budgauge.authority.both import Both
+from budgauge.authority.local import Local
 from budgauge.config.both import load_user
 from budgauge.config.load import Loaded, Options, working_folder
 from budgauge.errors import ConfigError
@@ -21,30 +24,27 @@ class BothObserver(Observer):
         self,
         options: Options = Options(),
         *,
-        env: Mapping[str, str] | None = None,
         start: Path | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-        clock: Callable[[], float] = time.time,
-        lookup: bool = True,
-        cache: Path | None = None,
+        user_options: Options | None = None,
+        **settings: Any,  # those of Observer, checked there
     ) -> None:
-        """As Observer; raises ConfigError also where the user's own config is wrong."""
+        """As Observer; raises ConfigError also where the user's own config is wrong.
+
+        `user_options` lead to the user's budget, if not the same options do.
+        """
         # The folder is taken once: the working directory may be removed while we run.
         folder = working_folder() if start is None else start
-        super().__init__(options, env=env, start=folder, monotonic=monotonic, clock=clock, lookup=lookup, cache=cache)
-        self._make_user: Callable[[], Observer] = lambda: Observer(
-            options,
-            env=env,
-            start=folder,
-            monotonic=monotonic,
-            clock=clock,
-            lookup=lookup,
-            cache=cache,
-            read=load_user,
-        )
+        super().__init__(options, start=folder, **settings)
+        users = {**settings, "keeps_project": False, "read": load_user}
+        self._make_user: Callable[[], Observer] = partial(Observer, user_options or options, start=folder, **users)
         self._user: Observer | None = self._make_user() if self.loaded.project else None
         self._joined: tuple[View, View | None, str, View] | None = None
         """The project's view, the user's, why there is none, and the view that was made of these."""
+
+    @property
+    def both_authorities(self) -> Local | Both:
+        """Who decides on what is recorded here now."""
+        return self.authority if self._user is None else Both(self._user.authority, self.authority)
 
     @property
     def user_loaded(self) -> Loaded | None:

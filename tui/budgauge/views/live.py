@@ -11,18 +11,18 @@ from typing import Literal
 
 import msgspec
 
+from budgauge.authority.local import Local
 from budgauge.config import BudgetConfig
 from budgauge.config.find import left_behind
 from budgauge.config.load import Loaded, Options, load, working_folder
 from budgauge.errors import BudgaugeError, LedgerError
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.glance import Glance
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.pricing.model_price import ModelPrice
-from budgauge.pricing.price_book import PriceBook, lookup_in_child
+from budgauge.pricing.price_book import lookup, lookup_in_child
 from budgauge.sources.unasked.search import UnaskedWatch
 from budgauge.status.kept_rows import KeptRows
-from budgauge.status.problems import ledger_problems
 from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.config_watch import SETTLE_SECONDS as SETTLE_SECONDS
@@ -93,11 +93,13 @@ class Observer:
         self._change: str | None = None
         self._changed_at = 0.0
         self._view: View | None = None
-        self._rereading = False
         self._glance = Glance()
         self._rows = KeptRows()
         self._unasked = UnaskedWatch(self._cache)
-        self._open()
+        self._left_behind = left_behind(self.loaded.ledger)
+        self.authority = Local(self.loaded.config, self.loaded.ledger.path, now=clock, cache=self._cache)
+        """Who decides by the budget shown, and reads its ledger."""
+        self._changed = True
 
     @property
     def user_loaded(self) -> Loaded | None:
@@ -115,15 +117,16 @@ class Observer:
         if self._watch.poll():
             self._note_change(before)
             self._reopen()
-        self._glance.at(self._reader.path)
-        restarts = self._reader.restarts
-        trouble = self._refresh()
-        if self._reader.restarts != restarts:
-            self._restarted_at = self._monotonic()
-        self._take_prices()
-        if self._looks_up:
-            self._lookup.begin(self._prices.missing(self._models()))
-        self._view = self._compose(trouble)
+        self._glance.at(self._ledger.path)
+        with self.authority.mutex:
+            restarts = self._ledger.restarts
+            trouble = self._refresh()
+            if self._ledger.restarts != restarts:
+                self._restarted_at = self._monotonic()
+            self._take_prices()
+            if self._looks_up:
+                self._lookup.begin(self._missing_prices())
+            self._view = self._compose(trouble)
         return self._view
 
     @property
@@ -134,7 +137,7 @@ class Observer:
     def cycles(self) -> tuple[CycleRow, ...]:
         """Every cycle that saw usage, as of the last look, the latest first; empty where no cycle is set."""
         config = self.loaded.config
-        return cycle_rows(self._reader.totals, config, self._prices, self._clock()) if config.cycle else ()
+        return cycle_rows(self.authority.totals, config, self.authority.prices, self._clock()) if config.cycle else ()
 
     def ledger_size(self) -> int:
         """Bytes of the ledger as it stands on the disk; 0 where there is none."""
@@ -144,18 +147,18 @@ class Observer:
             return 0
 
     def agent_scan(self, key: str, *, is_family: bool) -> AgentScan:
-        """A reading of one agent or family in detail, under the config in force."""
-        loaded = self.loaded
-        return AgentScan(loaded.ledger.path, loaded.config, self._prices, key, is_family=is_family, clock=self._clock)
+        """Return a reading of one agent or family in detail, under the config in force."""
+        loaded, prices = self.loaded, self.authority.prices
+        return AgentScan(loaded.ledger.path, loaded.config, prices, key, is_family=is_family, clock=self._clock)
 
     def time_scan(self, chart: Span, counters: Span) -> TimeScan:
-        """A reading of everything by steps of time, under the config in force."""
-        return TimeScan(self.loaded.ledger.path, self.loaded.config, self._prices, chart, counters)
+        """Return a reading of everything by steps of time, under the config in force."""
+        return TimeScan(self.loaded.ledger.path, self.loaded.config, self.authority.prices, chart, counters)
 
     def resolve_prices(self) -> None:
         """Look up the prices that are missing, here and now."""
         self._refresh()
-        self._rereading |= self._prices.resolve(self._models())
+        self.authority.learn(lookup(self._missing_prices()))
         self._changed = True
 
     def folders(self) -> tuple[Path, ...]:
@@ -170,76 +173,46 @@ class Observer:
 
     def reset(self, agent_id: str | None = None) -> str:
         """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""
-        return self._tracker().reset(agent_id, by="monitor")
+        return TokenBudgetTracker(authority=self.authority).reset(agent_id, by="monitor")
 
     def undo_reset(self) -> str:
         """Take the latest reset back; its id. Raises ResetError if there is none, LedgerError. Safe from any thread."""
-        return self._tracker().undo_reset()
-
-    def _tracker(self) -> TokenBudgetTracker:
-        return TokenBudgetTracker(self.loaded.config, ledger=self.loaded.ledger.path, cache=self._cache)
-
-    def _open(self) -> None:
-        """Start with the ledger that the config leads to."""
-        self._left_behind = left_behind(self.loaded.ledger)
-        self._prices = PriceBook(
-            self.loaded.config.prices, factors=self.loaded.config.price_factors, folder=self._cache
-        )
-        self._priced_by = (self.loaded.config.prices, self.loaded.config.price_factors)
-        self._reader = self._make_reader(self._prices)
-        self._changed = True
+        return self.authority.undo_reset()
 
     def _note_change(self, before: Loaded) -> None:
         """Say for a while that another budget or ledger is shown."""
         if (change := change_of_budget(before, self.loaded)) is not None:
             self._change, self._changed_at = change, self._monotonic()
 
-    def _make_reader(self, prices: PriceBook) -> LedgerReader:
-        loaded = self.loaded
-        self._cycle = loaded.config.cycle
-        return LedgerReader(
-            loaded.ledger.path, prices.pricing_of, cycle=self._cycle, checkpoints=self._cache, clock=self._clock
-        )
-
     def _reopen(self) -> None:
         """Go on under another config; what was read of the same ledger stays until it could be read again."""
-        if self._reader.path != self.loaded.ledger.path:
-            self._open()
-        config = self.loaded.config
-        self._rereading |= self._priced_by != (config.prices, config.price_factors) or self._cycle != config.cycle
+        self.authority.set_config(self.loaded.config)
+        if self._ledger.path != self.loaded.ledger.path:
+            self._left_behind = left_behind(self.loaded.ledger)
+            self.authority.move_to(self.loaded.ledger.path)
         self._changed = True
 
+    @property
+    def _ledger(self) -> Ledger:
+        return self.authority.ledger
+
     def _refresh(self) -> str | None:
-        """Read what is new; or everything again, where calls must be told apart by other prices."""
+        """Read what is new; return what is wrong with the ledger."""
         try:
-            if self._rereading:
-                self._reread()
-            self._changed |= self._reader.refresh()
+            self._changed |= self.authority.refresh()
         except LedgerError as error:
             return str(error)
         return None
 
-    def _reread(self) -> None:
-        config = self.loaded.config
-        overrides = (config.prices, config.price_factors)
-        same = self._priced_by == overrides
-        prices = self._prices if same else PriceBook(config.prices, factors=config.price_factors, folder=self._cache)
-        reader = self._make_reader(prices)
-        reader.refresh()
-        reader.restarts = self._reader.restarts
-        self._reader, self._prices, self._priced_by = reader, prices, overrides
-        self._rereading, self._changed = False, True
-
-    def _models(self) -> set[str]:
-        return self._reader.totals.models()
+    def _missing_prices(self) -> set[str]:
+        return self.authority.prices.missing(self.authority.totals.models())
 
     def _take_prices(self) -> None:
         found = self._lookup.take()
         if found:
+            self.authority.learn(found)
             self._changed = True
-            if self._prices.learn(found):
-                self._rereading = True
-                self._refresh()
+            self._refresh()
 
     def _compose(self, trouble: str | None) -> View:
         old = self._view
@@ -258,22 +231,23 @@ class Observer:
             config_trouble=self._watch.trouble,
             ledger_trouble=trouble,
             notices=self._notices(),
-            ledger_exists=self._reader.exists,
+            ledger_exists=self._ledger.exists,
         )
         unchanged = old is not None and old.snapshot is snapshot and old == view
         return old if old is not None and unchanged else view
 
     def _snapshot(self, now: float) -> Snapshot:
         self._taken_at = now
+        totals, prices = self.authority.totals, self.authority.prices
         return take_snapshot(
-            self._reader.totals,
+            totals,
             self.loaded.config,
-            self._prices,
+            prices,
             now=now,
             budget_is_default=self.loaded.budget_is_default,
-            ledger=str(self._reader.path),
-            problems=ledger_problems(self._reader),
-            rows=self._rows.take(self._reader.totals, self.loaded.config, self._prices, now),
+            ledger=self.authority.name,
+            problems=self.authority.problems,
+            rows=self._rows.take(totals, self.loaded.config, prices, now),
             unasked=self._unasked.rows,
         )
 

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.accounting.accumulator import FOREVER, PricingOf
+from budgauge.accounting.accumulator import FOREVER
 from budgauge.accounting.counters import Bucket, Groups
 from budgauge.accounting.family import families_of
-from budgauge.accounting.fold import CycleOf, Recall, Totals
-from budgauge.accounting.records import Record, Release, Settle, Usage
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.config.name import same_name
-from budgauge.ledger.reader import LedgerReader
+from budgauge.ledger.ledger import Ledger
 from budgauge.pricing.model_price import Rates
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.snapshot import ModelRow, Part, cost_of, model_rows
@@ -86,26 +85,27 @@ class AgentScan:
         def in_scope(agent_id: str) -> bool:
             return same_name(key) in families_of(same_name(agent_id)) if is_family else agent_id == key
 
-        self._reader = _ScopedReader(path, prices.pricing_of, config, in_scope)
+        self._calls = _Calls(in_scope)
+        self._ledger = Ledger(path, prices.pricing_of, cycle=config.cycle, listener=self._calls)
 
     def look(self) -> AgentReport:
         """What there is to say now. Raises LedgerError."""
-        self._reader.refresh()
-        totals = self._reader.scoped
-        groups = totals.at(self._clock()).groups
+        self._ledger.refresh()
+        totals, calls = self._ledger.totals, self._calls
+        groups = calls.groups_of(totals.at(self._clock()).groups)
         counted = self._config.counted
         return AgentReport(
             models=model_rows(groups, self._config, self._prices),
-            calls=tuple(reversed(totals.latest)),
-            lines=totals.lines,
-            copies=totals.copies,
-            set_aside=totals.conflicts,
-            unreadable=self._reader.fault_count,
+            calls=tuple(reversed(calls.latest)),
+            lines=calls.lines,
+            copies=calls.copies,
+            set_aside=calls.conflicts,
+            unreadable=self._ledger.fault_count,
             reset_tokens=sum(
                 counted(sums.total, sums.cached)
                 for reset in totals.resets
                 for cut in reset.groups.values()
-                for sums in cut.values()
+                for sums in calls.groups_of(cut).values()
             ),
             prices=tuple(self._price_rows(groups)),
         )
@@ -128,65 +128,33 @@ class AgentScan:
             )
 
 
-InScope = Callable[[str], bool]
+class _Calls:
+    """The calls of the agents in scope, as they come in the ledger."""
 
+    def __init__(self, in_scope: Callable[[str], bool]) -> None:
+        self._in_scope = in_scope
+        self.begin_anew()
 
-class _Scoped(Totals):
-    """Counts only some agents, but knows every id, reservation and reset as all totals do."""
-
-    def __init__(self, pricing_of: PricingOf, cycle_of: CycleOf, recall: Recall, in_scope: InScope) -> None:
-        super().__init__(pricing_of, cycle_of, recall)
-        self.in_scope = in_scope
+    def begin_anew(self) -> None:
+        """Forget every call: the ledger is read afresh."""
         self.latest: deque[Usage] = deque(maxlen=LATEST_CALLS)
         self.lines = self.copies = self.conflicts = 0
 
-    def add_one(self, record: Record, place: int) -> None:
-        self.add([record], lambda: [place])
+    def counted(self, calls: Sequence[Usage]) -> None:
+        """Note calls that count."""
+        mine = [usage for usage in calls if self._in_scope(usage.agent_id)]
+        self.lines += len(mine)
+        self.latest.extend(mine)
 
-    def count_calls(self, calls: Sequence[Usage]) -> None:
-        mine = [usage for usage in calls if self.in_scope(usage.agent_id)]
-        self._note(mine)
-        super().count_calls(mine)
+    def dropped(self, call: Usage, *, is_conflict: bool) -> None:
+        """Note a call that does not count."""
+        if self._in_scope(call.agent_id):
+            self.conflicts += is_conflict
+            self.copies += not is_conflict
 
-    def count_rest(self, usage: Usage, whole_prompt: int) -> None:
-        if self.in_scope(usage.agent_id):
-            self._note([usage])
-            super().count_rest(usage, whole_prompt)
-
-    def _note(self, calls: Sequence[Usage]) -> None:
-        self.lines += len(calls)
-        self.latest.extend(calls)
-
-    def _remember(self, usage: Usage, place: int) -> bool:
-        return self._told(usage, lambda: super(_Scoped, self)._remember(usage, place))
-
-    def _end(self, record: Settle | Release, place: int) -> bool:
-        return self._told(record, lambda: super(_Scoped, self)._end(record, place))
-
-    def _told(self, record: Record, takes: Callable[[], bool]) -> bool:
-        before = sum(self.set_aside.values())
-        taken = takes()
-        if not taken and isinstance(record, Usage) and self.in_scope(record.agent_id):
-            if sum(self.set_aside.values()) > before:
-                self.conflicts += 1
-            else:
-                self.copies += 1
-        return taken
-
-
-class _ScopedReader(LedgerReader):
-    def __init__(self, path: Path, pricing_of: PricingOf, config: BudgetConfig, in_scope: InScope) -> None:
-        self._in_scope = in_scope
-        super().__init__(path, pricing_of, cycle=config.cycle)
-
-    @property
-    def scoped(self) -> _Scoped:
-        """What it adds up to."""
-        assert isinstance(self.totals, _Scoped)
-        return self.totals
-
-    def _make_totals(self) -> Totals:
-        return _Scoped(self._pricing_of, self._cycle_of, self.recall, self._in_scope)
+    def groups_of(self, groups: Groups) -> Groups:
+        """Return the groups of the agents in scope."""
+        return {key: sums for key, sums in groups.items() if self._in_scope(key[0])}
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -250,12 +218,12 @@ class TimeScan:
             place = bisect_right(edges, timestamp)
             return edges[place - 1], edges[place] if place < len(edges) else FOREVER
 
-        self._reader = _BinnedReader(path, prices.pricing_of, bin_of)
+        self._ledger = Ledger(path, prices.pricing_of, cycle_of=bin_of)
 
     def look(self) -> TimeReport:
         """What there is to say now. Raises LedgerError."""
-        self._reader.refresh()
-        totals = self._reader.totals
+        self._ledger.refresh()
+        totals = self._ledger.totals
         agents: dict[str, list[int]] = {}
         for begin, groups in totals.whole_cycles().items():
             place = _place(self.chart, begin)
@@ -290,12 +258,3 @@ def _place(span: Span, second: float) -> int | None:
     """The step that holds a moment; None if it lies outside."""
     place = int((second - span.begin) // span.step)
     return place if 0 <= place < span.number else None
-
-
-class _BinnedReader(LedgerReader):
-    def __init__(self, path: Path, pricing_of: PricingOf, bin_of: CycleOf) -> None:
-        self._bin_of = bin_of
-        super().__init__(path, pricing_of)
-
-    def _make_totals(self) -> Totals:
-        return Totals(self._pricing_of, self._bin_of, self.recall)

@@ -19,7 +19,7 @@ from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
 
 if TYPE_CHECKING:
-    from budgauge.ledger.booked import Booked
+    from budgauge.ledger.ledger import Ledger
 
 QUARTER_SECONDS = 900
 """Every time zone's midnight begins a quarter of an hour."""
@@ -73,10 +73,10 @@ def _read(path: Path) -> _Kept | None:
 class SpentFile:
     """Keeps what sessions that did not call the gate spent of late. Used by one thread at a time."""
 
-    def __init__(self, cache: Path, booked: Booked, clock: Callable[[], float] = time.time) -> None:
-        """`booked` is the ledger that calls are brought into."""
-        self._cache, self._booked, self._clock = cache, booked, clock
-        self._path = spent_path(cache, booked.path)
+    def __init__(self, cache: Path, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        """`ledger` is the one that calls are brought into."""
+        self._cache, self._ledger, self._clock = cache, ledger, clock
+        self._path = spent_path(cache, ledger.path)
         self._sessions: dict[tuple[str, str], Spent] = {}
         self._origins: dict[Path, Origin] = {}
         self._asked: set[str] = set()
@@ -87,12 +87,12 @@ class SpentFile:
     def read(self) -> None:
         """Go on from what was kept, if the ledger is still the same. Raises LedgerReadError."""
         # Loaded here: most who read what is kept bring nothing in.
-        from budgauge.ledger.booked import still_holds
+        from budgauge.ledger.ledger import still_holds
 
         kept = _read(self._path)
-        self._restarts = self._booked.restarts
+        self._restarts = self._ledger.restarts
         self._sessions = {}
-        if kept is not None and still_holds(self._booked.path, kept.mark):
+        if kept is not None and still_holds(self._ledger.path, kept.mark):
             self._sessions = {(one.source, one.origin.session): one for one in kept.sessions}
 
     def count(self, new: Sequence[Usage]) -> None:
@@ -103,9 +103,9 @@ class SpentFile:
     def add(self, path: Path, find_origin: Callable[[], Origin | None]) -> None:
         """Add the records that were taken to the session that the log at `path` is a part of."""
         new, self._new = self._new, []
-        if self._booked.restarts != self._restarts:
+        if self._ledger.restarts != self._restarts:
             # Another ledger took its place: calls are brought in once more.
-            self._restarts, self._sessions, self._changed = self._booked.restarts, {}, True
+            self._restarts, self._sessions, self._changed = self._ledger.restarts, {}, True
         if not new:
             return
         origin = self._origins.get(path) or find_origin()
@@ -142,8 +142,8 @@ class SpentFile:
             if not one.quarters or self._has_asked(one.origin.session):
                 del self._sessions[key]
         with suppress(LedgerReadError):
-            self._booked.refresh()
-            if self._booked.restarts != self._restarts:
+            self._ledger.refresh()
+            if self._ledger.restarts != self._restarts:
                 return
-            kept = _Kept(self._booked.mark, list(self._sessions.values()))
+            kept = _Kept(self._ledger.mark, list(self._sessions.values()))
             self._changed = not write_cache(self._path, msgspec.msgpack.encode(kept))

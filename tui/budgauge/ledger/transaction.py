@@ -9,84 +9,90 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from budgauge.accounting.records import Record, encode
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
-from budgauge.ledger.file import LedgerFile, kind_of, open_ledger
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import release_lock, take_lock
-from budgauge.ledger.network import check_is_local
-from budgauge.ledger.sync import Disk, sync_folder
+from budgauge.ledger.network import check_is_local, device_at
+from budgauge.ledger.open import kind_of, open_ledger
+from budgauge.ledger.sync import sync_file, sync_folder
 from budgauge.ledger.tail import MAX_LINE_BYTES
 
-LOCK_TIMEOUT_SECONDS = 10.0
+if TYPE_CHECKING:
+    from budgauge.ledger.ledger import Ledger
 
 
-class LedgerWriter:
-    """A ledger that is kept open for writing. Used by one thread at a time; while it is entered, the lock is held.
+class Transaction:
+    """The right to write a ledger. Entered, it holds the lock, with everything folded in that others wrote.
 
-    Entering makes the file (0600) and its folder if they are missing, and folds in everything
-    that others wrote. Raises LockTimeoutError after `timeout` seconds, LedgerRefusedError if
-    what stands at the path is not ours to write, LedgerWriteError if it cannot be opened.
+    Entering makes the file (0600) and its folder if they are missing. Raises LockTimeoutError if the lock is not
+    had in time, LedgerRefusedError if another kind of file stands at the path, LedgerWriteError if it cannot be
+    opened; on leaving, LedgerWriteError if what was written does not reach the disk though `sync` asks for that.
     """
 
-    def __init__(self, reader: LedgerFile, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
-        self.sync = sync
-        self._reader = reader
-        self._path = reader.path
-        self._name = os.fspath(reader.path)
-        self.timeout = timeout
-        """Seconds to wait for the lock."""
-        self._file: _File | None = None
-        self._written: Written | None = None
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._path = ledger.path
+        self._written: tuple[int, int] | None = None
+        """Where the last record begins and ends, with those right before it."""
 
-    def __enter__(self) -> LedgerWriter:
-        self._written = None
+    def __enter__(self) -> Transaction:
+        self._ledger.turn.acquire()
+        try:
+            self._enter()
+        except BaseException:
+            self._ledger.turn.release()
+            raise
+        return self
+
+    def _enter(self) -> None:
+        ledger = self._ledger
         try:
             file, status = self._open_locked()
+            ledger.mutex.acquire()
             try:
-                self._reader.use(file.fd)
-                if file.checked != self._reader.restarts or not self._reader.has_read(file.fd, status):
+                ledger.fd = file.fd
+                if file.checked != ledger.restarts or not ledger.has_read(file.fd, status):
                     self._catch_up(file, status)
             except BaseException:
-                self._reader.use(-1)
+                ledger.fd = -1
+                ledger.mutex.release()
                 release_lock(file.fd)
                 raise
         except OSError as error:
             raise LedgerWriteError(
                 f"{self._path}: cannot be used: {error.strerror}", hint="Check the disk; nothing was recorded."
             ) from error
-        return self
 
-    def is_open(self) -> bool:
-        """Was what stands at the path now opened for writing, and found to be a ledger?"""
-        file = self._file
-        if file is None or file.forks != _forks or file.checked < 0:
-            return False
-        try:
-            status = os.lstat(self._name)
-        except OSError:
-            return False
-        return status.st_ino == file.inode and status.st_dev == file.device
-
-    def _catch_up(self, file: _File, status: os.stat_result) -> None:
+    def _catch_up(self, file: File, status: os.stat_result) -> None:
         """Fold in what others wrote, and see that it is a ledger."""
-        self._reader.refresh(file.fd, status)
-        if file.checked != self._reader.restarts:
+        ledger = self._ledger
+        ledger.refresh_from(file.fd, status)
+        if file.checked != ledger.restarts:
             check_is_ledger(self._path, file.fd)
-            file.checked = self._reader.restarts if self._reader.offset else -1
-        if not self._reader.has_read(file.fd, status):
+            file.checked = ledger.restarts if ledger.offset else -1
+        if not ledger.has_read(file.fd, status):
             # What a torn last line holds is read before anything is decided.
             _seal(file.fd)
-            self._reader.refresh(file.fd)
+            ledger.refresh_from(file.fd)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reader.use(-1)
-        if self._file is not None:
-            release_lock(self._file.fd)
-        self._reader.keep()
+        ledger, file, written = self._ledger, self._ledger.file, self._written
+        try:
+            ledger.fd = -1
+            if file is not None:
+                release_lock(file.fd)
+            ledger.keep()
+        finally:
+            ledger.mutex.release()
+            ledger.turn.release()
+        if kind is None and written is not None and file is not None:
+            # Unlocked: others may write, and sync, meanwhile.
+            self._bring_to_disk(file, *written)
 
     def append(self, record: Record) -> None:
         """Write one record and fold it in; when this returns, the line stands in the file.
@@ -94,12 +100,13 @@ class LedgerWriter:
         Raises LedgerWriteError if any system call fails; what was written of the record is then
         taken back, unless that fails too.
         """
-        assert self._file is not None
-        fd, line, start = self._file.fd, encode(record), self._reader.offset
+        ledger = self._ledger
+        assert ledger.file is not None
+        fd, line, start = ledger.file.fd, encode(record), ledger.offset
         try:
             end = self._write(fd, line, start)
             if end == start + len(line):
-                self._reader.add_own(record, line)
+                ledger.add_own(record, line)
             else:
                 # Someone without the lock wrote in between: behind a torn line ours would be no line of its own.
                 end = self._after_another(fd, line, end)
@@ -107,15 +114,16 @@ class LedgerWriter:
             raise self._standing(error) from error
         except OSError as error:
             raise self._failure(error) from error
-        if self.sync:
-            self._written = Written(self, end - len(line), end)
+        if ledger.sync:
+            start, before = end - len(line), self._written
+            self._written = before[0] if before and before[1] == start else start, end
 
     def _after_another(self, fd: int, line: bytes, end: int) -> int:
         """See that a record that follows another's line is a line of its own; where it ends."""
         try:
             if self._runs_into(fd, end - len(line)):
                 end = self._write(fd, b"\n" + line, end)
-            self._reader.refresh(fd)
+            self._ledger.refresh_from(fd)
         except OSError as error:
             if not isinstance(error, _StandsError) and not self._take_back(fd, end - len(line), end):
                 raise _StandsError(error.errno, error.strerror) from error
@@ -131,10 +139,15 @@ class LedgerWriter:
         before = os.pread(fd, min(start, MAX_LINE_BYTES), max(0, start - MAX_LINE_BYTES))
         return bool(before[before.rfind(b"\n") + 1 :].strip(b" \t\r\0"))
 
-    def written(self) -> Written | None:
-        """What must still be brought to the disk, once: with `sync`, the last record is not acknowledged before."""
-        written, self._written = self._written, None
-        return written
+    def _bring_to_disk(self, file: File, start: int, end: int) -> None:
+        """Return once a record is on the disk; take it back if that fails, unless more was written after it."""
+        try:
+            sync_file(file.fd)
+            if start == 0:
+                sync_folder(self._path.parent)
+        except OSError as error:
+            taken_back = self._take_back_later(file, start, end)
+            raise (self._failure(error) if taken_back else self._standing(error)) from error
 
     def _write(self, fd: int, data: bytes, start: int) -> int:
         """Write at the end; where that is then."""
@@ -156,13 +169,11 @@ class LedgerWriter:
                 return True
         return False
 
-    def take_back(self, file: _File, start: int, end: int) -> bool:
-        """Take back a record that did not reach the disk, if it is still the last of that file; was it?"""
+    def _take_back_later(self, file: File, start: int, end: int) -> bool:
+        """Take back a record that did not reach the disk, if it is still the last of that file; return whether."""
         try:
-            with self:
-                if self._file is not file:
-                    return False
-                return self._take_back(self._file.fd, start, end)
+            with Transaction(self._ledger):
+                return self._ledger.file is file and self._take_back(file.fd, start, end)
         except (LedgerWriteError, LedgerRefusedError, LedgerReadError):
             return False
 
@@ -178,23 +189,23 @@ class LedgerWriter:
             hint="Mend the disk. Trying again with the same id counts the call once.",
         )
 
-    def _open_locked(self) -> tuple[_File, os.stat_result]:
+    def _open_locked(self) -> tuple[File, os.stat_result]:
         """The file that stands at the path now, locked."""
-        begin = time.monotonic()
+        ledger, begin = self._ledger, time.monotonic()
         while True:
-            file = self._file
+            file = ledger.file
             if file is None or file.forks != _forks:
                 # A descriptor from before a fork shares its lock with the parent: it would exclude nobody.
-                file = self._file = _File(_open_for_append(self._path, self.sync))
+                file = ledger.file = File(_open_for_append(self._path, ledger.sync))
                 check_is_local(self._path, file.device)
             try:
-                take_lock(self._path, file.fd, begin + self.timeout)
+                take_lock(self._path, file.fd, begin + ledger.lock_timeout)
             except BaseException:
                 # Whoever waited may still get the lock, and gives it back: the next try must not share it.
-                self._file = None
+                ledger.file = None
                 raise
             try:
-                status = os.lstat(self._name)
+                status = os.lstat(self._path)
                 if status.st_ino == file.inode and status.st_dev == file.device:
                     return file, status
             except FileNotFoundError:
@@ -203,10 +214,10 @@ class LedgerWriter:
                 release_lock(file.fd)
                 raise
             release_lock(file.fd)
-            self._file = None
+            ledger.file = None
 
 
-_files: weakref.WeakSet[_File] = weakref.WeakSet()
+_files: weakref.WeakSet[File] = weakref.WeakSet()
 _forks = 0
 """How often this process is the child of a fork."""
 
@@ -226,51 +237,44 @@ class _StandsError(OSError):
     """A call failed after the record was written, and it could not be taken back."""
 
 
-class _File:
-    """An open ledger, closed when nobody refers to it any more."""
+class File:
+    """A ledger open for writing, closed when nobody refers to it any more."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.forks = _forks
         self.checked = -1
-        """The reader's count of restarts when this was last seen to hold a ledger line; -1: not yet."""
+        """The ledger's count of restarts when this was last seen to hold a ledger line; -1: not yet."""
         self.close = weakref.finalize(self, os.close, fd)
         _files.add(self)
         status = os.fstat(fd)
         self.device, self.inode = status.st_dev, status.st_ino
-        self._disk: Disk | None = None
 
-    def disk(self, path: Path) -> Disk:
-        """Its way to the disk."""
-        if self._disk is None:
-            self._disk = Disk(path, self.fd)
-        return self._disk
-
-
-class Written:
-    """A record that stands in the file, and is not on the disk yet."""
-
-    def __init__(self, writer: LedgerWriter, start: int, end: int) -> None:
-        assert writer._file is not None
-        self._writer = writer
-        self._file = writer._file
-        self.start = start
-        self.end = end
-
-    def bring_to_disk(self) -> OSError | None:
-        """Return once it is on the disk; why it is not, if that fails. Unlocked: all who wait share a sync."""
+    def is_ledger_at(self, path: Path) -> bool:
+        """Tell whether this is the file at a path, and was found to be a ledger."""
+        if self.forks != _forks or self.checked < 0:
+            return False
         try:
-            self._file.disk(self._writer._path).bring(self.end)
-            if self.start == 0:
-                sync_folder(self._writer._path.parent)
-        except OSError as error:
-            return error
-        return None
+            status = os.lstat(path)
+        except OSError:
+            return False
+        return status.st_ino == self.inode and status.st_dev == self.device
 
-    def take_back(self, error: OSError) -> LedgerWriteError:
-        """Take it back if nothing was written after it; the error to raise."""
-        taken_back = self._writer.take_back(self._file, self.start, self.end)
-        return self._writer._failure(error) if taken_back else self._writer._standing(error)
+
+def check_writable(path: Path) -> None:
+    """Raise LedgerError if nothing could be recorded in a ledger, as far as can be seen without writing."""
+    try:
+        fd = open_ledger(path, os.O_RDONLY)
+    except FileNotFoundError:
+        check_is_local(path, device_at(path.parent))
+        return
+    try:
+        check_is_local(path, os.fstat(fd).st_dev)
+        check_is_ledger(path, fd)
+    finally:
+        os.close(fd)
+    if not os.access(path, os.W_OK):
+        raise LedgerWriteError(f"{path}: cannot be written", hint="Check its permissions.")
 
 
 def _seal(fd: int) -> None:

@@ -14,7 +14,7 @@ from budgauge.accounting.accumulator import FOREVER, Extent
 from budgauge.accounting.records import Batch, Reset, decode, encode
 from budgauge.errors import LedgerReadError
 from budgauge.ledger import tail as tail_module
-from budgauge.ledger.reader import KEPT_FAULTS, LedgerReader
+from budgauge.ledger.ledger import KEPT_FAULTS, Ledger
 from budgauge.ledger.tail import MAX_LINE_BYTES
 from usage import line
 
@@ -25,17 +25,17 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def fresh(path: Path) -> LedgerReader:
-    reader = LedgerReader(path)
+def fresh(path: Path) -> Ledger:
+    reader = Ledger(path)
     reader.refresh()
     return reader
 
 
-def total(reader: LedgerReader) -> int:
+def total(reader: Ledger) -> int:
     return reader.totals.at(0).spent_by_all[0]
 
 
-def assert_as_fresh(reader: LedgerReader) -> None:
+def assert_as_fresh(reader: Ledger) -> None:
     """What is known equals a fresh fold of the file."""
     whole = fresh(reader.path)
     assert reader.totals.whole_cycles() == whole.totals.whole_cycles()
@@ -44,7 +44,7 @@ def assert_as_fresh(reader: LedgerReader) -> None:
 
 
 def test_a_missing_ledger_is_empty(ledger: Path) -> None:
-    reader = LedgerReader(ledger)
+    reader = Ledger(ledger)
     assert (reader.refresh(), reader.exists, total(reader)) == (False, False, 0)
     ledger.write_bytes(b"")
     assert (reader.refresh(), reader.exists, reader.restarts) == (True, True, 0)
@@ -198,7 +198,7 @@ def test_a_file_that_came_back_after_a_time_without_one(ledger: Path) -> None:
 
 def test_many_rotations(ledger: Path) -> None:
     chance = random.Random(1)
-    reader = LedgerReader(ledger)
+    reader = Ledger(ledger)
     changes: list[Callable[[Path], None]] = [
         rename_and_make,
         remove_and_make,
@@ -302,7 +302,7 @@ def test_a_refold_takes_other_buckets(ledger: Path) -> None:
         def extent(self, _prompt: int, _timestamp: float) -> Extent:
             return Extent((0, tiers[0]), 0, FOREVER, -1, FOREVER)
 
-    reader = LedgerReader(ledger, lambda _model: Tiered())
+    reader = Ledger(ledger, lambda _model: Tiered())
     reader.refresh()
     tiers[0] = 1
     reader.refold()

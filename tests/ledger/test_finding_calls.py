@@ -12,10 +12,11 @@ import pytest
 
 from budgauge.accounting.records import Batch, Usage, encode
 from budgauge.files.cache import read_cache, write_cache
-from budgauge.ledger import booked as booked_module
-from budgauge.ledger.booked import Booked
+from budgauge.ledger import checkpoint
+from budgauge.ledger import ledger as ledger_module
+from budgauge.ledger.ledger import Ledger
 from budgauge.ledger.pages import parts_of
-from usage import line, usage
+from usage import importing, line, usage
 
 IDS = [f"x{number}" for number in range(60)]
 
@@ -34,46 +35,53 @@ def content(begin: int, end: int, *, more: int = 0) -> bytes:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the index of any ledger is kept at once."""
-    monkeypatch.setattr(booked_module, "DUE_BYTES", 1)
+    monkeypatch.setattr(ledger_module, "DUE_BYTES", 1)
+    monkeypatch.setattr(checkpoint, "PAUSE_SECONDS", 0.0)
     return tmp_path / "cache"
 
 
-def known(booked: Booked) -> dict[str, object]:
+def known(booked: Ledger) -> dict[str, object]:
     """What an index says."""
     booked.refresh()
-    return {**{id: parts_of(id, booked.find) for id in IDS}, "earliest": booked.earliest}
+    return {**{id: parts_of(id, booked.find) for id in IDS}, "earliest": booked.earliest_import}
 
 
-def assert_as_fresh(ledger: Path, cache: Path, booked: Booked | None = None) -> None:
-    assert known(booked or Booked(ledger, cache)) == known(Booked(ledger))
+def assert_as_fresh(ledger: Path, cache: Path, booked: Ledger | None = None) -> None:
+    assert known(booked or importing(ledger, cache)) == known(importing(ledger))
 
 
-def kept(cache: Path) -> Path:
-    (path,) = cache.glob("*.ids")
+@pytest.fixture(params=["ids", "fold"])
+def part(request: pytest.FixtureRequest) -> str:
+    """The file that something happens to: the ids, or the sums that they belong to."""
+    return request.param  # type: ignore[no-any-return]  # one of the above
+
+
+def kept(cache: Path, part: str = "ids") -> Path:
+    (path,) = cache.glob(f"*.{part}")
     return path
 
 
-def make(ledger: Path, cache: Path) -> Path:
+def make(ledger: Path, cache: Path, part: str = "ids") -> Path:
     """A ledger of half of the calls, and its kept index."""
     ledger.write_bytes(content(0, 30))
-    Booked(ledger, cache).refresh()
-    return kept(cache)
+    importing(ledger, cache).refresh()
+    return kept(cache, part)
 
 
 def test_it_finds_every_call_with_what_continues_it(ledger: Path) -> None:
     ledger.write_bytes(content(0, 30))
-    booked = Booked(ledger)
+    booked = importing(ledger)
     booked.refresh()
     for number, id in enumerate(IDS):
         parts = parts_of(id, booked.find)
         assert [part.prompt_tokens for part in parts] == [number + 1] * ((2 - (number % 3 > 0)) if number < 30 else 0)
     assert len(parts_of("other1", booked.find)) == 1, "an id is taken, whoever wrote its record"
-    assert booked.earliest == 1_767_000_000
+    assert booked.earliest_import == 1_767_000_000
 
 
 def test_of_two_records_of_one_id_the_first_counts(ledger: Path) -> None:
     ledger.write_bytes(line("a", 1, 0, id="x0", source="s") + line("a", 2, 0, id="x0", source="s"))
-    booked = Booked(ledger)
+    booked = importing(ledger)
     booked.refresh()
     assert [part.prompt_tokens for part in parts_of("x0", booked.find)] == [1]
 
@@ -81,16 +89,16 @@ def test_of_two_records_of_one_id_the_first_counts(ledger: Path) -> None:
 def test_what_was_kept_is_not_read_again(ledger: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(ledger, cache)
     taken: list[Usage] = []
-    take = Booked._take
+    take = Ledger._take
 
-    def note(self: Booked, batch: Batch) -> None:
+    def note(self: Ledger, batch: Batch) -> None:
         taken.extend(record for record in batch.records if isinstance(record, Usage))
         take(self, batch)
 
     with ledger.open("ab") as file:
         file.write(content(30, 31))
-    monkeypatch.setattr(Booked, "_take", note)
-    booked = Booked(ledger, cache)
+    monkeypatch.setattr(Ledger, "_take", note)
+    booked = importing(ledger, cache)
     booked.refresh()
     assert {record.id for record in taken} <= {"x30", "x30#2", None, "other30"}
     monkeypatch.undo()
@@ -99,12 +107,12 @@ def test_what_was_kept_is_not_read_again(ledger: Path, cache: Path, monkeypatch:
 
 def test_a_short_ledger_needs_no_index(ledger: Path, tmp_path: Path) -> None:
     ledger.write_bytes(content(0, 30))
-    Booked(ledger, tmp_path / "cache").refresh()
+    importing(ledger, tmp_path / "cache").refresh()
     assert not list((tmp_path / "cache").glob("*.ids"))
 
 
-def test_a_flipped_byte_anywhere(ledger: Path, cache: Path, sized: Callable[[int, int], int]) -> None:
-    path = make(ledger, cache)
+def test_a_flipped_byte_anywhere(ledger: Path, cache: Path, part: str, sized: Callable[[int, int], int]) -> None:
+    path = make(ledger, cache, part)
     whole = path.read_bytes()
     chance = random.Random(1)
     places = [*range(40), *(chance.randrange(len(whole)) for _ in range(sized(40, 2000))), len(whole) - 1]
@@ -115,8 +123,8 @@ def test_a_flipped_byte_anywhere(ledger: Path, cache: Path, sized: Callable[[int
         assert_as_fresh(ledger, cache)
 
 
-def test_an_index_cut_short_anywhere(ledger: Path, cache: Path, sized: Callable[[int, int], int]) -> None:
-    path = make(ledger, cache)
+def test_an_index_cut_short_anywhere(ledger: Path, cache: Path, part: str, sized: Callable[[int, int], int]) -> None:
+    path = make(ledger, cache, part)
     whole = path.read_bytes()
     chance = random.Random(2)
     for size in [*range(12), *(chance.randrange(len(whole)) for _ in range(sized(30, 2000))), len(whole) - 1]:
@@ -127,22 +135,23 @@ def test_an_index_cut_short_anywhere(ledger: Path, cache: Path, sized: Callable[
 
 
 @pytest.mark.parametrize("other", [b"", b"\xc1", b"[]", b"\x90", b"\x91" * 100_000, b"\x01", b"\xa3abc"])
-def test_an_index_of_another_kind(ledger: Path, cache: Path, other: bytes) -> None:
-    assert write_cache(make(ledger, cache), other)
+def test_an_index_of_another_kind(ledger: Path, cache: Path, part: str, other: bytes) -> None:
+    assert write_cache(make(ledger, cache, part), other)
     assert_as_fresh(ledger, cache)
 
 
 def test_an_index_of_another_version(ledger: Path, cache: Path) -> None:
     path = make(ledger, cache)
-    version, *rest = msgspec.msgpack.decode(read_cache(path) or b"")
-    assert write_cache(path, msgspec.msgpack.encode([version + 1, rest[0], 5.0, rest[2]]))
+    path = path.with_suffix(".fold")
+    kept = msgspec.msgpack.decode(read_cache(path) or b"")
+    assert write_cache(path, msgspec.msgpack.encode({**kept, "version": kept["version"] + 1, "earliest_import": 5.0}))
     assert_as_fresh(ledger, cache)
 
 
 def test_an_index_made_for_another_ledger(ledger: Path, cache: Path) -> None:
     other = ledger.with_name("other.jsonl")
     other.write_bytes(content(20, 60, more=100))
-    Booked(other, cache).refresh()
+    importing(other, cache).refresh()
     foreign = kept(cache).read_bytes()
     kept(cache).unlink()
     path = make(ledger, cache)
@@ -151,8 +160,8 @@ def test_an_index_made_for_another_ledger(ledger: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("stands_there", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path)])
-def test_an_index_that_is_no_file(ledger: Path, cache: Path, stands_there: Callable[[Path], None]) -> None:
-    path = make(ledger, cache)
+def test_an_index_that_is_no_file(ledger: Path, cache: Path, part: str, stands_there: Callable[[Path], None]) -> None:
+    path = make(ledger, cache, part)
     path.unlink()
     stands_there(path)
     assert_as_fresh(ledger, cache)
@@ -229,7 +238,7 @@ def test_whatever_becomes_of_the_ledger(
 ) -> None:
     """Once or twice: to an index that is kept alone, and to one that also runs on."""
     make(ledger, cache)
-    running, quiet = Booked(ledger, cache), Booked(ledger)
+    running, quiet = importing(ledger, cache), importing(ledger)
     for booked in (running, quiet):
         booked.refresh()
     for change in (fate, again):
@@ -246,7 +255,7 @@ def test_a_call_that_grew_in_a_line_that_was_torn_then(ledger: Path, cache: Path
     whole = line("a", 5, 0, id="x59", source="codex")
     with ledger.open("ab") as file:
         file.write(whole[:20])
-    booked = Booked(ledger, cache)
+    booked = importing(ledger, cache)
     assert_as_fresh(ledger, cache, booked)
     with ledger.open("ab") as file:
         file.write(whole[20:])
