@@ -21,8 +21,8 @@ from budgauge.accounting.records import encode, make_usage
 from budgauge.config.load import Options
 from budgauge.demo.simulation import CONFIG
 from budgauge.monitor.app import MonitorApp
-from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
+from budgauge.sources.found import FoundLog
 from budgauge.views.live import Observer
 
 NOW = 1_795_514_425.0
@@ -112,19 +112,28 @@ class Idle:
     """A collector that is switched off."""
 
     running = False
+    moved = False
     summary = ""
+    details = ()
     trouble = None
 
     def start(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def without_network(svg: str) -> str:
-    """No web fonts, and no ids that differ from picture to picture."""
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+def portable(svg: str) -> str:
+    """Make an SVG that draws the same everywhere: no web fonts, and no ids that differ from picture to picture.
+
+    Programs other than browsers ignore `textLength` and drop spaces at a text's ends: the font's size
+    makes a character exactly one cell (12.2) wide, and every space is kept.
+    """
+    svg = re.sub(r"@font-view_model \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<text[^>]*>\n</text>", "", svg)
+    svg = svg.replace('class="terminal-matrix"', 'class="terminal-matrix" xml:space="preserve"')
+    svg = re.sub(r"(?<=font-size: )20px", "20.27px", svg)
     svg = svg.replace("Fira Code, monospace", "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace")
     return re.sub(r"terminal-\d+", "terminal", svg)
 
@@ -136,7 +145,7 @@ def draw(picture: Picture) -> str:
         (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
         if picture.scale:
             fill(folder / "token_usage.jsonl", picture.scale)
-        return without_network(asyncio.run(take(folder, picture)))
+        return portable(asyncio.run(take(folder, picture)))
 
 
 def main(target: Path) -> None:

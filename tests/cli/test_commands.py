@@ -99,7 +99,7 @@ def test_spent_is_recorded_past_the_budget(run: Run) -> None:
 def test_an_id_counts_once_and_other_content_is_refused(run: Run) -> None:
     record(run, "a", 100, "--id", "x")
     again = record(run, "a", 100, "--id", "x")
-    assert (again.exit_code, again.stdout) == (0, "known already; nothing was added\n")
+    assert (again.exit_code, again.stdout) == (0, "already recorded; nothing was added\n")
     other = record(run, "a", 101, "--id", "x")
     assert other.exit_code == 2
     assert "with other content" in other.stderr

@@ -46,7 +46,7 @@ def test_every_call_that_counts_once_whatever_was_reset(export: Export, ledger: 
     )
     result = export("csv")
     assert [row["agent_id"] for row in rows(result)] == ["a", "b", "d"]
-    assert "2 lines set aside" in result.stderr
+    assert "2 lines skipped" in result.stderr
 
 
 def test_every_field_has_a_column_and_the_counted_total(export: Export, ledger: Path) -> None:

@@ -150,11 +150,11 @@ def test_it_warns_of_what_switches_the_gate_off(own_place: Path) -> None:
     settings.parent.mkdir()
     settings.write_text('{"disableAllHooks": true, "env": {"CODEX_TOKEN_LEDGER": "/l"}}', encoding="utf-8")
     for said in (completed("claude-code").stderr, completed("claude-code").stderr):
-        assert f"budgauge: the gate does not hold: {settings}: disableAllHooks is set: no hook is called\n" in said
-        assert f"budgauge: the gate does not hold: {settings}: env sets CODEX_TOKEN_LEDGER" in said
-    untrusted = f"the gate does not hold: {own_place}/.codex/config.toml: Codex skips these hooks until you trust them"
+        assert f"budgauge: the gate does not work: {settings}: disableAllHooks is set: no hook is called\n" in said
+        assert f"budgauge: the gate does not work: {settings}: env sets CODEX_TOKEN_LEDGER" in said
+    untrusted = f"the gate does not work: {own_place}/.codex/config.toml: Codex skips these hooks until you trust them"
     assert untrusted in completed("codex").stderr
-    assert "does not hold" not in completed("codex", "--uninstall").stderr
+    assert "does not work" not in completed("codex", "--uninstall").stderr
 
 
 def test_a_project_has_a_hook_of_its_own_that_is_not_shared(own_place: Path) -> None:
@@ -166,12 +166,12 @@ def test_a_project_has_a_hook_of_its_own_that_is_not_shared(own_place: Path) -> 
 
 
 def test_in_a_repository_it_is_said_to_be_no_part_of_it(own_place: Path) -> None:
-    path, said = own_place / "work" / ".claude" / "settings.local.json", "keep it out of commits"
+    path, said = own_place / "work" / ".claude" / "settings.local.json", "keep out of commits"
     assert said not in completed("claude-code", "--project").stderr
     run("claude-code", "--project", "--uninstall")
     (own_place / "work" / ".git").mkdir()
     assert (
-        f"budgauge: {said}, for it names this machine's paths: {path}\n" in completed("claude-code", "--project").stderr
+        f"budgauge: {said}, because of this machine's paths: {path}\n" in completed("claude-code", "--project").stderr
     )
     assert said not in completed("claude-code", "--project").stderr
 

@@ -20,9 +20,9 @@ from budgauge.config.model import PriceOverride
 from budgauge.errors import BudgaugeError
 from budgauge.monitor.app import MonitorApp
 from budgauge.monitor.feed import ViewTaken
-from budgauge.monitor.port import FoundLog
 from budgauge.monitor.preferences import Preferences
 from budgauge.pricing.price_book import PriceBook
+from budgauge.sources.found import FoundLog
 from budgauge.status.snapshot import take_snapshot
 from budgauge.views.live import View
 from budgauge.views.scan import AgentScan, Span, TimeScan

@@ -128,7 +128,7 @@ async def test_of_many_at_once_only_some_are_told_in_words(tmp_path: Path) -> No
         await stage.wait(pilot, lambda: len(stage.app._notifications) == 5)
         assert [toast.message for toast in stage.app._notifications][-2:] == [
             "Agent agent-3 warning: 90.0% used (900 / 1000)",
-            "and 5 limits more",
+            "and 5 more limits",
         ]
 
 

@@ -15,8 +15,8 @@ import pytest
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig, Cycle
-from budgauge.monitor.port import FoundLog
 from budgauge.pricing.price_book import PriceBook
+from budgauge.sources.found import FoundLog
 from budgauge.status.snapshot import take_snapshot
 from budgauge.views.live import View
 from monitor.stage import CALLS, NOW, Stage, golden, view
@@ -169,14 +169,14 @@ async def test_ages_and_rate_follow_the_clock(tmp_path: Path) -> None:
 STEADY = tuple(("coder", "gpt-4", 6000) for _ in range(20)) + tuple(("docs", "gpt-4", 2000) for _ in range(20))
 
 
-def at_once(*, budget: int = 400_000, runaway: bool = False, **more: Any) -> View:
-    """Two agents at a steady rate, a call of each every minute; with `runaway`, one of them no longer."""
+def at_once(*, budget: int = 400_000, spike: bool = False, **more: Any) -> View:
+    """Two agents at a steady rate, a call of each every minute; with `spike`, one of them no longer."""
     calls = [call for pair in zip(STEADY[:20], STEADY[20:], strict=True) for call in pair]
     records = [
         Usage(agent, model, tokens, 0, tokens, NOW - 60 * (19 - place // 2))
         for place, (agent, model, tokens) in enumerate(calls)
     ]
-    if runaway:
+    if spike:
         records += [Usage("coder", "gpt-4", 90_000, 0, 90_000, NOW - 60 * ago) for ago in (0, 1)]
     config = BudgetConfig(total_budget=budget, **more)
     totals = Totals(recent_from=0)
@@ -220,14 +220,14 @@ async def test_a_budget_that_outlasts_its_cycle_lasts(tmp_path: Path) -> None:
 
 
 async def test_a_rate_that_left_its_past_behind_is_marked(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, at_once(runaway=True))
+    stage = Stage(tmp_path, at_once(spike=True))
     stage.clock.now = NOW + 59.9
     async with stage.run(140, 45) as pilot:
         await stage.wait(pilot, "↑")
         assert any("coder" in line and "↑" in line for line in stage.lines())
         assert not any("docs" in line and "↑" in line for line in stage.lines())
         await pilot.press("enter")
-        await stage.wait(pilot, "runaway: 96k a minute, usually 6k")
+        await stage.wait(pilot, "spike: 96k a minute, usually 6k")
 
 
 async def test_after_a_reset_it_says_so_instead_of_the_guide(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from budgauge.monitor.columns import GAP, Extent, fit_columns
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.big import big, big_cells
 from budgauge.monitor.drawing.chart import columns
-from budgauge.monitor.drawing.when import ago, clock, day, span
+from budgauge.monitor.drawing.time_text import ago, clock, day, span
 from budgauge.monitor.drawing.wrap import shell_lines, wrap
 from budgauge.monitor.theme import next_theme
 from budgauge.monitor.widgets.key_line import Key, fit_keys

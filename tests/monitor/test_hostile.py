@@ -11,11 +11,11 @@ from rich.cells import cell_len
 
 from budgauge.config.name import hidden
 from budgauge.monitor.feed import FeedFailed
-from budgauge.monitor.port import FoundLog
 from budgauge.monitor.screens.details import Details
 from budgauge.monitor.screens.reset_question import ResetQuestion
+from budgauge.monitor.widgets.agent_details import AgentDetails
 from budgauge.monitor.widgets.agent_table import AgentTable
-from budgauge.monitor.widgets.dossier import Dossier
+from budgauge.sources.found import FoundLog
 from budgauge.status.problems import Problem
 from budgauge.views.live import View
 from monitor.stage import NOW, Stage, view
@@ -93,7 +93,7 @@ async def test_in_answers_to_keys(tmp_path: Path) -> None:
         assert not stage.app._exit
 
 
-async def test_in_the_guide(tmp_path: Path) -> None:
+async def test_in_the_onboarding(tmp_path: Path) -> None:
     logs = [FoundLog("codex", "/tmp")]
     stage = Stage(tmp_path, view(()), logs=logs)
     async with stage.run(100, 30) as pilot:
@@ -101,7 +101,7 @@ async def test_in_the_guide(tmp_path: Path) -> None:
         for text in HOSTILE.values():
             logs[:] = [FoundLog(text, f"/tmp/{text}")]
             stage.app._ledger_option = text
-            stage.app._tick()
+            stage.app._update(only_time=True)
             await pilot.pause()
             check(stage)
 
@@ -166,4 +166,4 @@ async def test_in_an_agents_details_its_reset_and_its_copy(tmp_path: Path, colum
 def pages(stage: Stage) -> str:
     """Everything that an agent's details say, also what must be scrolled to."""
     # A screen that was just opened has nothing in it yet.
-    return "\n".join(line.plain for dossier in stage.app.screen.query(Dossier) for line in dossier.draw(200))
+    return "\n".join(line.plain for dossier in stage.app.screen.query(AgentDetails) for line in dossier.draw(200))

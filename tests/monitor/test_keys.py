@@ -13,7 +13,7 @@ from textual.events import MouseScrollDown
 from budgauge.errors import LedgerWriteError, ResetError, SourceError
 from budgauge.monitor import app
 from budgauge.monitor.app import MonitorApp
-from budgauge.monitor.collecting import RETRY_TICKS
+from budgauge.monitor.collection import RETRY_TICKS
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row
@@ -499,7 +499,7 @@ async def test_details_open(families: Stage, by: str) -> None:
             await pilot.click("KeyLine", offset=(families.text.splitlines()[-1].index("Details"), 0))
         else:
             await pilot.press("ctrl+p", *"details", "enter")
-        await families.wait(pilot, "1 line dropped as a copy")
+        await families.wait(pilot, "1 duplicate skipped")
         for shown in ("team/a", "1 line of the ledger counted", "the last call", "by model", "of everyone's 33.3%"):
             assert shown in families.text
         assert "gpt-4, 1 call: input $30, cached $30, output $60 a million ([token_budget.prices])" in families.text

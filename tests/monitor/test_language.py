@@ -165,7 +165,7 @@ async def test_every_screen_in_japanese(tmp_path: Path, japanese: None) -> None:
             ("R", "このエージェントのカウンターをゼロに戻しますか?", "n"),
             ("o", "予算に対する費用", "escape"),
             ("s", "上限に対する割合で並べ替えました。", ""),
-            ("slash", "名前で絞り込み。Esc で解除", "escape"),
+            ("slash", "名前で絞り込み。Escキーで解除", "escape"),
         ):
             await pilot.press("question_mark" if keys == "?" else keys)
             await stage.wait(pilot, shown)

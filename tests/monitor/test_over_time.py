@@ -15,7 +15,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from budgauge.accounting.records import Reset, encode
 from budgauge.monitor.drawing.chart import _EIGHTHS, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number, shown_steps
-from budgauge.monitor.drawing.when import moment, utc_offset
+from budgauge.monitor.drawing.time_text import moment, utc_offset
 from budgauge.monitor.screens.over_time import OverTime
 from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.time_chart import NAMED, TimeChart
@@ -206,7 +206,7 @@ async def test_what_a_reset_took_away_is_in_the_chart_but_not_in_the_cost(stage:
         await stage.wait(pilot, "cost against the budget, since 2026-01-01 00:00")
         assert "$0.3000 of $30.00" in stage.text
         assert "agent-7" in stage.text
-        report = stage.app.screen.query_one(TimeChart).face
+        report = stage.app.screen.query_one(TimeChart).view_model
         assert report is not None
         assert report.report is not None
         assert sum(report.report.used) == 10_000

@@ -1,4 +1,4 @@
-"""In a project the screen says whose budget it shows, and how the user's own stands where that is nearer its end."""
+"""In a project the screen says whose budget it shows, and the user's own, if that is closer to its limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_banner_says_how_the_users_own_stands(users: int, level: str | None)
 
 def test_a_budget_that_is_far_from_its_end_is_told_quietly() -> None:
     shown = view(budget=0, budget_of="project", user=view(budget=8_120_000))
-    assert Item("info", "Your own budget is nearer its end: 10.0% (812,000 / 8,120,000)") in banner_items(shown)
+    assert Item("info", "Your own budget is closer to its limit: 10.0% (812,000 / 8,120,000)") in banner_items(shown)
 
 
 def test_trouble_with_the_users_own_is_an_error() -> None:
@@ -55,4 +55,4 @@ def test_trouble_with_the_users_own_is_an_error() -> None:
 async def test_it_is_on_the_screen(tmp_path: Path) -> None:
     stage = Stage(tmp_path, view(budget_of="project", user=view(budget=900_000)))
     async with stage.run() as pilot:
-        await stage.wait(pilot, "Your own budget is nearer its end: 90.2% (812,000 / 900,000)")
+        await stage.wait(pilot, "Your own budget is closer to its limit: 90.2% (812,000 / 900,000)")

@@ -8,9 +8,9 @@ from pathlib import Path
 from budgauge.accounting.records import Usage
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Outcome
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 from usage import importing
 
 NOWHERE = Path("/nowhere/ledger.jsonl")
@@ -21,7 +21,7 @@ class Sink:
 
     def __init__(self) -> None:
         self.calls: list[Usage] = []
-        self._trial = Trial(importing(NOWHERE), self.calls.extend)
+        self._trial = DryRun(importing(NOWHERE), self.calls.extend)
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
         return self._trial.book(calls)

@@ -19,8 +19,8 @@ from budgauge.accounting.records import Usage
 from budgauge.files.cache import read_cache, write_cache
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Booking, Outcome
-from budgauge.sources.trial import Trial
 from sources.collecting import Home
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import OTHER, Session, tokens
@@ -312,7 +312,7 @@ def test_a_dry_run_uses_cursors_and_keeps_none(home: Home) -> None:
     ledger.refresh()
     cursors = CursorFile(home.cache, ledger, writes=False)
     new: list[Usage] = []
-    Collector(Trial(ledger, new.extend), [codex(home.folder / ".codex")], cursors=cursors).collect()
+    Collector(DryRun(ledger, new.extend), [codex(home.folder / ".codex")], cursors=cursors).collect()
     assert len(new) == 1
     assert home.kept.read_bytes() == before
     assert home.collect().records == 1

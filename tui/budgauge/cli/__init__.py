@@ -1,4 +1,4 @@
-"""The command line. Each command lives in a module of its own, loaded when it is called."""
+"""The command line: one module a command, loaded when the command is called."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Commands found by name; what goes wrong in one is told in a few lines, never as a traceback."""
+    """A group of commands found by name. Their errors are shown in a few lines, never as a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -60,17 +60,17 @@ class _Commands(click.Group):
 
 
 _ANSWERS = "budgauge.answers_a_hook"
-"""The key in a context's `meta` that says whether an agent waits for the exit code."""
+"""Key in a context's `meta`: does an agent wait for the exit code?"""
 
 
 def _answers_a_hook(words: list[str]) -> bool:
-    """Return whether these words are an agent's hook call, as well as can be said where they are misspelt."""
+    """Return True for an agent's hook call, even a misspelt one as far as possible."""
     return next((word for word in words if word in _COMMANDS), None) == "hook" and "install" not in words
 
 
 @contextmanager
 def _told(*, refuses: bool) -> Iterator[None]:
-    """Make of every error one that click shows in a few lines, safe for the terminal.
+    """Convert every error into one of click's, safe for the terminal.
 
     Without `refuses` no error has exit code 2: agents take that for a refusal.
     """
@@ -103,7 +103,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.option("--collect", "collecting", is_flag=True, help="Collect from agents' own logs while the monitor is open.")
-@click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
+@click.option("--inline", "in_line", is_flag=True, help="Draw in five lines of the scrollback.")
 @common
 def cli(options: Options, collecting: bool, in_line: bool) -> None:
     """A live token budget for AI coding agents.

@@ -14,7 +14,7 @@ import click
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.records import Usage
 from budgauge.authority.local import Local
-from budgauge.cli.news import News
+from budgauge.cli.import_summary import ImportSummary, SummaryPrinter
 from budgauge.cli.options import common, load_config
 from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.both import load_user, same_ledger
@@ -23,6 +23,7 @@ from budgauge.errors import ConfigError
 from budgauge.files.cache import cache_folder
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.found import formats, found_logs
 from budgauge.sources.importer import Booking, Count, uncounted
 from budgauge.sources.joint import Joint
@@ -30,16 +31,15 @@ from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 from budgauge.sources.unasked.spent import SpentFile
 
 AGENTS = ("codex", "claude-code")
-"""Whose logs can be collected."""
+"""Agents with logs that can be collected."""
 
 
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
-@click.option("--follow", is_flag=True, help="Go on as the logs grow, until interrupted.")
+@click.option("--follow", is_flag=True, help="Keep collecting as the logs grow, until interrupted.")
 @click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
@@ -47,7 +47,7 @@ AGENTS = ("codex", "claude-code")
 def collect_command(
     options: Options, agents: tuple[str, ...], follow: bool, since: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Record what agents' own session logs say was spent, every call once.
+    """Record the calls in agents' own session logs, each call once.
 
     Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
     else since midnight.
@@ -56,22 +56,22 @@ def collect_command(
     """
     loaded = load_config(options)
     user = user_with_a_ledger(loaded)
-    news = News(loaded, user, as_json=as_json, verb="would be recorded" if dry_run else "recorded")
-    begin = parse_since(since, follow, loaded)
-    beside = None
+    verb = "would be recorded" if dry_run else "recorded"
+    begin, summary = parse_since(since, follow, loaded), ImportSummary(loaded, verb)
+    target, user_target, user_summary = Target(loaded, begin, summary.count), None, None
     if user is not None:
-        beside = Target(user, _users_since(since, follow, user, begin), news.count_user)
-    collector = make_collector(
-        Target(loaded, begin, news.count), beside, agents=agents or _found(follow), dry_run=dry_run
-    )
+        user_summary = ImportSummary(user, verb)
+        user_target = Target(user, _users_since(since, follow, user, begin), user_summary.count)
+    printer = SummaryPrinter(summary, user_summary, as_json=as_json)
+    collector = make_collector(target, user_target, agents=agents or _found(follow), dry_run=dry_run)
     if follow:
-        _follow(collector, news.tell)
+        _follow(collector, printer.print)
     else:
-        news.tell(collector.collect())
+        printer.print(collector.collect())
 
 
 def user_with_a_ledger(loaded: Loaded) -> Loaded | None:
-    """The user's own budget, where a project's counts by a ledger of its own; else None. Raises ConfigError."""
+    """Return the user's own budget beside a project's with another ledger, else None. Raises ConfigError."""
     if loaded.project is None:
         return None
     user = load_user(loaded.options)
@@ -79,7 +79,7 @@ def user_with_a_ledger(loaded: Loaded) -> Loaded | None:
 
 
 def _found(follow: bool) -> tuple[str, ...]:
-    """The agents that have logs; all, where logs that begin later are to be read too, or there are none."""
+    """Return the agents with logs; none means all agents, as following needs: their logs may begin later."""
     return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
 
 
@@ -90,11 +90,11 @@ class Target(NamedTuple):
     since: float | None
     """Unix seconds from which calls are collected; None for all."""
     on_new: Count = uncounted
-    """Is given each record that is new."""
+    """Called with the new records."""
 
 
 def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None:
-    """Unix seconds from which calls are collected; None for all. Raises ConfigError."""
+    """Return the first moment to collect from, in unix seconds; None for all. Raises ConfigError."""
     if since == "all":
         return None
     if since == "now" or (since is None and follow):
@@ -113,12 +113,12 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
 
 
 def _begun(loaded: Loaded) -> float | None:
-    """Unix seconds of the last reset or cycle boundary of a budget's ledger; None if there was none."""
+    """Return unix seconds of the ledger's last reset or cycle boundary, if any."""
     return Local(loaded.config, loaded.ledger.path).since()
 
 
 def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:
-    """The same for the user's ledger: `cycle` is its own, or the project's where nothing was reset in it yet."""
+    """Return the same for the user's ledger; `cycle` falls back to the project's where nothing was reset."""
     if since != "cycle":
         return parse_since(since, follow, user)
     last = _begun(user)
@@ -128,7 +128,7 @@ def _users_since(since: str | None, follow: bool, user: Loaded, projects: float 
 def make_collector(
     target: Target, user: Target | None = None, *, agents: Sequence[str] = (), dry_run: bool = False
 ) -> Collector | Joint:
-    """The collector of agents' logs (all, if none is named) into a ledger, and into the user's own beside a project's.
+    """Return a collector of agents' logs into a ledger, and into the user's own; without names, of all agents.
 
     Raises LedgerReadError.
     """
@@ -145,7 +145,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
     if dry_run:
         ledger.refresh()
         cursors = CursorFile(cache, ledger, place.project, writes=False)
-        return Collector(Trial(ledger, count), sources, since=since, only_below=place.project, cursors=cursors)
+        return Collector(DryRun(ledger, count), sources, since=since, only_below=place.project, cursors=cursors)
 
     def count_both(new: Sequence[Usage]) -> None:
         count(new)
@@ -164,7 +164,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
 
 
 def _follow(collector: Collector | Joint, on_report: Callable[[Report], None]) -> None:
-    """Follow until SIGINT or SIGTERM: for a command that runs until it is ended, that is a good end."""
+    """Follow the logs until SIGINT or SIGTERM, the normal end of this command."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -39,7 +39,7 @@ def config_command(options: Options, as_json: bool) -> None:
 
 
 def _rows(loaded: Loaded) -> Iterator[tuple[Keys, Any, str]]:
-    """(key, value, origin) of everything that can be set; the ledger's full path first."""
+    """Yield (key, value, origin) of every setting; the ledger's full path first."""
     yield ("ledger",), str(loaded.ledger.path), loaded.ledger.origin
     builtins: dict[str, Any] = msgspec.to_builtins(loaded.config, builtin_types=(Decimal,))
     builtins["collect"] = {"agent": builtins.pop("collect_agent")}

@@ -21,9 +21,9 @@ from budgauge.views.live import Observer
 
 
 @click.command()
-@click.option("--inline", "in_line", is_flag=True, help="In five lines that stay in the scrollback's place.")
+@click.option("--inline", "in_line", is_flag=True, help="Draw in five lines of the scrollback.")
 def demo_command(in_line: bool) -> None:
-    """Open the monitor on a temporary ledger that simulated agents fill; nothing else is touched."""
+    """Open the monitor on a temporary ledger with simulated agents; nothing else is touched."""
     need_terminal(in_line=in_line)
     # The monitor shows the warning; a log line would be drawn across it.
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
@@ -44,19 +44,19 @@ def demo_command(in_line: bool) -> None:
             )
         finally:
             simulation.stop()
-    click.echo("That was a simulation: nothing was spent, nothing was kept. Your own agents:")
-    click.echo(f"  {_program()} --collect     watch Codex and Claude Code work, from here on")
+    click.echo("That was a simulation: nothing was spent or kept. For your own agents:")
+    click.echo(f"  {_program()} --collect     watch Codex and Claude Code from now on")
     click.echo(f"  {_program()} config        where your budget and your ledger are")
 
 
 @contextmanager
 def _folder(ending: Ending) -> Iterator[Path]:
-    """A temporary folder, removed however it ends."""
+    """Yield a temporary folder, removed however the program ends."""
     with tempfile.TemporaryDirectory(prefix="budgauge-demo-", ignore_cleanup_errors=True) as name:
         ending.last = lambda: shutil.rmtree(name, ignore_errors=True)
         yield Path(name)
 
 
 def _program() -> str:
-    """How to call this program from here."""
+    """Return the words that call this program from here."""
     return "budgauge" if shutil.which("budgauge") else shlex.quote(sys.argv[0])

@@ -1,4 +1,4 @@
-"""`budgauge doctor`: is everything as it must be, and what to do where it is not."""
+"""`budgauge doctor`: checks, and a fix for each trouble."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from budgauge.doctor.finding import Finding, State
 from budgauge.text import count, safe
 
 SHOWN = 20
-"""How many details of a finding are shown; JSON has all."""
+"""Details shown of one finding; JSON has all."""
 TOPICS = {
     "config": "config",
     "budget": "limits",

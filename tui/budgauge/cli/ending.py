@@ -1,4 +1,4 @@
-"""An end that always comes: what a signal that ends programs does while the monitor is open, however stuck it is."""
+"""A safe end of the monitor at a signal, even when the program is stuck."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 
 GRACE_SECONDS = 2.0
-"""From a signal until the program is ended from outside its main thread."""
+"""Seconds from a signal until the program is ended by force."""
 _SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGABRT")
 _RESTORE = (
     b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # mouse
@@ -21,17 +21,17 @@ _RESTORE = (
 
 
 class Ending:
-    """While entered, a signal asks the program to leave; if it has not within GRACE_SECONDS, it is ended."""
+    """A context in which a signal asks the program to leave, and ends the program after GRACE_SECONDS."""
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.leave: Callable[[int], object] | None = None
-        """Asks for the end, given the exit code; without it, SystemExit is raised where the program is."""
+        """Asks for the end with an exit code; without this function, SystemExit is raised where the program is."""
         self.last: Callable[[], object] | None = None
-        """What must be done even where the program is ended by force."""
+        """Called before the program is ended by force."""
         self.owed: Callable[[], str] | None = None
-        """What the terminal must be told beside what it is always told, where the program is ended by force."""
+        """Returns further control sequences to restore the terminal with, at an end by force."""
         self.code = 0
-        """The exit code that a signal asks for; 0 until one came."""
+        """The exit code for the signal that came; 0 before."""
         self._grace_seconds = grace_seconds
         self._before: list[tuple[signal.Signals, object]] = []
         self._terminal = _Terminal()
@@ -68,7 +68,7 @@ class Ending:
         self.leave(self.code)
 
     def _watch(self) -> None:
-        """Wait for a signal, then see to the end."""
+        """Wait for a signal, then for the end, and enforce that end."""
         asked = os.read(self._out, 1)
         os.close(self._out)
         if not asked:
@@ -83,7 +83,7 @@ class Ending:
 
 
 class _Terminal:
-    """The terminal as it was, restored without ever waiting for it."""
+    """The terminal's first state, restored without ever waiting."""
 
     def __init__(self) -> None:
         self._name, self._modes = "", list[object]()
@@ -96,7 +96,7 @@ class _Terminal:
             self._modes = termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]  # as above
 
     def restore(self, owed: str) -> None:
-        """As far as the terminal takes it; `owed` is what it must be told beside what it is always told."""
+        """Restore as far as the terminal accepts; `owed` are further control sequences."""
         if sys.platform == "win32" or not self._name:
             return
         import termios

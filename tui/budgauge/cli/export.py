@@ -54,7 +54,7 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     if not calls.exists:
         note(f"{path}: no file yet; nothing was recorded")
     if calls.set_aside:
-        note(f"{plural(calls.set_aside, 'line')} set aside, which are not in it; which, tells: budgauge doctor")
+        note(f"{plural(calls.set_aside, 'line')} skipped; to see them: budgauge doctor")
 
 
 def _begin(since: str | None) -> float | None:
@@ -65,7 +65,7 @@ def _begin(since: str | None) -> float | None:
 
 
 class Calls:
-    """The calls of a ledger that count, read block by block: every id once, whatever was reset."""
+    """A ledger's counted calls, read block by block: every id once, resets or not."""
 
     def __init__(self, path: Path) -> None:
         self._calls: list[Usage] = []
@@ -73,16 +73,16 @@ class Calls:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a ledger."""
+        """True if there is a ledger."""
         return self._ledger.exists
 
     @property
     def set_aside(self) -> int:
-        """How many lines read so far are no record, or have a record that does not count."""
+        """The number of lines skipped so far: no record, or a record that does not count."""
         return self._ledger.fault_count + sum(self._ledger.totals.seen.set_aside.values())
 
     def __iter__(self) -> Iterator[Usage]:
-        """Raises LedgerReadError."""
+        """Yield the calls. Raises LedgerReadError."""
         for _ in self._ledger.read_blocks():
             calls, self._calls = self._calls, []
             yield from calls
@@ -145,7 +145,7 @@ def _time(timestamp: float) -> str:
 
 
 def _cell(text: str | None) -> str:
-    """Safe for terminals, and no formula for a spreadsheet."""
+    """Return a text safe for terminals, and never a spreadsheet's formula."""
     if text is None:
         return ""
     clean = safe(text)

@@ -1,4 +1,4 @@
-"""`budgauge hook`: the gate that agents ask, and how it is put into their settings."""
+"""`budgauge hook`: the gate for agents' hook calls, and its installation into their settings."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from budgauge.text import safe
 
 
 class _Hook(click.Group):
-    """The gate's command, in which an agent's name may follow."""
+    """The gate's command; an agent's name may follow."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
 
 
 def _places(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the installed command that name folders."""
+    """Add the installed command's options for folders."""
     for name in ("--home", "--codex-home", "--cache-home"):
         command = click.option(name, metavar="FOLDER", hidden=True)(command)
     return command
 
 
 def _asking(asker: str) -> click.Command:
-    """Make the command that answers an agent's hook call."""
+    """Return the command for an agent's hook calls."""
 
     @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
     @_places
@@ -59,7 +59,7 @@ def _asking(asker: str) -> click.Command:
 def hook_command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
-    An agent calls it by itself once it is installed: budgauge hook install codex
+    An agent calls this command once its hooks are installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
         pin(os.environ, home, codex_home, cache_home)
@@ -67,19 +67,19 @@ def hook_command(options: Options, home: str | None, codex_home: str | None, cac
 
 
 def _answer(options: Options, asker: str = "") -> None:
-    """End the process with the exit code that answers the call on standard input."""
+    """Exit with the answer to the call on standard input."""
     if on_terminal(sys.stdin):
-        raise click.UsageError("agents call this at their hooks; to make them: budgauge hook install codex")
+        raise click.UsageError("agents call this from their hooks; to install them: budgauge hook install codex")
     click.get_current_context().exit(main(options, asker=asker))
 
 
 @hook_command.command("install")
 @click.argument("agent", type=click.Choice(["codex", "claude-code"]))
-@click.option("--project", is_flag=True, help="In this folder's own settings, not in yours.")
-@click.option("--uninstall", is_flag=True, help="Take it out again.")
+@click.option("--project", is_flag=True, help="Change this folder's settings instead of yours.")
+@click.option("--uninstall", is_flag=True, help="Remove the hooks.")
 @common
 def install_command(options: Options, agent: Agent, project: bool, uninstall: bool) -> None:
-    """Show the change to an agent's settings, then make it."""
+    """Show the change to an agent's settings, then write it."""
     folder = working_folder() if project else None
     files = settings_files(agent, os.environ, folder)
     if uninstall:
@@ -97,9 +97,9 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     if folder is not None and (project_folders(folder)[-1] / ".git").exists():
         named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
         if named:
-            note(f"keep it out of commits, for it names this machine's paths: {named}")
+            note(f"keep out of commits, because of this machine's paths: {named}")
     troubles = _missing_budget(options)
-    troubles += [f"the gate does not hold: {obstacle}" for obstacle in obstacles(agent, os.environ, working_folder())]
+    troubles += [f"the gate does not work: {obstacle}" for obstacle in obstacles(agent, os.environ, working_folder())]
     for trouble in troubles:
         note(trouble)
     if troubles:
@@ -107,7 +107,7 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
 
 
 def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
-    """Show the changes, then make them."""
+    """Show the diffs, then write them."""
     changes = [change for change in changes if change.diff]
     for change in changes:
         if change.is_linked:
@@ -121,7 +121,7 @@ def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
 
 
 def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
-    """The agent's folder and the project's whose sessions call the hooks in these files; empty for any."""
+    """Return the agent's folder and the project's for the hooks in these files; empty for any."""
     if project is not None:
         return "", os.path.realpath(project)
     return os.path.realpath(files[0].parent), ""

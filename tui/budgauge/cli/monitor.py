@@ -1,4 +1,4 @@
-"""`budgauge` alone: the monitor on the ledger and config that were found."""
+"""`budgauge` alone: the monitor."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.cli.ending import Ending
-from budgauge.cli.following import Following
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
 from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
-    from budgauge.monitor.port import FoundLog
+    from budgauge.sources.found import FoundLog
 
 QUICK_BYTES = 1 << 20
-"""A ledger that is read in less time than a person notices; a larger one is read beside the first paint."""
+"""Ledgers up to this size are read before the first paint, larger ones beside it."""
 
 STOP_SECONDS = 1.0
-"""How long the end waits for collecting to end."""
+"""Seconds for which the end waits for the collector."""
 
 
 def need_terminal(*, in_line: bool) -> None:
-    """Leave with advice where there is no terminal to draw on, or none that can be drawn on `in_line`."""
+    """Raise UsageError without a terminal, or where `in_line` does not work."""
     if not on_terminal(sys.stdin, sys.stdout, sys.stderr):
         raise click.UsageError("the monitor needs a terminal; without one use: budgauge status")
     if in_line and sys.platform == "win32":
@@ -38,7 +38,7 @@ def need_terminal(*, in_line: bool) -> None:
 
 
 def open_monitor(options: Options, *, collect: bool, in_line: bool) -> None:
-    """Open the monitor; `collect` switches collecting on from the start; `in_line` has it in five lines."""
+    """Open the monitor; `collect` switches collecting on; `in_line` draws five lines."""
     observer = BothObserver(options)
     need_terminal(in_line=in_line)
     named = options.ledger or options.config
@@ -57,7 +57,7 @@ def run_monitor(
     ledger_option: str = "",
     in_line: bool = False,
 ) -> None:
-    """Run the monitor until it is quit, or `ending` asks for it.
+    """Run the monitor until the person or `ending` quits.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
     `ledger_option` is the ledger if commands that the screen tells to paste must name it; `in_line`
@@ -77,11 +77,11 @@ def run_monitor(
     logging.getLogger("budgauge").addHandler(logging.NullHandler())
 
     _forget_fixed_size()
-    following = None if remark else Following(observer)
+    collector = None if remark else BackgroundCollector(observer)
     app = MonitorApp(
         observer,
         first_view=observer.look() if observer.ledger_size() < QUICK_BYTES else None,
-        collector=following,
+        collector=collector,
         preferences=kept,
         found_logs=_found_logs,
         collect=collect,
@@ -92,16 +92,16 @@ def run_monitor(
     )
     loaded()
     ending.leave = app.leave
-    ending.owed = lambda: app.owed
+    ending.owed = lambda: app.alarm.title.owed
     app.run(inline=in_line, inline_no_clear=True)
-    if following is not None:
-        following.stop(STOP_SECONDS)
+    if collector is not None:
+        collector.stop(STOP_SECONDS)
     if ending.code or app.return_code:
         sys.exit(ending.code or app.return_code)
 
 
 def _forget_fixed_size() -> None:
-    """Remove exported COLUMNS and LINES where the terminal knows its size: with them it would never change."""
+    """Remove exported COLUMNS and LINES where the terminal knows its size: they would fix the size for good."""
     with suppress(AttributeError, OSError, ValueError):
         size = os.get_terminal_size(sys.__stdout__.fileno())  # type: ignore[union-attr]  # None is among the above
         if size.columns and size.lines:
@@ -110,7 +110,7 @@ def _forget_fixed_size() -> None:
 
 
 def _found_logs() -> Sequence[FoundLog]:
-    from budgauge.monitor.port import FoundLog
+    # Loaded here: only an empty ledger shows them.
     from budgauge.sources.found import found_logs
 
-    return [FoundLog(log.name, str(log.path)) for log in found_logs(os.environ)]
+    return found_logs(os.environ)

@@ -1,4 +1,4 @@
-"""What every command shares: where config and ledger are named, and how errors are told."""
+"""Options, errors and notes shared by all commands."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --config and --ledger, which may stand before or after a command; it gets them as `options`.
+    """Add --config and --ledger to a command, as the argument `options`.
 
-    What was named after the command wins over what was named before it.
+    Both may stand before or after the command; those after it win.
     """
 
     @click.option("--config", metavar="FILE", help="A config file that replaces the user's and the project's.")
@@ -41,7 +41,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Failure(click.ClickException):
-    """An error as the command line shows it: the message, then a line of advice, then the topic to read."""
+    """An error in up to three lines: the reason, a hint, and the help topic."""
 
     def __init__(self, message: str, hint: str, exit_code: int, topic: str = "") -> None:
         super().__init__(message)
@@ -51,13 +51,13 @@ class Failure(click.ClickException):
 
     @classmethod
     def of(cls, error: BudgaugeError) -> Failure:
-        """For one of our own errors."""
+        """Convert one of our own errors."""
         code = 3 if isinstance(error, RefusedError) else 2 if isinstance(error, (ConfigError, RecordError)) else 1
         return cls(str(error), error.hint, code, "config" if isinstance(error, ConfigError) else "")
 
     @classmethod
     def of_system(cls, error: OSError) -> Failure:
-        """For a system call that failed where no better error was made of it."""
+        """Convert a failed system call without a better error."""
         where = f"{error.filename}: " if error.filename else ""
         return cls(f"{where}{error.strerror or error}", "", 1)
 
@@ -71,18 +71,18 @@ class Failure(click.ClickException):
 
 
 def on_terminal(*streams: IO[str] | None) -> bool:
-    """Are all of these terminals? A stream that was closed before the program began is None."""
+    """Return True if all streams are terminals; a stream closed before the program began is None."""
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def loaded() -> None:
-    """All modules are there: collect garbage from here on, but never look at them again."""
+    """Start garbage collection now, and exclude everything loaded so far."""
     gc.freeze()
     gc.enable()
 
 
 def note(text: str) -> None:
-    """A line for the person, beside the data: on standard error."""
+    """Print a note on standard error, beside the data."""
     click.echo(f"budgauge: {safe(text)}", err=True)
 
 
@@ -92,13 +92,13 @@ def note_topic(topic: str) -> None:
 
 
 def note_set_aside(budget: Local) -> None:
-    """Say, in one line, that lines of the ledger are not counted, if there are any."""
+    """Note in one line if lines of the ledger were skipped."""
     if problems := budget.set_aside:
         note("; ".join(problem.message for problem in problems) + ". Each line: budgauge doctor")
 
 
 def load_config(options: Options) -> Loaded:
-    """The config that the options lead to; its warnings are told."""
+    """Return the options' config; its warnings become notes."""
     loaded = load(options)
     for warning in loaded.warnings:
         note(warning)
@@ -106,7 +106,7 @@ def load_config(options: Options) -> Loaded:
 
 
 def open_budget(options: Options) -> Local:
-    """Return the budget that the options lead to; show its config's warnings."""
+    """Return the options' budget; config warnings become notes."""
     from budgauge.authority.local import Local
 
     loaded = load_config(options)

@@ -1,4 +1,4 @@
-"""The command line by which agents call this very installation at their hooks."""
+"""The command line in agents' hooks: this very installation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from budgauge.sources.settings.command import our_command
 
 
 def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
-    """How an agent calls this installation, whatever its PATH, folder and environment are then.
+    """Return an agent's command for this installation, valid for any PATH, folder and environment.
 
-    The folders by which the user's budget is found stand in it, and a config and a ledger that are
-    not the default ones: what a repository sets in the environment changes none of them.
+    The command names the folders of the user's budget, and a config and a ledger other than the
+    default ones: a repository's environment variables change none of them.
     Raises ConfigError where a path cannot be made absolute.
     """
     ledger = options.ledger or env.get("CODEX_TOKEN_LEDGER") or _moved_ledger(options, env)
@@ -35,7 +35,7 @@ def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
 
 
 def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:
-    """The default ledger, where it is in a data folder that the environment names."""
+    """Return the default ledger if the environment names its data folder."""
     if not env.get("XDG_DATA_HOME"):
         return None
     place = load_user(options, env=env).ledger
@@ -43,7 +43,7 @@ def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:
 
 
 def _program(env: Mapping[str, str]) -> list[str]:
-    """The program's words. Raises ConfigError where it could not be started as an agent starts it."""
+    """Return the program's words. Raises ConfigError if an agent could not start the program."""
     script = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
     # An empty entry in PYTHONPATH is the working folder, whatever it holds.
     if env.get("PYTHONPATH") and not _failure(alone := [sys.executable, "-I", "-m", "budgauge"]):
@@ -60,21 +60,21 @@ def _program(env: Mapping[str, str]) -> list[str]:
 
 
 def _failure(words: list[str]) -> str:
-    """Why a program cannot be started; "" if it can."""
+    """Return the reason why a program cannot be started; "" if it can."""
     done = subprocess.run([*words, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return (done.stderr.strip()[-200:] or f"exit code {done.returncode}") if done.returncode else ""
 
 
 def _scripts() -> Iterator[Path]:
-    """Where this installation's script may be."""
+    """Yield the places of this installation's script."""
     yield Path(sys.argv[0])
     yield Path(sys.executable).with_name("budgauge")
 
 
 def apart(version: tuple[int, ...] = sys.version_info[:2]) -> str:
-    """The flag with which Python imports nothing from the working folder.
+    """Return Python's flag against imports from the working folder.
 
-    Before 3.11 only `-I` does that, which leaves PYTHONPATH and the user's own packages out as well.
+    Before 3.11 that is `-I`, which also ignores PYTHONPATH and the user's own packages.
     """
     return "-P" if version >= (3, 11) else "-I"
 

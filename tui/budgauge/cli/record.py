@@ -1,4 +1,4 @@
-"""`budgauge record` and `budgauge check`: what scripts and other languages ask."""
+"""`budgauge record` and `budgauge check`: for scripts and other languages."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _TOKENS = click.IntRange(min=0, max=2**53 - 1)
 
 
 @click.command()
-@click.option("--agent", required=True, metavar="ID", help="Who spent it.")
+@click.option("--agent", required=True, metavar="ID", help="The agent that made the call.")
 @click.option("--model", required=True, metavar="NAME", help="The model that was called.")
 @click.option("--prompt", required=True, type=_TOKENS, metavar="N", help="Prompt tokens, cached ones included.")
 @click.option("--completion", required=True, type=_TOKENS, metavar="N", help="Completion tokens.")
 @click.option("--cached", default=0, type=_TOKENS, metavar="N", help="Prompt tokens read from a cache.")
 @click.option("--service-tier", metavar="NAME", help="If not standard: priority, flex or batch.")
 @click.option("--speed", metavar="NAME", help="If not standard: fast.")
-@click.option("--inference-geo", metavar="NAME", help="Where it must run, if anywhere: us.")
+@click.option("--inference-geo", metavar="NAME", help="The required region, if any: us.")
 @click.option("--web-searches", default=0, type=_TOKENS, metavar="N", help="Web searches made by the provider.")
-@click.option("--id", "record_id", metavar="ID", help="The call's own id: a retry with it counts once.")
-@click.option("--spent", is_flag=True, help="Record it even past the budget, because it was spent already.")
+@click.option("--id", "record_id", metavar="ID", help="The call's own id: a retry with the same id counts once.")
+@click.option("--spent", is_flag=True, help="Record the call even past the budget: it was already made.")
 @common
 def record_command(
     options: Options,
@@ -66,7 +66,7 @@ def record_command(
     )
     note_set_aside(authority.project if isinstance(authority, Both) else authority)
     if not added:
-        click.echo("known already; nothing was added")
+        click.echo("already recorded; nothing was added")
         return
     left = tracker.get_remaining_budget()
     rest = "no budget is set" if left is None else f"{left:,} left"
@@ -74,13 +74,13 @@ def record_command(
 
 
 @click.command()
-@click.option("--agent", required=True, metavar="ID", help="Who would spend it.")
-@click.option("--tokens", default=1, type=_TOKENS, metavar="N", help="How many; 1 if left out: is anything left?")
+@click.option("--agent", required=True, metavar="ID", help="The agent that would make the call.")
+@click.option("--tokens", default=1, type=_TOKENS, metavar="N", help="Tokens to ask for; default 1: is anything left?")
 @common
 def check_command(options: Options, agent: str, tokens: int) -> None:
-    """Ask whether your budget and the project's would allow it; nothing is recorded.
+    """Ask whether your budget and the project's allow a call; nothing is recorded.
 
-    Exit code 0 if it would, 3 if not.
+    Exit code 0 if they do, 3 if not.
     """
     budgets = load_budgets(options)
     for warning in dict.fromkeys(warning for loaded in budgets.all for warning in loaded.warnings):

@@ -1,4 +1,4 @@
-"""`budgauge reset`: start the counters afresh, or take that back."""
+"""`budgauge reset`: reset the counters, or undo the last reset."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from budgauge.tracker.tracker import TokenBudgetTracker
 
 @click.command()
 @click.option("--agent", metavar="ID", help="Only this agent's counters, or a family's, as in 'codex/*'.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--undo", is_flag=True, help="Take back the latest reset that took something; usage since is kept.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--undo", is_flag=True, help="Undo the latest reset; usage since then is kept.")
 @common
 def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) -> None:
-    """Start the counters afresh. It is a line in the ledger: nothing is deleted."""
+    """Set the counters back to zero. A reset is a line in the ledger: nothing is deleted."""
     if undo and (agent or yes):
-        raise click.UsageError("--undo stands alone: it asks nothing and takes the latest reset back")
+        raise click.UsageError("--undo takes no other option: it undoes the latest reset without asking")
     budget = open_budget(options)
     tracker = TokenBudgetTracker(authority=budget)
     if undo:
@@ -47,15 +47,15 @@ def reset_command(options: Options, agent: str | None, yes: bool, undo: bool) ->
     if not used:
         click.echo(f"reset {who}: nothing was used")
         return
-    click.echo(f"reset {who}: {count(used)} tokens; take it back with: {_undo(options)}")
+    click.echo(f"reset {who}: {count(used)} tokens; undo it with: {_undo(options)}")
 
 
 _NAMED = 20
-"""So many names are listed at most."""
+"""Names listed at most."""
 
 
 def _check_is_known(known: set[str], agent: str) -> None:
-    """RecordError naming those that are there, unless the agent, or one of the family, ever used something."""
+    """Raise RecordError, with the known names, unless the agent or family ever used something."""
     wanted = same_name(agent)
     if any(members_of(agent, known)) if is_family(agent) else wanted in map(same_name, known):
         return
@@ -73,13 +73,13 @@ def _check_is_known(known: set[str], agent: str) -> None:
 
 
 def _undo(options: Options) -> str:
-    """The command that takes it back, of this very ledger."""
+    """Return the command to undo a reset of this very ledger."""
     named = [f"--{key} {shlex.quote(value)}" for key in ("config", "ledger") if (value := getattr(options, key))]
     return safe(" ".join(["budgauge", *named, "reset --undo"]))
 
 
 def _agreed(question: str) -> bool:
-    """Ask; Ctrl-C and the end of the input mean no."""
+    """Ask a question; Ctrl-C and the end of the input mean no."""
     try:
         return click.confirm(question, err=True)
     except click.Abort:

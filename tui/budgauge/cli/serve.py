@@ -17,7 +17,7 @@ from budgauge.config.load import Options
     "tcp_port",
     type=click.IntRange(min=0, max=65535),
     metavar="PORT",
-    help="Listen on this port of 127.0.0.1, too, for those who know the token; 0 takes a free one.",
+    help="Also listen on this port of 127.0.0.1, for clients with the token; 0 takes a free port.",
 )
 @common
 def serve_command(options: Options, tcp_port: int | None) -> None:
@@ -38,6 +38,6 @@ def serve_command(options: Options, tcp_port: int | None) -> None:
         if server.address is not None:
             click.echo("{}:{}".format(*server.address))
             click.echo(server.token_path)
-        note("serving; Ctrl+C ends it")
+        note("serving; stop with Ctrl+C")
 
     server.run(started)

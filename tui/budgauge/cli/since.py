@@ -1,4 +1,4 @@
-"""Moments as people name them on the command line."""
+"""Moments on the command line: `7d`, `today`, a date."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 from budgauge.accounting.billing_cycle import midnight
 
 FORMS = "today, yesterday, a time back such as 7d or 12h, or a date such as 2026-11-01 or 2026-11-01T09:30"
-"""What `parse_moment` reads, in words."""
+"""The forms of `parse_moment`, in words."""
 _BACK = re.compile(r"([0-9]{1,5})([hdw])")
 _SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def parse_moment(text: str, now: float) -> float | None:
-    """Unix seconds of a moment named as in `FORMS`, local where it names no zone; None if it is none.
+    """Return the unix seconds of a moment in one of `FORMS`, local without a zone; None for other texts.
 
     `7d` is 7 times 24 hours before `now` (unix seconds); `today` and `yesterday` begin at local midnight.
     """

@@ -23,7 +23,7 @@ from budgauge.text import count, money, percent, percent_of, safe, width
 from budgauge.views.both import BothObserver
 from budgauge.views.live import Observer, View
 
-_LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes from, shows: budgauge config"
+_LEDGER_HINT = "Name another ledger with --ledger FILE. To see where this one comes from: budgauge config"
 
 
 @click.command()
@@ -34,7 +34,7 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE; where this one comes fro
 @click.option("--cycles", "with_cycles", is_flag=True, help="Also every cycle's totals and cost, resets or not.")
 @common
 def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
-    """Show what was used, by whom, and what is left.
+    """Show the tokens used by each agent, and the rest of the budget.
 
     Where a project's config is wrong, your own budget is shown, and the exit code is 2.
     """
@@ -69,7 +69,7 @@ _WRONG_PROJECT = "Budget  your own; the project's config is wrong, so the projec
 
 
 def _observer(options: Options) -> tuple[Observer, ConfigError | None]:
-    """What looks at the budgets; at the user's own alone where the project's config is wrong, and what is wrong.
+    """Return an observer of the budgets; of the user's own alone, with the error, if the project's config is wrong.
 
     Raises ConfigError.
     """
@@ -117,7 +117,7 @@ def _total_lines(snapshot: Snapshot, config: BudgetConfig, *, exists: bool) -> l
         first += f"  {count(snapshot.reserved)} reserved"
     lines = [first, f"Ledger  {safe(snapshot.ledger)}{'' if exists else ' (no file yet)'}"]
     if snapshot.since is not None:
-        from budgauge.monitor.drawing.when import stamp
+        from budgauge.monitor.drawing.time_text import stamp
 
         begun = " (the cycle began)" if snapshot.runs_since_cycle else ""
         lines.append(f"Since   {stamp(snapshot.since)}{begun}")
@@ -128,7 +128,7 @@ def _total_lines(snapshot: Snapshot, config: BudgetConfig, *, exists: bool) -> l
 
 
 def _whose_midnight(config: BudgetConfig, end: float) -> str:
-    """The zone whose midnight ends a cycle, where this machine's clock shows another time then."""
+    """Return the zone of a cycle's midnight, if the local clock shows another time then."""
     offset = datetime.fromtimestamp(end).astimezone().utcoffset()
     if config.cycle is None or config.cycle.timezone != "UTC" or not offset:
         return ""
@@ -136,7 +136,7 @@ def _whose_midnight(config: BudgetConfig, end: float) -> str:
 
 
 def _budget_lines(view: View) -> list[str]:
-    """Whose budget this is, in a project, and how the user's own stands."""
+    """Return lines on the shown budget's owner and on the user's own budget, in a project."""
     if view.user is None:
         return []
     whose = "Budget  the project's; your own must allow a call as well"
@@ -164,12 +164,12 @@ def _cost_lines(snapshot: Snapshot) -> list[str]:
 
 
 def unpriced_names(snapshot: Snapshot) -> str:
-    """The models whose calls have no known price, and the factors that are missing."""
+    """Return the models without a price, and the missing factors."""
     return ", ".join(safe(row.unpriced) for row in snapshot.models if row.unpriced)
 
 
 def _cycle_lines(cycles: Sequence[CycleRow], config: BudgetConfig) -> list[str]:
-    """Every cycle by its first day, in the time zone that it begins in."""
+    """Return a line for each cycle, named by its first day in the cycle's time zone."""
     zone_of_days = zone(config.cycle.timezone) if config.cycle else None
     cells = [
         [
@@ -207,7 +207,7 @@ _LEFT_ALIGNED = {"Agent", "Cycle from", "State"}
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Columns padded by the width that a terminal gives each text."""
+    """Return lines with columns padded to the terminal's width of each text."""
     widths = [max(width(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
 
     def line(cells: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""A day of made-up agents, for a first look."""
+"""Simulated agents, for a first look."""

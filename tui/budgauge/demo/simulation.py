@@ -1,4 +1,4 @@
-"""Simulated agents that fill a ledger, so that a newcomer sees everything move. Nothing real is spent."""
+"""Simulated agents for a temporary ledger; nothing real is spent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ code-reviewer = 250000
 
 
 class Habit(msgspec.Struct, frozen=True):
-    """How a simulated agent spends."""
+    """A simulated agent's habit of spending."""
 
     agent_id: str
     model: str
@@ -33,9 +33,9 @@ class Habit(msgspec.Struct, frozen=True):
     """Tokens of a typical prompt."""
     completion: int
     pause_seconds: float
-    """Between two calls, on average."""
+    """Seconds between two calls, on average."""
     cached: float = 0.0
-    """Part of the prompt that is read from a cache."""
+    """Part of the prompt read from a cache."""
 
 
 HABITS = (
@@ -48,11 +48,11 @@ HABITS = (
 )
 HISTORY_MINUTES = 40
 REFUSED_SECONDS = 5.0
-"""How long after a refusal it is told."""
+"""Seconds for which a refusal is shown."""
 
 
 class Simulation:
-    """Agents that report to a ledger from threads of this process, until stopped."""
+    """A set of agents in threads of this process, each reporting to one ledger."""
 
     def __init__(self, ledger: Path, config: BudgetConfig, *, seed: int = 7) -> None:
         self._tracker = TokenBudgetTracker(config, ledger=ledger, cache=ledger.parent / "cache")
@@ -76,7 +76,7 @@ class Simulation:
             thread.start()
 
     def stop(self) -> None:
-        """End the agents; returns when they have ended. They need not have been started."""
+        """Stop the agents, if they were started, and wait for their end."""
         self._stop.set()
         for thread in self._threads:
             if thread.ident is not None:
@@ -84,9 +84,9 @@ class Simulation:
 
     @property
     def remark(self) -> str:
-        """What is worth knowing of it just now."""
+        """The remark for the screen."""
         if time.monotonic() - self._refused_at < REFUSED_SECONDS:
-            return "The budget holds: agents that ask are refused. r starts again."
+            return "The budget holds: agents are refused. Press r to reset."
         return "Simulated agents on a temporary ledger. For your own: budgauge --collect"
 
     def _run(self, habit: Habit) -> None:
@@ -108,5 +108,5 @@ class Simulation:
                 source="demo",
             )
         except RefusedError:
-            # What a well-behaved agent does: it does not call, and asks again later.
+            # A well-behaved agent does not call then, and tries again later.
             self._refused_at = time.monotonic()

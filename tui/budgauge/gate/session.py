@@ -20,11 +20,11 @@ from budgauge.gate.turn import turn
 from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
 from budgauge.sources.collector import Book, Collector
 from budgauge.sources.cursors import CursorFile
+from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Booking
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
-from budgauge.sources.trial import Trial
 
 LOCK_SECONDS = 2.0
 """How long the ledger's lock is waited for: an agent waits for the answer."""
@@ -95,7 +95,7 @@ class Gate:
             except LedgerError:
                 # What the log says was spent, whether it can be written or not.
                 ledger.refresh()
-                self._collect(Trial(ledger, self._unbooked.extend), format, keeps=False)
+                self._collect(DryRun(ledger, self._unbooked.extend), format, keeps=False)
                 raise
         if hidden := [*format.unlistable, *source.unreadable]:
             raise SourceError(f"cannot read {', '.join(hidden)}", hint="Check its permissions.")

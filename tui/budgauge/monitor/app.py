@@ -1,8 +1,7 @@
-"""The monitor itself: it takes views from the feed and puts them on the screen."""
+"""The monitor's app: views come from the feed and go to the screen."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -19,41 +18,39 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
-from budgauge.monitor.chore import Chore, ChoreEnded
-from budgauge.monitor.collecting import Collecting
+from budgauge.monitor.background_job import JobEnded
+from budgauge.monitor.collection import CollectionSwitch, CollectorPort
+from budgauge.monitor.commands import commands
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
-from budgauge.monitor.language import mark, tr, trn
+from budgauge.monitor.language import mark, tr
+from budgauge.monitor.ledger_changes import LedgerChanges
 from budgauge.monitor.notify.alarm import Alarm
 from budgauge.monitor.order import ORDERS, order_words
-from budgauge.monitor.port import CollectorPort, FoundLog, ObserverPort
 from budgauge.monitor.preferences import Preferences
 from budgauge.monitor.rows import Row, row_text
-from budgauge.monitor.screens.board import Board, Surroundings
 from budgauge.monitor.screens.dashboard import Dashboard, is_new
+from budgauge.monitor.screens.main_screen import AppState, MainScreen
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.terminal_app import TerminalApp
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
-from budgauge.monitor.widgets.guide import GuideFace
-from budgauge.status.snapshot import Snapshot, used_by
-from budgauge.text import count, safe
-from budgauge.views.live import View
+from budgauge.monitor.widgets.onboarding import OnboardingViewModel
+from budgauge.text import safe
+from budgauge.views.live import Observer, View
 
 if TYPE_CHECKING:
-    from budgauge.monitor.screens.reset_question import ResetQuestion
+    from budgauge.sources.found import FoundLog
 
 FEED_DELAY_SECONDS = 0.1
 TICK_SECONDS = 1.0
-"""Between two looks at the clock and the collector."""
-SAID_SECONDS = 6.0
-"""How long it is told what came of a key."""
-WAIT_SHOWN_SECONDS = 0.3
-"""From when on it is told that a change waits for the ledger's lock."""
+"""Seconds between two updates by the clock alone."""
+ANSWER_SECONDS = 6.0
+"""Seconds for which the answer to a key is shown."""
 
 
-class Said(Message):
-    """What came of a key."""
+class Answered(Message):
+    """An answer to a key, to be shown."""
 
     def __init__(self, item: Item) -> None:
         super().__init__()
@@ -61,7 +58,7 @@ class Said(Message):
 
 
 class MonitorApp(TerminalApp):
-    """Shows what an observer sees, live."""
+    """The app that shows an observer's views, live."""
 
     TITLE = "budgauge"
     CSS_PATH = "monitor.tcss"
@@ -69,7 +66,7 @@ class MonitorApp(TerminalApp):
 
     def __init__(
         self,
-        observer: ObserverPort,
+        observer: Observer,
         *,
         first_view: View | None = None,
         collector: CollectorPort | None = None,
@@ -84,20 +81,15 @@ class MonitorApp(TerminalApp):
     ) -> None:
         """With `first_view` the first paint is complete; with `collect`, collecting is on from the start.
 
-        `remark` makes it a demo, and says what to know of it just now. `shown_ledger` stands in
-        the place of the ledger's path; `ledger_option` is that path if commands to paste must
-        name it. `in_line` is for a run in five lines of the scrollback.
+        `remark` makes it a demo and returns the demo's present remark. `shown_ledger` is shown instead
+        of the ledger's path; `ledger_option` is that path if commands to paste must name it. `in_line`
+        is for a run in five lines of the scrollback.
         """
         super().__init__(preferences, in_line=in_line)
-        self._observer = observer
-        self._alarm = Alarm(self, self._note_trouble)
-        self._alarm_trouble = ""
-        self._collecting = None if collector is None else Collecting(collector, self.post_message)
-        self._ledger_chore = Chore("ledger", self.post_message)
-        self._waits_for_ledger = False
-        self._question: ResetQuestion | None = None
-        self._loop_now: asyncio.AbstractEventLoop | None = None
-        self._leave_code = 0
+        self.observer = observer
+        self.alarm = Alarm(self, self.show_items)
+        self._collection = None if collector is None else CollectionSwitch(collector, self.post_message)
+        self._changes = LedgerChanges(self)
         self._found_logs = found_logs
         self._clock = clock
         self._remark = remark
@@ -105,237 +97,175 @@ class MonitorApp(TerminalApp):
         self._stop = threading.Event()
         self._wants_collecting = collect or preferences.choices.collecting
         self._home = os.path.expanduser("~")
-        self._view = first_view
+        self.view = first_view
+        """The latest view; None until the first one."""
         self._changed = None if first_view is None else clock()
         self._paused = False
-        self._dashboard_ready = False
-        self._said: Item | None = None
-        self._said_timer: Timer | None = None
+        self._screen_ready = False
+        self._answer: Item | None = None
+        self._answer_timer: Timer | None = None
         self._feed_failure = ""
         self._ledger_option = ledger_option
 
-    def get_default_screen(self) -> Board:
-        """The dashboard."""
-        keys = footer_keys(collects=self._collecting is not None, in_line=self._in_line)
-        if self._in_line:
-            from budgauge.monitor.screens.inline import InlineBoard
+    def get_default_screen(self) -> MainScreen:
+        """Return the dashboard, or five lines."""
+        keys = footer_keys(collects=self._collection is not None, in_line=self.in_line)
+        if self.in_line:
+            from budgauge.monitor.screens.inline import InlineScreen
 
-            return InlineBoard(keys, self._dashboard_is_ready, self.say)
-        return Dashboard(keys, self._dashboard_is_ready)
+            return InlineScreen(keys, self._screen_is_ready, self.say)
+        return Dashboard(keys, self._screen_is_ready)
 
     def on_mount(self) -> None:
-        """Begin to look."""
-        self._loop_now = asyncio.get_running_loop()
-        # What the feed loads must not hold up a first paint that is complete without it.
-        self.set_timer(FEED_DELAY_SECONDS if self._view else 0.001, self._start_feed)
+        """Start the feed and the clock."""
+        # Loading the feed's modules must not delay a first paint that is complete without it.
+        self.set_timer(FEED_DELAY_SECONDS if self.view else 0.001, self._start_feed)
         self.set_interval(TICK_SECONDS, self._second_passed)
-        # After a suspension the terminal's other screen is empty.
+        # After a suspension the terminal's alternate screen is empty.
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
-        # Before it stops, or else only after it goes on.
-        self.app_suspend_signal.subscribe(self, lambda _: self._alarm.title.give_back(), immediate=True)
-        if self._view is not None:
-            self._sound(self._view)
-        if self._wants_collecting and self._collecting is not None:
-            self._collecting.want(True)
+        # Immediately: a later message would be handled only after the program goes on.
+        self.app_suspend_signal.subscribe(self, lambda _: self.alarm.title.give_back(), immediate=True)
+        if self.view is not None:
+            self._sound(self.view)
+        if self._wants_collecting and self._collection is not None:
+            self._collection.want(True)
 
     def _resumed(self) -> None:
-        self._alarm.title.take()
+        self.alarm.title.take()
         self.refresh()
 
     def _sound(self, view: View) -> None:
-        self._alarm.take(view, covered=len(self.screen_stack) > 1)
-
-    def _note_trouble(self, text: str) -> None:
-        self._alarm_trouble = text
-        with suppress(RuntimeError):  # the monitor has ended meanwhile
-            self.call_later(self._show_items)
+        self.alarm.take(view, covered=len(self.screen_stack) > 1)
 
     def _start_feed(self) -> None:
-        self.run_worker(
-            partial(run_feed, self._observer, self._stop, self.post_message),
-            name="feed",
-            group="feed",
-            thread=True,
-            exclusive=True,
-            exit_on_error=False,
-        )
+        feed = partial(run_feed, self.observer, self._stop, self.post_message)
+        self.run_worker(feed, name="feed", group="feed", thread=True, exclusive=True, exit_on_error=False)
 
-    def _dashboard_is_ready(self) -> None:
-        self._dashboard_ready = True
+    def _screen_is_ready(self) -> None:
+        self._screen_ready = True
         choices = self._preferences.choices
         if choices.order in ORDERS:
-            self._on_table(partial(AgentTable.set_order, order=choices.order, reverse=choices.reverse))
-        self._show()
-        self._leave_if_asked()
+            self.on_table(partial(AgentTable.set_order, order=choices.order, reverse=choices.reverse))
+        self._update()
+        self.leave_if_asked()
 
     def on_unmount(self) -> None:
-        """End the feed: the program ends only when its thread has."""
+        """Stop the feed: the program ends only when the feed's thread has."""
         self._stop.set()
-        self._alarm.end()
-
-    @property
-    def owed(self) -> str:
-        """What the terminal must be told beside what it is told at every end."""
-        return self._alarm.title.owed
-
-    def leave(self, code: int) -> None:
-        """End as `q` does, as soon as it can, with an exit code: from a signal handler, and also before it runs."""
-        self._leave_code = code
-        if self._loop_now is not None:
-            with suppress(RuntimeError):  # it has ended already
-                self._loop_now.call_soon_threadsafe(self._leave_if_asked)
-
-    def _leave_if_asked(self) -> None:
-        # A screen that is taken away while it is composed fails.
-        if self._leave_code and self._dashboard_ready:
-            self.exit(return_code=self._leave_code)
+        self.alarm.end()
 
     def on_view_taken(self, message: ViewTaken) -> None:
-        """A newer view is there."""
-        self._view = message.view
+        """Show a newer view."""
+        self.view = message.view
         self._changed = self._clock()
         self._feed_failure = ""
         self._sound(message.view)
-        self._show()
-        if self._question is not None:
-            self._question.show(message.view.snapshot)
+        self._update()
+        self._changes.update(message.view.snapshot)
 
     def on_feed_failed(self, message: FeedFailed) -> None:
-        """Looking failed; the feed goes on trying."""
+        """Show why reading failed; the feed retries."""
         self._feed_failure = message.reason
-        self._tick()
+        self._update(only_time=True)
+
+    @property
+    def can_leave(self) -> bool:
+        """False while the screen is composed: removing it then fails."""
+        return self._screen_ready
 
     @property
     def is_showing(self) -> bool:
-        """Has a view been put on the screen?"""
-        return self._dashboard_ready and self._view is not None
+        """True once a view is on the screen."""
+        return self._screen_ready and self.view is not None
 
     @property
-    def board(self) -> Board | None:
-        """The screen that shows views, once it is there."""
+    def main_screen(self) -> MainScreen | None:
+        """The screen below all others; None until it is composed."""
         first = self.screen_stack[0] if self.screen_stack else None
-        return first if isinstance(first, Board) and self._dashboard_ready else None
+        return first if isinstance(first, MainScreen) and self._screen_ready else None
 
     @property
     def dashboard(self) -> Dashboard | None:
-        """The same, if it is the large one."""
-        return self.board if isinstance(self.board, Dashboard) else None
+        """The main screen, unless it is the one of five lines."""
+        return self.main_screen if isinstance(self.main_screen, Dashboard) else None
 
     def glyphs_changed(self) -> None:
-        """What can be drawn is different now."""
+        """Fit the dashboard to the glyphs that can be drawn now."""
         if self.dashboard is not None:
             self.dashboard.fit(self.size)
 
-    def _show(self) -> None:
-        self._bring_up(lambda board, *seen: board.show(*seen))
-
-    def _tick(self) -> None:
-        self._bring_up(lambda board, *seen: board.tick(*seen))
-
-    def _bring_up(self, part: Callable[[Board, View, float, Surroundings], None]) -> None:
-        """Bring a part of the dashboard up to the latest view and the present moment."""
-        dashboard, view = self.board, self._view
-        if dashboard is None or view is None:
+    def _update(self, *, only_time: bool = False) -> None:
+        """Bring the screens up to the latest view; with `only_time`, that view was shown already."""
+        screen, view = self.main_screen, self.view
+        if screen is None or view is None:
+            return
+        if self._paused:
+            self.show_items()  # even a paused screen shows warnings and errors
             return
         page = self.screen_stack[-1]
-        if isinstance(page, Page) and not self._paused:
-            page.bring(view, self._clock())
-        if self._paused:
-            # What a person must know now does not wait.
-            dashboard.show_items(view, self._surroundings())
-            return
-        # At the end the screen's widgets go before the last messages have come.
+        if isinstance(page, Page):
+            page.update_view(view, self._clock())
+        # At the end widgets are removed before the last messages have come.
         with suppress(NoMatches), self.batch_update():
-            part(dashboard, view, self._clock(), self._surroundings())
-            self._guide(dashboard, view)
+            (screen.tick if only_time else screen.show)(self._state(view))
 
     def _second_passed(self) -> None:
-        if self._collecting is not None:
-            self._collecting.keep_up()
-        self._tick()
+        if self._collection is not None:
+            self._collection.keep_up()
+        self._update(only_time=True)
 
-    def _surroundings(self) -> Surroundings:
-        collecting = self._collecting
-        on = collecting is not None and collecting.running
-        return Surroundings(
+    def _state(self, view: View) -> AppState:
+        collection = self._collection
+        on = collection is not None and collection.running
+        return AppState(
+            view=view,
+            now=self._clock(),
             items=tuple(self._items()),
-            collecting=tr("collecting, {what}", what=safe(collecting.summary, 40))
-            if collecting is not None and on
-            else "",
+            collecting=tr("collecting, {what}", what=safe(collection.summary, 40)) if collection and on else "",
             changed=self._changed,
             paused=self._paused,
             demo=self._remark is not None,
             shown_ledger=None if self._shown_ledger is None else tr(self._shown_ledger),
             home=self._home,
+            onboarding=self._onboarding() if is_new(view) else None,
         )
 
     def _items(self) -> Iterable[Item]:
-        if self._waits_for_ledger:
+        if self._changes.is_waiting:
             yield Item("answer", tr("Waiting for the ledger's lock, which another program holds."))
-        if self._said:
-            yield self._said
+        if self._answer:
+            yield self._answer
         if self._feed_failure:
-            yield Item("error", tr("Reading failed and is tried again: {why}", why=safe(self._feed_failure)))
-        trouble = self._collecting.trouble if self._collecting else None
+            yield Item("error", tr("Reading failed; retrying: {why}", why=safe(self._feed_failure)))
+        trouble = self._collection.trouble if self._collection else None
         if trouble:
             yield Item("warning", tr("Collecting: {why}", why=safe(trouble)))
-        if self._alarm_trouble:
-            yield Item("info", safe(self._alarm_trouble))
+        if self.alarm.trouble:
+            yield Item("info", safe(self.alarm.trouble))
         if self._preferences.notice:
             yield Item("info", safe(self._preferences.notice))
         if self._remark is not None:
             yield Item("info", tr(self._remark()))
 
-    def _guide(self, dashboard: Board, view: View) -> None:
-        if not is_new(view):
-            return
-        dashboard.guide(
-            GuideFace(
-                logs=self._agents_logs(),
-                home=self._home,
-                can_collect=self._collecting is not None,
-                collecting=self._collecting is not None and self._collecting.running,
-                ledger_option=self._ledger_option,
-            )
+    def _onboarding(self) -> OnboardingViewModel:
+        logs: Sequence[FoundLog] = ()
+        with suppress(BudgaugeError, OSError):
+            logs = self._found_logs()
+        return OnboardingViewModel(
+            logs=tuple(logs),
+            home=self._home,
+            can_collect=self._collection is not None,
+            collecting=self._collection is not None and self._collection.running,
+            ledger_option=self._ledger_option,
         )
-
-    def _agents_logs(self) -> tuple[FoundLog, ...]:
-        try:
-            return tuple(self._found_logs())
-        except (BudgaugeError, OSError):
-            return ()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the command palette offers: Textual's own, our keys, and what has no key."""
-        for command in super().get_system_commands(screen):
-            yield SystemCommand(tr(command.title), tr(command.help), command.callback, command.discover)
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
-                yield SystemCommand(
-                    tr(binding.description), tr(binding.tooltip), partial(self.run_action, binding.action)
-                )
-        for order in ORDERS:
-            yield SystemCommand(
-                tr("Sort by {order}", order=order_words(order)),
-                tr("Click a column's head for the same; remembered"),
-                partial(self._on_table, partial(AgentTable.sort, order=order)),
-            )
-        yield SystemCommand(
-            tr("ASCII glyphs"), tr("Draw with ASCII alone, or no longer; remembered"), self.switch_glyphs
-        )
-        yield SystemCommand(
-            tr("Animation"), tr("Let things move on the screen, or no longer; remembered"), self.switch_animation
-        )
-        for name, folded in ((tr("Fold all families"), True), (tr("Unfold all families"), False)):
-            yield SystemCommand(
-                name,
-                tr("Space folds the one under the cursor"),
-                partial(self._on_table, partial(AgentTable.fold_all, folded=folded)),
-            )
+        """Yield the command palette's entries."""
+        return commands(self, super().get_system_commands(screen))
 
     def action_reset(self) -> None:
-        """Ask, then reset everyone."""
-        self._ask_to_reset(None)
+        """Ask, then reset every agent."""
+        self._changes.ask_to_reset()
 
     def action_reset_agent(self) -> None:
         """Ask, then reset the agent under the cursor."""
@@ -345,129 +275,69 @@ class MonitorApp(TerminalApp):
         elif row.is_family:
             self.say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
         else:
-            self._ask_to_reset(row.key)
+            self._changes.ask_to_reset(row.key)
 
-    def _ask_to_reset(self, agent_id: str | None) -> None:
-        snapshot = self._view.snapshot if self._view else None
-        if snapshot is None or used_by(snapshot, agent_id) is None:
-            self.say(tr("Nothing has been used; there is nothing to reset."))
-            return
-
-        def answered(yes: bool | None) -> None:
-            self._question = None
-            used = (used_by(self._view.snapshot, agent_id) if self._view else None) or 0
-            if yes:
-                done = tr("Reset {n} tokens. u undoes it.", n=count(used))
-                if agent_id is not None:
-                    done = tr("Reset {n} tokens of {agent}. u undoes it.", n=count(used), agent=safe(agent_id, 40))
-                self._change_ledger(partial(self._observer.reset, agent_id), done)
-
-        if self._in_line:
-            self._ask_in_line(snapshot, answered)
-            return
-        from budgauge.monitor.screens.reset_question import ResetQuestion
-
-        self._question = ResetQuestion(snapshot, agent_id)
-        self.push_screen(self._question, answered)
-
-    def _ask_in_line(self, snapshot: Snapshot, answered: Callable[[bool], None]) -> None:
-        from budgauge.monitor.screens.inline import InlineBoard
-
-        def answer(yes: bool) -> None:
-            answered(yes)
-            self._show_items()
-
-        if isinstance(self.screen, InlineBoard):
-            agents = trn("{n} agent", "{n} agents", len(snapshot.agent_totals))
-            self.screen.ask(tr("Reset {n} tokens of {agents}?", n=count(snapshot.total_used), agents=agents), answer)
-            self._show_items()
+    def action_undo(self) -> None:
+        """Undo the last reset."""
+        self._changes.undo()
 
     def _current_row(self) -> Row | None:
-        """The row that keys are about."""
+        """Return the row that keys are about."""
         if isinstance(self.screen, Page):
             return self.screen.row
         return self.dashboard.query_one(AgentTable).current if self.dashboard else None
 
-    def action_undo(self) -> None:
-        """Undo the last reset."""
-        self._change_ledger(self._observer.undo_reset, tr("The last reset is undone."))
-
-    def _change_ledger(self, change: Callable[[], object], done: str) -> None:
-        def work() -> None:
-            try:
-                change()
-            except BudgaugeError as error:
-                self.say(f"{error} {error.hint}".strip(), failed=True)
-            except OSError as error:
-                self.say(tr("The ledger cannot be written: {why}", why=error), failed=True)
-            else:
-                self.say(done)
-
-        if self._ledger_chore.begin(work):
-            self.set_timer(WAIT_SHOWN_SECONDS, self._ledger_waits)
-        else:
-            self.say(tr("The change before this one is still waiting for the ledger."))
-
-    def _ledger_waits(self) -> None:
-        self._waits_for_ledger = self._ledger_chore.busy
-        self._show_items()
-
     def action_collect(self) -> None:
-        """Collecting on or off."""
-        collecting = self._collecting
-        if collecting is None:
+        """Turn collecting on or off."""
+        collection = self._collection
+        if collection is None:
             self.say(tr("Nothing is collected here. For your own agents: budgauge --collect"))
-        elif collecting.want(not collecting.wanted):
-            self._preferences.choose(collecting=collecting.wanted)
+        elif collection.want(not collection.wanted):
+            self._preferences.choose(collecting=collection.wanted)
 
     def action_logs(self) -> None:
-        """What collecting met in agents' logs."""
+        """Show the collector's details of each agent's logs."""
         from budgauge.monitor.screens.logs import Logs
 
-        self.push_screen(Logs(self._collecting.details if self._collecting else ()))
+        self.push_screen(Logs(self._collection.details if self._collection else ()))
 
-    def on_chore_ended(self, message: ChoreEnded) -> None:
-        """Show at once what a chore did, and what it failed of."""
-        self._waits_for_ledger = self._waits_for_ledger and self._ledger_chore.busy
+    def on_job_ended(self, message: JobEnded) -> None:
+        """Show a background job's result or failure at once."""
+        self._changes.update_waiting()
         if message.failure is not None:
             self.say(tr("{what} failed: {why}", what=message.name, why=message.failure), failed=True)
-        self._tick()
-
-    def action_help_quit(self) -> None:
-        """Ctrl+C ends it, as everywhere."""
-        self.exit()
+        self._update(only_time=True)
 
     def action_pause(self) -> None:
-        """Freeze the display, or go on with what is true now."""
+        """Freeze the display, or resume with the latest view."""
         self._paused = not self._paused
-        dashboard = self.board
-        if dashboard is not None:
-            dashboard.pause(paused=self._paused)
-        self._show()
+        if self.main_screen is not None:
+            self.main_screen.pause(paused=self._paused)
+        self._update()
 
     def action_help(self) -> None:
-        """Every key."""
-        from budgauge.monitor.screens.help import Help, told
+        """Show every key."""
+        from budgauge.monitor.screens.help import Help, key_help
 
         palette = Binding("ctrl+p", "command_palette", mark("Palette"), tooltip=mark("Command palette"))
-        self.push_screen(Help([*told(self.BINDINGS), *told([palette]), *told(AgentTable.BINDINGS)]))
+        self.push_screen(Help(key_help([*self.BINDINGS, palette, *AgentTable.BINDINGS])))
 
     def action_next_order(self) -> None:
         """Sort by the next order."""
-        self._on_table(AgentTable.action_next_order)
+        self.on_table(AgentTable.action_next_order)
 
     def action_reverse(self) -> None:
-        """Sort the other way round."""
-        self._on_table(AgentTable.action_reverse)
+        """Reverse the sort order."""
+        self.on_table(AgentTable.action_reverse)
 
     def action_details(self) -> None:
         """Show the agent under the cursor in detail."""
-        self._on_table(AgentTable.action_open)
+        self.on_table(AgentTable.action_open)
 
     def action_filter(self) -> None:
-        """Let a text be typed that agents' names must hold."""
+        """Open the filter line."""
         if self.dashboard is not None:
-            self.dashboard.ask_for_filter()
+            self.dashboard.open_filter()
 
     def action_copy(self) -> None:
         """Copy the line under the cursor."""
@@ -479,51 +349,52 @@ class MonitorApp(TerminalApp):
         self.say(tr("Copied: {what}", what=row_text(row)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What is about the table can be done only where it is seen, and five lines have room for no other screen."""
-        if self._in_line:
+        """Allow the table's actions only while the table is seen, and none that five lines have no room for."""
+        if self.in_line:
             return action not in ROOMY_ACTIONS
         return action not in TABLE_ACTIONS or len(self.screen_stack) == 1
 
-    def _on_table(self, act: Callable[[AgentTable], object]) -> None:
+    def on_table(self, act: Callable[[AgentTable], object]) -> None:
+        """Call a function with the table of agents, if there is one."""
         if self.dashboard is not None:
             act(self.dashboard.query_one(AgentTable))
 
     def on_agent_table_sorted(self, message: AgentTable.Sorted) -> None:
-        """Remember it, and say what it is."""
+        """Remember the order and say its name."""
         self._preferences.choose(order=message.order, reverse=message.reverse)
         self.say(tr("Sorted by {order}.", order=order_words(message.order, reverse=message.reverse)))
 
     def on_agent_table_opened(self, message: AgentTable.Opened) -> None:
-        """Show it in detail."""
-        if self._view is not None:
+        """Show a row in detail."""
+        if self.view is not None:
             from budgauge.monitor.screens.details import Details
 
-            self.push_screen(Details(self._view, self._clock(), message.row, self._observer))
+            self.push_screen(Details(self.view, self._clock(), message.row, self.observer))
 
     def action_over_time(self) -> None:
         """Show tokens and cost over time."""
-        if self._view is not None:
+        if self.view is not None:
             from budgauge.monitor.screens.over_time import OverTime
 
-            self.push_screen(OverTime(self._view, self._clock(), self._observer))
+            self.push_screen(OverTime(self.view, self._clock(), self.observer))
 
     def say(self, text: str, *, failed: bool = False) -> None:
-        """Tell what came of a key, for a while; safe from any thread."""
-        self.post_message(Said(Item("error" if failed else "answer", safe(text))))
+        """Show the answer to a key for a while; safe from any thread."""
+        self.post_message(Answered(Item("error" if failed else "answer", safe(text))))
 
-    def on_said(self, message: Said) -> None:
-        """Show it, also while the display is paused."""
-        self._said = message.item
-        if self._said_timer is not None:
-            self._said_timer.stop()
-        self._said_timer = self.set_timer(SAID_SECONDS, self._unsay)
-        self._show_items()
+    def on_answered(self, message: Answered) -> None:
+        """Show an answer, even while the display is paused."""
+        self._answer = message.item
+        if self._answer_timer is not None:
+            self._answer_timer.stop()
+        self._answer_timer = self.set_timer(ANSWER_SECONDS, self._remove_answer)
+        self.show_items()
 
-    def _unsay(self) -> None:
-        self._said = None
-        self._show_items()
+    def _remove_answer(self) -> None:
+        self._answer = None
+        self.show_items()
 
-    def _show_items(self) -> None:
-        dashboard, view = self.board, self._view
-        if dashboard is not None and view is not None:
-            dashboard.show_items(view, self._surroundings())
+    def show_items(self) -> None:
+        """Bring the banner up to date."""
+        if self.main_screen is not None and self.view is not None:
+            self.main_screen.show_items(self._state(self.view))

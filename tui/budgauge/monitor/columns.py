@@ -1,17 +1,19 @@
-"""Which columns the table of agents has at a width, and how wide they are."""
+"""The columns of the table of agents, fitted to a width."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
 
+from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import Order
 from budgauge.text import count, width
 
 ColumnName = Literal[
-    "agent", "used", "held", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
+    "agent", "used", "reserved", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
 ]
 GAP = 2
 """Cells between two columns."""
@@ -20,32 +22,32 @@ SIGN_CELLS = 2
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column as it is drawn."""
+    """A column with its head and width."""
 
     name: ColumnName
     head: str
     cells: int
     right: bool = True
-    """Does it end flush right?"""
+    """Right-aligned?"""
     order: Order | None = None
-    """By what a click on its head sorts."""
+    """The order that a click on the head selects."""
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """How much room the contents of a table need."""
+    """The room needed by a table's contents."""
 
     agent: int
     """Cells of the longest name."""
     used: int
     """Cells of the largest count, in full."""
-    held: bool = False
+    reserved: bool = False
     """Is anything reserved?"""
     limits: bool = True
     """Does anything have a limit?"""
 
 
 _OPTIONAL: tuple[Column, ...] = (
-    Column("held", mark("held"), 6),
+    Column("reserved", mark("reserved"), 8),
     Column("percent", "", 6, order="share"),
     Column("gauge", "", 12, right=False, order="share"),
     Column("rate", mark("/min"), 6, order="rate"),
@@ -57,34 +59,41 @@ _OPTIONAL: tuple[Column, ...] = (
     Column("calls", mark("calls"), 5),
     Column("state", mark("state"), 8, right=False, order="share"),
 )
-"""In the order in which they are given room."""
+"""The first ones get room first."""
+_WIDEST: dict[ColumnName, Callable[[], str]] = {
+    "last": lambda: ago(23 * 3600),
+    "gone": lambda: span(24 * 3600 - 60),
+}
+"""Texts that need more cells in some languages."""
 
 _ORDER: tuple[ColumnName, ...] = (
-    *("agent", "used", "held", "gauge", "percent", "of", "state"),
+    *("agent", "used", "reserved", "gauge", "percent", "of", "state"),
     *("trend", "rate", "gone", "calls", "cost", "last"),
 )
 _NAME_CELLS = 14
-"""A name gets so many before other columns get any."""
+"""Cells for the name before other columns get any."""
 _GAUGE_CELLS = 56
-"""Longer bars tell nothing more."""
+"""The longest useful bar."""
 _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
 
 
-def extent(longest: int, largest: int, *, held: bool = False, limits: bool = True) -> Extent:
-    """The room that names and counts need; with `held`, reserved tokens have a column."""
-    return Extent(longest, max(5, width(count(largest))), held, limits)
+def extent(longest: int, largest: int, *, reserved: bool = False, limits: bool = True) -> Extent:
+    """Return the room for the longest name and the largest count; with `reserved`, reserved tokens have a column."""
+    return Extent(longest, max(5, width(count(largest))), reserved, limits)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
-    """The columns for a width: agent and used always, the others as there is room for them."""
+    """Return the columns for a width: agent and used always, the others as room permits."""
     agent = max(width(tr("agent")), need.agent)
     room = cells - SIGN_CELLS - need.used - GAP
     name = min(agent, max(_NAME_CELLS, cells * 2 // 5))
     taken: dict[ColumnName, Column] = {}
     for column in _OPTIONAL:
-        if (column.name == "held" and not need.held) or (column.name in ("gone", "state") and not need.limits):
+        if (column.name == "reserved" and not need.reserved) or (column.name in ("gone", "state") and not need.limits):
             continue
+        if column.name in _WIDEST:
+            column = msgspec.structs.replace(column, cells=max(column.cells, width(_WIDEST[column.name]())))
         if column.name == "gauge":
             column = msgspec.structs.replace(column, cells=max(8, min(12, cells - _ROOMY_CELLS)))
         if name + column.cells + GAP > room:
@@ -99,3 +108,12 @@ def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:
     taken["agent"] = Column("agent", mark("agent"), SIGN_CELLS + max(1, room), right=False, order="name")
     taken["used"] = Column("used", mark("used"), need.used, order="used")
     return tuple(taken[key] for key in _ORDER if key in taken)
+
+
+def column_at(columns: Sequence[Column], x: int) -> Column | None:
+    """Return the column at a cell of the table, with the gap after the column."""
+    for column in columns:
+        if x < column.cells + GAP:
+            return column
+        x -= column.cells + GAP
+    return None

@@ -1,4 +1,4 @@
-"""The thread that looks: it waits for changes and hands each new view to the screen."""
+"""The feed: a thread waits for changes and posts each new view."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from budgauge.monitor.port import ObserverPort
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
 
 TICK_SECONDS = 0.9
-"""Between two looks where no event tells: a config file is read at the second look after it changed, within 2 s."""
+"""Seconds between two refreshes without an event; a changed config file is read at the second one, within 2 s."""
 RETRY_SECONDS = 1.0
-"""Until the feed is begun again after it failed."""
+"""Seconds until a failed feed is started again."""
 
 QUICK_SECONDS = 2.0
-"""How long quick steps go on after a change: a glance is quick enough without, and they cost three times as much."""
+"""Seconds of quick steps after a change: they cost three times as much, and a size probe is quick enough later."""
 SHORTEST_SECONDS = 1 / 30
-"""Between two views at least, once one was shown: nobody reads faster."""
+"""Least seconds between two views: nobody reads faster."""
 LONGEST_SECONDS = 0.05
-"""The same once views have come one upon the other for a while: painting is what a flood costs.
-What comes in this time is still on the screen within 100 ms."""
+"""Least seconds between two views in a flood, where painting is most of the cost.
+Changes are still on the screen within 100 ms."""
 GROWTH = 1.1
-"""From the shortest to the longest in a handful of views."""
+"""Factor of a pause to the one before, in a flood."""
 RUN_SECONDS = 0.1
-"""A view that comes so long after the pause belongs to no flood."""
+"""A view later than this after the pause belongs to no flood."""
 
 
 class Pace:
-    """How long to look away after a view: not at all after a lone one's, longer in a flood."""
+    """The pause after a view: none after a single view, longer in a flood."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -38,7 +37,7 @@ class Pace:
         self._ended = -RUN_SECONDS
 
     def pause(self) -> float:
-        """Seconds to wait after the view that was just posted."""
+        """Return the seconds to wait after the view just posted."""
         now = self._monotonic()
         in_a_run = now - self._ended < RUN_SECONDS
         self._pause = min(LONGEST_SECONDS, self._pause * GROWTH) if in_a_run else SHORTEST_SECONDS
@@ -47,27 +46,27 @@ class Pace:
 
 
 class ViewTaken(Message):
-    """A newer view; one that is still waiting is replaced by it."""
+    """A newer view; replaces one still waiting in the queue."""
 
     def __init__(self, view: View) -> None:
         super().__init__()
         self.view = view
 
     def can_replace(self, message: Message) -> bool:
-        """May this one be dropped for `message`?"""
+        """Return True for a newer view."""
         return isinstance(message, ViewTaken)
 
 
 class FeedFailed(Message):
-    """Looking failed in a way no one foresaw; it is tried again."""
+    """An unforeseen failure of the feed, with its reason; the feed retries."""
 
     def __init__(self, reason: str) -> None:
         super().__init__()
         self.reason = reason
 
 
-def run_feed(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
-    """Look now and whenever something may have changed, until `stop`; post views that differ from the last."""
+def run_feed(observer: Observer, stop: threading.Event, post: Callable[[Message], object]) -> None:
+    """Refresh now and after each possible change, until `stop`; post each view unlike the last."""
     while not stop.is_set():
         try:
             _follow(observer, stop, post)
@@ -76,7 +75,7 @@ def run_feed(observer: ObserverPort, stop: threading.Event, post: Callable[[Mess
             stop.wait(RETRY_SECONDS)
 
 
-def _follow(observer: ObserverPort, stop: threading.Event, post: Callable[[Message], object]) -> None:
+def _follow(observer: Observer, stop: threading.Event, post: Callable[[Message], object]) -> None:
     view = observer.look()
     post(ViewTaken(view))
     # Here and not above: the first view need not wait for the watcher to be loaded.

@@ -30,9 +30,9 @@ BINDINGS: list[BindingType] = [
     ),
     Binding("o", "over_time", mark("Over time"), id="over_time", tooltip=mark("Tokens and cost over time")),
     Binding("c", "collect", mark("Collect"), id="collect", tooltip=mark("Collect from agents' logs; remembered")),
-    Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause the display, or go on")),
+    Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause or resume the display")),
     Binding("t", "next_theme", mark("Theme"), id="theme", tooltip=mark("Next theme; remembered")),
-    Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("What agents' logs held that did not count")),
+    Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("Skipped lines of agents' logs")),
     Binding(
         "R",
         "reset_agent",
@@ -41,7 +41,7 @@ BINDINGS: list[BindingType] = [
         tooltip=mark("Reset the agent under the cursor; asks first"),
     ),
     Binding("y", "copy", mark("Copy"), id="copy", tooltip=mark("Copy the line under the cursor to the clipboard")),
-    Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Sort the other way round; remembered")),
+    Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Reverse the sort order; remembered")),
     Binding("question_mark", "help", mark("Help"), id="help", key_display="?", tooltip=mark("This help")),
     Binding(
         "ctrl+z",
@@ -50,23 +50,23 @@ BINDINGS: list[BindingType] = [
         show=False,
         key_display="^z",
         id="suspend",
-        tooltip=mark("Suspend; fg goes on"),
+        tooltip=mark("Suspend; fg resumes"),
     ),
 ]
 TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
-"""Those that are about the table of agents: only where it is seen."""
+"""Actions on the table of agents, for the dashboard only."""
 ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy"}
-"""Those that need more than five lines."""
+"""Actions with screens taller than five lines."""
 ROOMY_KEYS = (
     *(b.key for b in BINDINGS if isinstance(b, Binding) and b.action in ROOMY_ACTIONS and b.key != "y"),
     "ctrl+p",
 )
-"""Their keys; `y` is an answer there."""
+"""The keys of these actions, but for `y`: in five lines an answer."""
 _OF_COLLECTING = frozenset({"collect", "logs"})
 
 
 def footer_keys(*, collects: bool, in_line: bool) -> tuple[Key, ...]:
-    """The keys of the last line, the most important first."""
+    """Return the keys of the last line, the most important first."""
     shown = [binding for binding in BINDINGS if isinstance(binding, Binding) and binding.show]
     keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in shown]
     if not collects:
@@ -94,6 +94,6 @@ FROM_ELSEWHERE = (
     # and what the demo says.
     mark("simulated agents, nothing is spent"),
     mark("Simulated agents on a temporary ledger. For your own: budgauge --collect"),
-    mark("The budget holds: agents that ask are refused. r starts again."),
+    mark("The budget holds: agents are refused. Press r to reset."),
 )
-"""Texts that are shown, and stand elsewhere."""
+"""Shown texts that stand elsewhere."""

@@ -1,7 +1,7 @@
-"""The language of the screen. English is in the code; others are gettext catalogues beside it.
+"""The language of the screen. English is in the code; others are gettext catalogues.
 
-What the contract fixes to the letter, and what comes from elsewhere (errors, notices), is not
-translated. A catalogue is loaded only for a language that is not English.
+Errors, notices and the budget's fixed messages stay English. A catalogue is loaded only for a
+language other than English.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from gettext import NullTranslations
 
 FOLDER = Path(__file__).parents[1] / "locale"
-"""Where the catalogues are."""
+"""The folder of the catalogues."""
 DOMAIN = "budgauge"
 _catalogue: NullTranslations | None = None
 
 
 def wanted_language(setting: str, env: Mapping[str, str]) -> str:
-    """`en` or `ja`: the setting, or with `auto` what the environment asks for, as gettext reads it."""
+    """Return `en` or `ja`: the setting, or for `auto` the environment's language, read as gettext does."""
     if setting != "auto":
         return setting
     for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
@@ -34,7 +34,7 @@ def wanted_language(setting: str, env: Mapping[str, str]) -> str:
 
 
 def use_language(language: str) -> None:
-    """Speak this language from now on."""
+    """Use a language from now on."""
     global _catalogue
     if language == "en":
         _catalogue = None
@@ -45,22 +45,22 @@ def use_language(language: str) -> None:
 
 
 def mark(text: str) -> str:
-    """A text that is translated later, where it is shown."""
+    """Mark a text for translation, later, where the text is shown."""
     return text
 
 
 def tr(text: str, **values: object) -> str:
-    """A text in the language in force, with values for its names in braces."""
+    """Return a text in the language in force, with values for the names in braces."""
     shown = text if _catalogue is None else _catalogue.gettext(text)
     return shown.format(**values) if values else shown
 
 
 def trn(one: str, many: str, number: int, **values: object) -> str:
-    """The same for a number of things, `{n}`."""
+    """Return the same for a number of things, `{n}`."""
     shown = (one if number == 1 else many) if _catalogue is None else _catalogue.ngettext(one, many, number)
     return shown.format(n=count(number), **values)
 
 
 def dollars(value: Decimal | None) -> str:
-    """US dollars, as `money` writes them; what is not known in the language in force."""
+    """Return US dollars, as `money` writes them; or the word for unknown."""
     return tr("unknown") if value is None else money(value)

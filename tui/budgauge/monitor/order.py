@@ -1,4 +1,4 @@
-"""In which order agents and families stand."""
+"""The sort orders of agents and families."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from budgauge.status.snapshot import AgentRow, FamilyRow
 
 Source = AgentRow | FamilyRow
 Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]
-"""`share` is the part of the limit, `wall` who meets its limit first."""
+"""`share` is the part of the limit; `wall` puts the one first that reaches its limit first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 _WORDS: dict[Order, str] = {
     "used": mark("tokens used"),
@@ -21,26 +21,26 @@ _WORDS: dict[Order, str] = {
     "cost": mark("cost"),
     "last": mark("last seen"),
     "name": mark("name"),
-    "wall": mark("who meets the limit first"),
+    "wall": mark("first to reach the limit"),
 }
 MOVING: frozenset[Order] = frozenset({"rate", "wall"})
-"""Those that change by time alone."""
+"""Orders that change by time alone."""
 
 Key = tuple[float, str]
 
 
 def order_words(order: Order, *, reverse: bool = False) -> str:
-    """An order as it is told."""
+    """Return an order in words."""
     return tr("{order}, reversed", order=tr(_WORDS[order])) if reverse else tr(_WORDS[order])
 
 
 def name_of(source: Source) -> str:
-    """An agent's id, or a family's key."""
+    """Return an agent's id, or a family's key."""
     return source.agent_id if isinstance(source, AgentRow) else source.family
 
 
 def order_key(order: Order, now: float) -> Callable[[Source], Key]:
-    """What to sort by, smallest first, at a moment (unix seconds): the most, the fastest or the latest come first."""
+    """Return a sort key, smallest first, at a moment in unix seconds: the most, fastest or latest come first."""
 
     def used(source: Source) -> float:
         return -source.used
@@ -64,10 +64,10 @@ def order_key(order: Order, now: float) -> Callable[[Source], Key]:
     def wall(source: Source) -> float:
         if source.remaining is None:
             return math.inf
-        when = reached(source.minutes, now, source.remaining)
-        if when is None:
+        eta = reached(source.minutes, now, source.remaining)
+        if eta is None:
             return 0.0 if source.state == "exceeded" and source.used else math.inf
-        return when.expected
+        return eta.expected
 
     value = {"used": used, "share": share, "rate": rate, "cost": cost, "last": last, "name": name, "wall": wall}[order]
     return lambda source: (value(source), name_of(source))

@@ -1,4 +1,4 @@
-"""What a person chose in the monitor, kept for the next time."""
+"""The person's choices in the monitor, kept for the next time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import msgspec
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
-    """The choices that are remembered."""
+    """The remembered choices."""
 
     theme: str = "budgauge-dark"
     collecting: bool = False
     order: str = "used"
-    """By what agents are sorted."""
+    """The order of agents."""
     reverse: bool = False
     glyphs: Literal["auto", "ascii", "all"] = "auto"
-    """`auto`: what the terminal can show, as far as the environment tells."""
+    """`auto`: as many glyphs as the terminal can show, as far as the environment tells."""
     animation: bool = True
 
 
@@ -32,16 +32,16 @@ class Preferences:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """At `path`, by default in the user's config folder."""
+        """Read the file at `path`, by default in the user's config folder."""
         self.path = path or _default_path()
         self.notice: str | None = None
-        """What went wrong with the file, if anything."""
+        """The trouble with the file, if any."""
         self._fields: dict[str, object] = {}
         self.choices = self._read()
         """The choices in force."""
 
     def choose(self, **changes: str | bool) -> None:
-        """Change choices, by the names of their fields, and write them; a file that cannot be written is a notice."""
+        """Change choices by field and write the file; a failure becomes a notice."""
         choices = msgspec.structs.replace(self.choices, **changes)
         if choices == self.choices:
             return
@@ -84,7 +84,7 @@ class Preferences:
 
 
 def _read_regular(path: Path) -> bytes:
-    """The bytes of a plain file. Opening a FIFO would wait for good."""
+    """Return the bytes of a plain file. Opening a FIFO would wait for good."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")

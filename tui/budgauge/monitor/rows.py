@@ -16,13 +16,13 @@ from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
 from budgauge.text import count, percent, safe, short, width
 
 RowKey = tuple[str, bool]
-"""An agent's id or a family's key, and whether it is a family."""
+"""An agent's id or a family's key, and whether that is a family."""
 FOLDED, UNFOLDED = "▸", "▾"
 
 
 @lru_cache(maxsize=10_000)
 def shown_name(name: str) -> str:
-    """An id as it may be shown."""
+    """Return an id, safe to show."""
     return safe(name)
 
 
@@ -31,55 +31,55 @@ class Row(msgspec.Struct, frozen=True):
 
     source: Source
     depth: int = 0
-    """Families it stands in."""
+    """The number of families around."""
     folded: bool | None = None
     """None where there is nothing to fold."""
     members: int = 0
-    """How many agents a family has."""
+    """The number of a family's agents."""
 
     @property
     def key(self) -> str:
-        """The agent's id or the family's key, as it is in the ledger."""
+        """The agent's id or the family's key, as in the ledger."""
         return name_of(self.source)
 
     @property
     def is_family(self) -> bool:
-        """Is it more than one agent?"""
+        """True for a family."""
         return isinstance(self.source, FamilyRow)
 
     @property
     def row_key(self) -> RowKey:
-        """What tells it from all others."""
+        """The key among all rows."""
         return self.key, self.is_family
 
     @property
     def name(self) -> str:
-        """Its key, safe to show."""
+        """The key, safe to show."""
         return shown_name(self.key)
 
     @property
     def sign(self) -> str:
-        """The glyph of its state."""
+        """The state's glyph."""
         return NO_LIMIT_GLYPH if self.source.limit is None else GLYPHS[self.source.state]
 
     @property
     def state_word(self) -> str:
-        """The word of its state."""
+        """The state's word."""
         return NO_LIMIT if self.source.limit is None else state_word(self.source.state)
 
     @property
     def of(self) -> str:
-        """What `part` is a part of."""
+        """The whole of the shown percentage: the limit, or everyone's total."""
         return tr("of used") if self.source.limit is None else tr("of {limit}", limit=short(self.source.limit))
 
     @property
     def name_cells(self) -> int:
-        """Cells of the name, and what stands in front of it."""
+        """Cells of the name and of the indent in front."""
         return width(self.name) + 2 * self.depth + 2 * self.is_family
 
 
 def row_text(row: Row) -> str:
-    """A row in words and full numbers, to be copied."""
+    """Return a row in words and full numbers, to be copied."""
     source = row.source
     limit = tr("no limit")
     if source.limit is not None:
@@ -91,16 +91,16 @@ def row_text(row: Row) -> str:
 
 
 class Tree(msgspec.Struct, frozen=True):
-    """What stands below what; rows are made of it."""
+    """The tree of families and agents."""
 
     families: dict[str, FamilyRow]
-    """Those that have a limit, and top-level ones of several agents."""
+    """Families with a limit, and top-level ones of several agents."""
     below: dict[str, list[Source]]
-    """Family key → what stands right below it; `""` for what stands in no family."""
+    """Family key → its direct children; `""` for those in no family."""
 
 
 def tree_of(snapshot: Snapshot, minute: int) -> Tree:
-    """Every agent below its nearest family, every family below the nearest around it, at a unix minute."""
+    """Return each agent below its nearest family, each family below the nearest around, at a unix minute."""
     families = {row.family: row for row in snapshot.families}
     tops: dict[str, list[AgentRow]] = {}
     for row in snapshot.agents:
@@ -124,12 +124,12 @@ def _put(below: dict[str, list[Source]], families: dict[str, FamilyRow], around:
 
 
 def parent_of(around: Iterator[str], families: Mapping[str, FamilyRow]) -> str:
-    """Return the nearest of the families around something that has a row; empty where none has."""
+    """Return the nearest of the families around with a row; empty where none has one."""
     return next((key for key in around if key in families), "")
 
 
 def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
-    """Return True where an agent's id holds all words, upper or lower case, however accents are written."""
+    """Return True if an agent's id holds all words, in any case and any form of accents."""
     form = same_name(agent_id).lower()
     return all(same_name(word) in form for word in words)
 
@@ -142,11 +142,11 @@ def table_rows(
     folded: frozenset[str] = frozenset(),
     words: tuple[str, ...] = (),
 ) -> tuple[Row, ...]:
-    """The rows in order. With `words`, only agents whose ids hold them all, upper or lower case, and their families."""
+    """Return the rows in order; with `words`, only agents with all words in their ids, and their families."""
     rows: list[Row] = []
 
     def walk(family: str, depth: int) -> int:
-        """Add what stands below a family; how many agents that were."""
+        """Add everything below a family; return the number of agents."""
         members = 0
         for source in sorted(tree.below.get(family, ()), key=key, reverse=reverse):
             if isinstance(source, FamilyRow):

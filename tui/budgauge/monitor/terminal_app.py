@@ -1,4 +1,4 @@
-"""An app that draws as the terminal can, and as the person wants it: colours, glyphs, movement, theme."""
+"""The base app: colours, glyphs, animation and theme as the terminal and the person have them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
 
 SGR_MOUSE = "\x1b[?1006h"
-"""Asks the terminal for mouse reports in SGR format, which are ASCII."""
+"""Requests mouse reports in SGR format, in ASCII."""
 
 
 class TerminalApp(InternalApp):
-    """Knows nothing of what is shown. What it has to say goes to `say`."""
+    """An app for a terminal, without content of its own. Messages go to `say`."""
 
     INLINE_PADDING = 0
     _panicked = False
@@ -53,7 +53,9 @@ class TerminalApp(InternalApp):
         if not preferences.choices.animation:
             self.animation_level = "none"
         self._shown = Shown()
-        self._in_line = in_line
+        self.in_line = in_line
+        self._loop_now: asyncio.AbstractEventLoop | None = None
+        self._leave_code = 0
         self._preferences = preferences
         for theme in THEMES:
             self.register_theme(theme)
@@ -64,24 +66,46 @@ class TerminalApp(InternalApp):
             self._begin_with(THEMES[0])
 
     def _begin_with(self, theme: Theme) -> None:
-        """As if `theme` were set, after which all styles would be read a second time before the first paint."""
+        """Start with a theme; setting `theme` would read all styles a second time before the first paint."""
         self.set_reactive(App.theme, theme.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self.add_class(f"-theme-{theme.name}")
 
     def on_mount(self) -> None:
-        """Remember a theme that is chosen; give the terminal back before another program's signal stops us."""
-        if self._in_line and sys.platform != "win32":
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
+        """Remember each chosen theme; restore the terminal before a signal stops the program."""
+        self._loop_now = asyncio.get_running_loop()
+        if self.in_line and sys.platform != "win32":
+            self._loop_now.add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
         self.set_class(self._ascii.enabled, "-ascii")
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
 
+    @property
+    def can_leave(self) -> bool:
+        """True when the app may exit."""
+        return True
+
+    def leave(self, code: int) -> None:
+        """Quit as soon as possible with an exit code; for a signal handler, even before the app runs."""
+        self._leave_code = code
+        if self._loop_now is not None:
+            with suppress(RuntimeError):  # the loop has ended already
+                self._loop_now.call_soon_threadsafe(self.leave_if_asked)
+
+    def leave_if_asked(self) -> None:
+        """Quit now if `leave` was called and the app may exit."""
+        if self._leave_code and self.can_leave:
+            self.exit(return_code=self._leave_code)
+
+    def action_help_quit(self) -> None:
+        """Quit at Ctrl+C, as everywhere."""
+        self.exit()
+
     def say(self, text: str, *, failed: bool = False) -> None:
-        """Tell what came of a key."""
+        """Show the answer to a key."""
         raise NotImplementedError
 
     def glyphs_changed(self) -> None:
-        """What can be drawn is different now."""
+        """React to a change of glyphs."""
 
     def notify(
         self,
@@ -92,14 +116,14 @@ class TerminalApp(InternalApp):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """A toast; in five lines there is no room for one, and it is said as the answer to a key is."""
-        if self._in_line:
+        """Show a toast; in five lines, where there is no room, an answer."""
+        if self.in_line:
             self.say(message)
         else:
             super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def driver_made(self, driver: Driver, *, mouse: bool) -> None:
-        """Survive bad input, and keep what stands above the five lines."""
+        """Make the driver survive bad input, and keep the lines above the five."""
         # A byte that is not UTF-8 is often a mouse report in the oldest format: ask for SGR (1006) again.
         replace_bad_input(driver, partial(self.call_later, write, self, SGR_MOUSE) if mouse else lambda: None)
         if driver.is_inline:
@@ -108,7 +132,7 @@ class TerminalApp(InternalApp):
             driver.write = lambda data: sent(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
 
     def panic(self, *renderables: RenderableType) -> None:
-        """End with exit code 1 and show what failed; also where a thread of Textual's failed."""
+        """End with exit code 1 and show the failure, in any of Textual's threads too."""
         self._panicked = True
         super().panic(*renderables)
 
@@ -118,29 +142,29 @@ class TerminalApp(InternalApp):
         return (super().return_code or 1) if self._panicked else super().return_code
 
     def drawn(self, update: RenderableType | None) -> RenderableType | None:
-        """Return what of an update is not on the terminal yet."""
+        """Return the part of an update not on the terminal yet."""
         return self._shown.only_changed(update)
 
     def action_suspend_process(self) -> None:
-        """Stop until `fg`. In five lines they stay where they are, and are drawn anew below what came since."""
+        """Stop until `fg`. Five lines stay in the scrollback and are drawn again below newer output."""
         if not suspend_in_line(self, _wait_for_foreground):
             super().action_suspend_process()
 
     def action_command_palette(self) -> None:
-        """Every action, searched as you type."""
+        """Show every command, searched as you type."""
         from budgauge.monitor.screens.palette import Palette
 
         if not Palette.is_open(self):  # type: ignore[arg-type]  # as Textual itself asks
             self.push_screen(Palette(id="--command-palette", placeholder=tr("Search for commands…")))
 
     def search_themes(self) -> None:
-        """Every theme, the same way."""
+        """Show every theme, the same way."""
         from budgauge.monitor.screens.palette import Palette
 
         self.push_screen(Palette(providers=[ThemeProvider], placeholder=tr("Search for themes…")))
 
     def switch_glyphs(self) -> None:
-        """Draw with ASCII alone, or no longer; remembered."""
+        """Switch ASCII glyphs on or off; remembered."""
         self._ascii.enabled = not self._ascii.enabled
         self._preferences.choose(glyphs="ascii" if self._ascii.enabled else "all")
         self.set_class(self._ascii.enabled, "-ascii")
@@ -149,14 +173,14 @@ class TerminalApp(InternalApp):
         self.say(tr("ASCII glyphs: on") if self._ascii.enabled else tr("ASCII glyphs: off"))
 
     def switch_animation(self) -> None:
-        """Let things move, or no longer; remembered."""
+        """Switch animation on or off; remembered."""
         moves = self.animation_level == "none"
         self.animation_level = "full" if moves else "none"
         self._preferences.choose(animation=moves)
         self.say(tr("Animation: on") if moves else tr("Animation: off"))
 
     def action_next_theme(self) -> None:
-        """The next theme."""
+        """Switch to the next theme."""
         self.theme = next_theme(self.theme, list(self.available_themes))
         self.say(tr("Theme: {name}", name=self.theme))
 
@@ -165,7 +189,7 @@ class TerminalApp(InternalApp):
 
 
 def _wait_for_foreground() -> None:
-    """After `bg` it may not have the terminal: asking for that stops the program until `fg`."""
+    """Stop until `fg` after `bg`: touching the terminal's settings does that."""
     if sys.platform == "win32":
         return
     import termios

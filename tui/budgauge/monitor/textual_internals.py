@@ -1,6 +1,6 @@
-"""Textual's private names, all in this file: with a version of Textual that lacks one, we draw plainly and go on.
+"""Textual's private names, all in this file. Where a version of Textual lacks one, drawing is plainer.
 
-What falls away with each: without `textual._compositor` or `App._display`, whole lines are sent instead of
+The loss with each: without `textual._compositor` or `App._display`, whole lines are sent instead of
 changed cells; without `App._filters`, there is no ASCII drawing, and Textual alone does without colours; without
 `App._build_driver`, bad input is Textual's to decode; without the names of a suspension, five lines are suspended
 as a whole screen is; without those of a layout, the next view lays out again.
@@ -24,17 +24,19 @@ from textual.widget import Widget
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+    from textual._compositor import ChopsUpdate as ChopsUpdate
+    from textual._compositor import CompositorUpdate
+    from textual._compositor import LayoutUpdate as LayoutUpdate
     from textual.driver import Driver
     from textual.filter import LineFilter
 
 REPLACEMENT = "\ufffd"
-"""What a byte that is not UTF-8 becomes."""
+"""The replacement for a byte of bad UTF-8."""
 _SUSPENSION = ("_suspend_signal", "_resume_signal", "_previous_cursor_position", "_get_inline_height")
 
 
 class Updates(NamedTuple):
-    """What Textual sends to the terminal."""
+    """The types of Textual's updates of the terminal."""
 
     some: type[ChopsUpdate]
     """Some lines."""
@@ -44,12 +46,12 @@ class Updates(NamedTuple):
     """Both are one of these."""
 
     def is_known(self, update: object) -> bool:
-        """Return True for an update that can be read."""
+        """Return True for a readable update."""
         needed = _SOME if isinstance(update, self.some) else _WHOLE if isinstance(update, self.whole) else ()
         return bool(needed) and all(hasattr(update, name) for name in needed)
 
     def replaced(self, update: RenderableType, send: Callable[[Console], str]) -> RenderableType:
-        """Return an update that sends something else in the place of another."""
+        """Return an update with another text to send."""
         return _replaced_type(self.base)(update, send)  # type: ignore[arg-type]  # every type can be hashed
 
 
@@ -73,7 +75,7 @@ _WHOLE = ("strips", "region", "render_segments")
 
 
 def updates() -> Updates | None:
-    """Return what Textual sends; None where it sends something else."""
+    """Return the types of Textual's updates; None where they are unknown."""
     try:
         module = importlib.import_module("textual._compositor")
         return Updates(module.ChopsUpdate, module.LayoutUpdate, module.CompositorUpdate)
@@ -82,14 +84,14 @@ def updates() -> Updates | None:
 
 
 class InternalApp(App[None]):
-    """An app that offers under public names what Textual keeps to itself."""
+    """An app with public names for some of Textual's private ones."""
 
     def drawn(self, update: RenderableType | None) -> RenderableType | None:
-        """Return what is sent in the place of an update."""
+        """Return the update to send instead."""
         return update
 
     def driver_made(self, driver: Driver, *, mouse: bool) -> None:
-        """Prepare the terminal's driver before it begins; with `mouse` it asks for reports of the mouse."""
+        """Prepare the terminal's driver before its start; with `mouse`, mouse reports are wanted."""
 
     def _display(self, *arguments: Any, **named: Any) -> None:
         if len(arguments) == 2 and not named:
@@ -103,13 +105,13 @@ class InternalApp(App[None]):
 
 
 def line_filters(app: App[Any]) -> list[LineFilter] | None:
-    """Return the filters that each drawn line goes through, to be changed; None where there are none to change."""
+    """Return the list of line filters, to be changed; None where there is none."""
     found = getattr(app, "_filters", None)
     return found if isinstance(found, list) else None
 
 
 def write(app: App[Any], sequence: str) -> bool:
-    """Write a control sequence to the terminal; False where there is none, or it cannot be reached."""
+    """Write a control sequence to the terminal; return False where there is no terminal."""
     driver = getattr(app, "_driver", None)
     if driver is None or app.is_headless:
         return False
@@ -119,7 +121,7 @@ def write(app: App[Any], sequence: str) -> bool:
 
 
 def suspend_in_line(app: App[Any], wait: Callable[[], object]) -> bool:
-    """Stop an app that runs in some lines of the scrollback until `fg`: they stay, and are drawn anew below.
+    """Stop an inline app until `fg`; its lines stay in the scrollback and are drawn again below.
 
     `wait` is called once the program goes on. Return False, with nothing done, where the app has the whole
     screen, or Textual lacks a name that this needs.
@@ -145,7 +147,7 @@ def suspend_in_line(app: App[Any], wait: Callable[[], object]) -> bool:
 
 
 def count_layout(widget: Widget) -> None:
-    """Have a layout that is asked for now counted, though one before it was not seen yet.
+    """Count a layout request even if the one before is still pending.
 
     Textual counts a request only when the one before it was seen, and keeps the height it had worked out
     meanwhile: without this, a first view that comes at the wrong moment stays as tall as nothing.
@@ -156,7 +158,7 @@ def count_layout(widget: Widget) -> None:
 
 
 def replace_bad_input(driver: Driver, replaced: Callable[[], object]) -> bool:
-    """Make a driver replace bytes that are not UTF-8; Textual's own decoder ends the program at the first one.
+    """Make a driver replace bytes of bad UTF-8; Textual's own decoder ends the program at the first.
 
     `replaced` is called in the input thread whenever a byte was replaced. Return False if this
     version of Textual decodes elsewhere, and nothing was changed.

@@ -81,7 +81,7 @@ THEMES = (DARK, LIGHT, SAFE)
 
 
 def next_theme(name: str, available: list[str]) -> str:
-    """The theme after `name`: ours first, then Textual's by name."""
+    """Return the theme after `name`: ours first, then Textual's by name."""
     ours = [theme.name for theme in THEMES]
     order = [*ours, *sorted(set(available) - set(ours))]
     return order[(order.index(name) + 1) % len(order)] if name in order else order[0]

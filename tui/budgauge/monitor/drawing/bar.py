@@ -1,4 +1,4 @@
-"""Bars in eighths of a cell: what is filled, where the threshold stands, how far over."""
+"""Bars in eighths of a cell, with the threshold's mark."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Literal
 
 Kind = Literal["fill", "track", "mark", "mark-filled", "over"]
 Run = tuple[str, Kind]
-"""Cells that look alike."""
+"""Cells of one look."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def limit_bar(part: float, cells: int, mark: float | None = None) -> list[Run]:
-    """A bar for `part` of a limit (1 is all of it), with a mark at another part.
+    """Return a bar for a part of a limit (1 is the whole), with a mark at another part.
 
-    Over the limit the whole width is what was used, and the limit itself is marked.
+    Over the limit, the whole width is the used amount, and the limit itself is marked.
     """
     if part > 1:
         return _over(part, cells)
@@ -30,12 +30,12 @@ def limit_bar(part: float, cells: int, mark: float | None = None) -> list[Run]:
 
 
 def mark_at(part: float, cells: int, mark: float) -> int:
-    """The cell of a `limit_bar` that carries its mark: the threshold's, or the limit's where it is exceeded."""
+    """Return the cell of a `limit_bar`'s mark: the threshold's, or the limit's when exceeded."""
     return max(1, min(cells - 2, int(cells / part))) if part > 1 else min(cells - 1, int(mark * cells))
 
 
 def _eighths(part: float, cells: int) -> int:
-    """Anything used shows, and only all of it shows as full."""
+    """Return eighths to fill: at least one for any use, and all only at the limit."""
     whole = cells * 8
     if part >= 1:
         return whole
@@ -49,7 +49,7 @@ def _over(part: float, cells: int) -> list[Run]:
 
 
 def share_bar(part: float, cells: int) -> list[Run]:
-    """A thin line for a share of the total: not to be taken for a limit's bar."""
+    """Return a thin line for a share of the total, unlike a limit's bar."""
     halves = 0 if part <= 0 else max(1, min(cells * 2, round(part * cells * 2)))
     line = "━" * (halves // 2) + ("╸" if halves % 2 else "")
     return _joined([(line, "fill"), (" " * (cells - len(line)), "track")])

@@ -32,9 +32,9 @@ _CELLS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True
 
 
 def big(text: str, scale: int = 1) -> list[str]:
-    """A text as lines of blocks, all of one width: three, or five at scale 2.
+    """Return a text as lines of blocks, all of one width: three, or five at scale 2.
 
-    Raises KeyError for a character that has no glyph.
+    Raises KeyError for a character without a glyph.
     """
     rows = ["".join(_GLYPHS[char].split()[row] + "." for char in text)[:-1] for row in range(_ROWS)]
     pixels = [[pixel == "#" for pixel in row for _ in range(scale)] for row in rows for _ in range(scale)]
@@ -44,5 +44,5 @@ def big(text: str, scale: int = 1) -> list[str]:
 
 
 def big_cells(text: str, scale: int = 1) -> int:
-    """How wide it is."""
+    """Return the width of such a text."""
     return scale * (sum(len(_GLYPHS[char].split()[0]) + 1 for char in text) - 1)

@@ -1,4 +1,4 @@
-"""Only cells that changed are sent to the terminal: Textual by itself sends every line that it drew, whole."""
+"""Sending only changed cells to the terminal: Textual by itself sends whole lines."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from textual.strip import Strip
 from budgauge.monitor.textual_internals import updates
 
 if TYPE_CHECKING:
-    from textual._compositor import ChopsUpdate, LayoutUpdate
+    from budgauge.monitor.textual_internals import ChopsUpdate, LayoutUpdate
 
 JOINED_CELLS = 8
-"""Unchanged cells between two changes that are sent along: going around them takes more bytes."""
+"""Unchanged cells sent along between two changes: a cursor move takes more bytes."""
 _KEPT_STYLES = 1024
 
 _Cell = tuple["str | None", "Style | None"]
-"""The text that begins in a cell (None where it began in one before), and its style."""
+"""The text beginning in a cell (None inside a wide character), and the style."""
 _UNKNOWN: _Cell = ("", None)
 """Equals no cell that is drawn."""
 
 
 class Shown:
-    """What stands on the terminal, cell by cell. Every update goes through `only_changed`."""
+    """The terminal's content, cell by cell. Every update goes through `only_changed`."""
 
     def __init__(self) -> None:
         self._lines: dict[int, list[_Cell]] = {}
@@ -37,7 +37,7 @@ class Shown:
         self._updates = updates()
 
     def only_changed(self, update: RenderableType | None) -> RenderableType | None:
-        """The same update, which sends nothing that is shown already; unchanged where that cannot be known."""
+        """Return an update without the cells already shown; or the same one, if unreadable."""
         types = self._updates
         if types is None or update is None or not types.is_known(update):
             return update
@@ -46,7 +46,7 @@ class Shown:
         return types.replaced(update, lambda console: self.send(known, console))
 
     def send(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:
-        """What brings the terminal up to an update; a layout is sent whole, for it follows all that is unknown."""
+        """Return the text to send for an update; a layout is sent whole, because anything may stand there before."""
         if self._updates is not None and isinstance(update, self._updates.whole):
             self._lines.clear()
             for y, strips in enumerate(update.strips, update.region.y):
@@ -79,7 +79,7 @@ class Shown:
             yield move + Strip(Segment.simplify(segments)).render(console)
 
     def _note(self, y: int, x: int, cells: list[_Cell]) -> None:
-        """These are shown now; what they cut through is shown no longer."""
+        """Note cells as shown; wide characters cut by them are not shown any more."""
         end = x + len(cells)
         line = self._line(y, end + 1)
         cut = x
@@ -119,7 +119,7 @@ class Shown:
 
 @lru_cache(1024)
 def _is_plain(text: str) -> bool:
-    """Does each character stand in a cell of its own?"""
+    """Return True if each character takes one cell."""
     return text.isascii() or all(cell_len(character) == 1 for character in text)
 
 
@@ -130,7 +130,7 @@ def _differing(before: list[_Cell], after: list[_Cell]) -> Iterator[tuple[int, i
 
 
 def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Runs with few cells between them, as one."""
+    """Join runs with few cells between them."""
     begin = end = -1
     for first, last in runs:
         if end < 0:

@@ -8,7 +8,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def columns(values: Sequence[int], lines: int) -> list[str]:
-    """A chart of one cell a value, so many lines high, the top line first. The highest value fills it."""
+    """Return a chart of one cell a value, the top line first; the highest value is as high as the chart."""
     top = max(values, default=0)
     heights = [0 if not top or not value else max(1, round(value * lines * 8 / top)) for value in values]
     return [
@@ -17,19 +17,19 @@ def columns(values: Sequence[int], lines: int) -> list[str]:
 
 
 def trend(values: Sequence[int]) -> str:
-    """A chart of one line that leaves its top free, so that those of lines above each other stay apart."""
+    """Return a chart of one line, with a free eighth at the top to keep neighbouring lines apart."""
     top = max(values, default=0)
     return "".join(_EIGHTHS[max(1, round(value * 7 / top)) if value else 0] for value in values)
 
 
 Cell = tuple[str, int | None, int | None]
-"""A character, whose series its colour is, and whose its background is."""
+"""A character, and the series of its colour and of its background."""
 
 
 def stacked(series: Sequence[Sequence[int]], lines: int, top: int) -> list[list[Cell]]:
-    """A chart of one cell a value, the series on top of each other, the first one at the bottom; the top line first.
+    """Return a chart of stacked series, one cell a value, the first series at the bottom, the top line first.
 
-    `top` is the value that fills it. Of more than two series in a cell, the two largest show.
+    `top` is the value at full height. Of more than two series in a cell, the two largest show.
     """
     columns = [_column([values[place] for values in series], lines, top) for place in range(len(series[0]))]
     return [[column[line] for column in columns] for line in reversed(range(lines))]
@@ -48,7 +48,7 @@ def _column(values: Sequence[int], lines: int, top: int) -> list[Cell]:
 
 
 def _cell(bands: Sequence[tuple[int, int, int]], floor: int) -> Cell:
-    """What shows of the bands between a height and eight eighths above it."""
+    """Return the cell of the bands between a height and eight eighths above."""
     inside = [(number, max(begin, floor), min(end, floor + 8)) for number, begin, end in bands]
     inside = [(number, begin - floor, end - floor) for number, begin, end in inside if end > begin]
     if not inside:
@@ -64,7 +64,7 @@ def _cell(bands: Sequence[tuple[int, int, int]], floor: int) -> Cell:
 
 
 def round_top(value: int) -> int:
-    """The next number up that is 1, 2 or 5 times a power of ten."""
+    """Return the next number up of 1, 2 or 5 times a power of ten."""
     unit = 1
     while True:
         for times in (1, 2, 5):

@@ -1,4 +1,4 @@
-"""What is to be expected of the total, in words; nothing where there is too little to say."""
+"""The forecast of the total, in words."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import math
 import msgspec
 
 from budgauge.accounting.forecast import When, reached
-from budgauge.monitor.drawing.when import span
+from budgauge.monitor.drawing.time_text import latin_span, span
 from budgauge.monitor.language import tr
 from budgauge.status.snapshot import Snapshot
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """Each is empty where there is nothing to say."""
+    """A forecast in words, each empty where unknown."""
 
     gone: str = ""
-    """When the budget is gone: `2h 10m`."""
+    """Time until the budget is gone: `2h 10m`."""
     between: str = ""
-    """The range that is likely: `1h 50m to 2h 40m`."""
+    """The likely range: `1h 50m to 2h 40m`."""
     warns: str = ""
-    """When the warning threshold is reached: `12m`."""
+    """Time until the warning threshold: `12m`."""
     lasts: str = ""
-    """How long the cycle goes on, where the budget outlasts it: `3d 4h`."""
+    """The rest of the cycle, where the budget outlasts it: `3d 4h`."""
+    figure: str = ""
+    """`gone` or `lasts` in Latin letters, for a large figure."""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """It in one line: all of it, and then in fewer and fewer words."""
+        """The forecast in one line, from the longest form to the shortest."""
         if self.lasts:
             return (tr("lasts until the cycle ends in {span}", span=self.lasts),)
         if not self.gone:
@@ -42,21 +44,27 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def total_outlook(snapshot: Snapshot, now: float) -> Outlook:
-    """Of everyone's budget at a moment (unix seconds)."""
+    """Return the forecast of everyone's budget at a moment in unix seconds."""
     gone = None if snapshot.remaining_budget is None else reached(snapshot.minutes, now, snapshot.remaining_budget)
     if gone is None:
         return Outlook()
     if snapshot.cycle_end is not None and gone.expected > snapshot.cycle_end - now:
-        return Outlook(lasts=span(snapshot.cycle_end - now))
+        rest = snapshot.cycle_end - now
+        return Outlook(lasts=span(rest), figure=latin_span(rest))
     to_warning = 0 if snapshot.warning_at is None else snapshot.warning_at - snapshot.total_used
     warns = reached(snapshot.minutes, now, to_warning)
-    return Outlook(gone=span(gone.expected), between=between(gone), warns=span(warns.expected) if warns else "")
+    return Outlook(
+        gone=span(gone.expected),
+        between=between(gone),
+        warns=span(warns.expected) if warns else "",
+        figure=latin_span(gone.expected),
+    )
 
 
-def between(when: When) -> str:
-    """A range in words."""
-    first = span(when.earliest)
-    if math.isinf(when.latest):
+def between(eta: When) -> str:
+    """Return a forecast's range in words."""
+    first = span(eta.earliest)
+    if math.isinf(eta.latest):
         return tr("{first} or later", first=first)
-    last = span(when.latest)
+    last = span(eta.latest)
     return tr("{first} to {last}", first=first, last=last) if first != last else tr("about {span}", span=first)

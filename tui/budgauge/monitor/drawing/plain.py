@@ -1,4 +1,4 @@
-"""Terminals that can show less, and people who want less: no colours, no glyphs beyond ASCII."""
+"""Plain drawing: without colours, or with ASCII glyphs alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.filter import LineFilter
 from budgauge.text import width
 
 _POOR_TERMS = ("linux", "dumb", "vt", "ansi", "cons25")
-"""Beginnings of $TERM of terminals whose fonts have few glyphs."""
+"""Beginnings of $TERM of terminals with few glyphs."""
 _EQUALS = {
     **dict.fromkeys("█▉▊▋▌▇", "#"),
     **dict.fromkeys("▍▎▏▐", ":"),
@@ -58,14 +58,14 @@ _EQUALS = {
     "×": "x",
     "\N{NO-BREAK SPACE}": " ",
 }
-"""Every glyph that our screens draw, and what stands for it in one cell."""
+"""ASCII for every glyph of our screens."""
 
 
 def is_poor(env: Mapping[str, str]) -> bool:
-    """Can the terminal, as the environment tells, show no more than ASCII?
+    """Return True if the environment names a terminal or encoding of ASCII alone.
 
-    Where neither $LC_ALL nor $LC_CTYPE nor $LANG is set, nothing is known of its encoding: then
-    it is taken for UTF-8, as nearly all are.
+    Where neither $LC_ALL nor $LC_CTYPE nor $LANG is set, the encoding is taken for UTF-8,
+    as nearly all are.
     """
     if env.get("TERM", "").startswith(_POOR_TERMS):
         return True
@@ -77,21 +77,21 @@ def is_poor(env: Mapping[str, str]) -> bool:
 
 
 def draws_ascii(glyphs: str, env: Mapping[str, str]) -> bool:
-    """Is it ASCII that a person chose (`ascii`, `all`), or with `auto` that the terminal needs?"""
+    """Return True if the person chose ASCII, or with `auto` if the terminal needs ASCII."""
     return is_poor(env) if glyphs == "auto" else glyphs == "ascii"
 
 
 @lru_cache(maxsize=4096)
 def ascii_of(text: str) -> str:
-    """A text of the same width in ASCII; `?` for each cell of what has no equal."""
+    """Return a text of the same width in ASCII; `?` for each unknown cell."""
     return "".join(char if char.isascii() else _EQUALS.get(char) or "?" * width(char) for char in text)
 
 
 class AsciiGlyphs(LineFilter):
-    """Draws with ASCII alone."""
+    """A filter for ASCII glyphs alone."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same line in ASCII."""
+        """Return a line in ASCII."""
         if all(segment.text.isascii() for segment in segments):
             return segments
         return [
@@ -101,10 +101,10 @@ class AsciiGlyphs(LineFilter):
 
 
 class WithoutColour(LineFilter):
-    """Draws in the terminal's own colours alone; bold, underlined and reversed stay."""
+    """A filter against colours; bold, underlined and reversed stay."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same line without colours."""
+        """Return a line without colours."""
         return [
             Segment(text, None if style is None else style.without_color, control) for text, style, control in segments
         ]

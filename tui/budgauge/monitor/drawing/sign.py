@@ -1,4 +1,4 @@
-"""A glyph and a word for each severity, so that colour is never the only sign."""
+"""A glyph and a word for each severity: colour is never the only sign."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ NO_LIMIT = "–"
 
 
 def state_word(state: Severity) -> str:
-    """The word of a severity."""
+    """Return the word of a severity."""
     return tr(_WORDS[state])

@@ -1,4 +1,4 @@
-"""Which span of time a chart shows, and in which steps. Pure."""
+"""The span of time of a chart, and its steps. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from budgauge.views.scan import Span
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 _STEPS = tuple(MINUTE * n for n in (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440))
 _AHEAD = 4
-"""A reading can go on for a fourth of its span before it must begin afresh."""
+"""A scan stays useful for a fourth of its span."""
 
 
 ZOOMS = (30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY, 30 * DAY)
-"""Seconds that a chart shows at least: it fills its width."""
+"""Least seconds of a chart."""
 
 
 def chart_span(seconds: int, now: float, cells: int, offset: int) -> Span:
-    """Steps that fill a width and show so many seconds or more; the present one and some to come at the end.
+    """Return steps that fill a width and cover the seconds; at the end, the present step and some to come.
 
     `offset` is what local time is ahead of UTC, in seconds: longer steps begin at local midnight.
     """
@@ -28,7 +28,7 @@ def chart_span(seconds: int, now: float, cells: int, offset: int) -> Span:
 
 
 def counter_span(begin: float, end: float, now: float, cells: int) -> Span:
-    """Steps from when the counters began to an end, or some way beyond now where they have none (`end` is now)."""
+    """Return steps from the counters' start to an end, or some way beyond now (where `end` is now)."""
     until = max(end, now + max(MINUTE, (now - begin) / _AHEAD))
     first = int(begin)
     step = max(1, -(-int(until - first) // max(1, cells)))
@@ -36,12 +36,12 @@ def counter_span(begin: float, end: float, now: float, cells: int) -> Span:
 
 
 def shown_number(span: Span) -> int:
-    """How many steps of a chart's span it shows at a time; the others are to come."""
+    """Return the number of a span's steps shown at a time; the others are to come."""
     return max(1, span.number - span.number // (_AHEAD + 1))
 
 
 def shown_steps(span: Span, now: float) -> slice:
-    """The steps of a span that a chart shows, the present one last."""
+    """Return the shown steps of a span, the present one last."""
     number = shown_number(span)
     last = max(0, min(span.number - 1, int((now - span.begin) // span.step)))
     return slice(max(0, last + 1 - number), last + 1)

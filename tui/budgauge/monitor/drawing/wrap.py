@@ -6,7 +6,7 @@ from budgauge.text import fit, width
 
 
 def wrap(text: str, cells: int, lines: int) -> list[str]:
-    """A text in at most so many lines of so many cells; what does not fit ends in an ellipsis."""
+    """Return a text in some lines of some cells; a longer one ends in an ellipsis."""
     if width(text) <= cells:
         return [text]
     words, out = text.split(" "), list[str]()
@@ -23,7 +23,7 @@ def wrap(text: str, cells: int, lines: int) -> list[str]:
 
 
 def shell_lines(words: tuple[str, ...], cells: int) -> list[str]:
-    """A command to paste, continued with backslashes where it is wider than `cells`."""
+    """Return a command to paste, continued with backslashes where wider than `cells`."""
     lines = [words[0]]
     for word in words[1:]:
         if width(lines[-1]) + 1 + width(word) + 2 <= cells or len(lines[-1]) <= 2:

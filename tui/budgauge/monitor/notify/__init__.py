@@ -1,1 +1,1 @@
-"""What reaches a person who does not look: bell, desktop, title."""
+"""Alerts beyond the screen: bell, desktop, title."""

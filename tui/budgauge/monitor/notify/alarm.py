@@ -1,9 +1,10 @@
-"""How warnings reach a person who does not look at the screen, and those that no banner shows."""
+"""Alerts for a person away from the screen, and alerts without a banner."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from budgauge.config.model import Notify
@@ -25,23 +26,25 @@ if TYPE_CHECKING:
 
 TOAST_SECONDS = 10.0
 MOST_TOLD = 4
-"""So many of the crossings of one moment are told in words; of the others, how many there are."""
+"""Alerts of one moment that are worded; of the others, the number is shown."""
 _CELLS = 200
 
 
 class Alarm:
-    """Tells each crossing once, in the ways that the config wants; and nothing of what stood at the start."""
+    """A reporter of alerts, each once, by the config's ways; alerts from before the start are not reported."""
 
-    def __init__(self, app: App[None], trouble: Callable[[str], None]) -> None:
-        """`trouble` is told why a wanted way does not work, and an empty text once it does; from any thread."""
+    def __init__(self, app: App[None], trouble_changed: Callable[[], object]) -> None:
+        """`trouble_changed` is called in the app's thread."""
         self._app = app
-        self._trouble = trouble
+        self.trouble = ""
+        """Why desktop notifications do not work; empty while they do."""
+        self._trouble_changed = trouble_changed
         self._crossings = Crossings()
         self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
         self._desktop: Desktop | None = None
 
     def take(self, view: View, *, covered: bool) -> None:
-        """Tell what was crossed since the view before; `covered`: the banner cannot be seen."""
+        """Report the alerts since the view before; `covered` means an invisible banner."""
         notify, snapshot = view.config.notify, view.snapshot
         self.title.set(title_of(snapshot) if notify.title else "")
         self._want_desktop(notify)
@@ -56,7 +59,7 @@ class Alarm:
         self._toast([each for each in crossed if covered or not _on_banner(each, snapshot)])
 
     def end(self) -> None:
-        """Give back what was taken; wait for nothing."""
+        """Restore the title and end the desktop's thread, without waiting."""
         self.title.set("")
         if self._desktop is not None:
             self._desktop.end()
@@ -65,11 +68,16 @@ class Alarm:
         if notify.desktop and self._desktop is None:
             from budgauge.monitor.notify.desktop import Desktop
 
-            self._desktop = Desktop(self._trouble)
+            self._desktop = Desktop(self._set_trouble)
         elif self._desktop is not None and not notify.desktop:
             self._desktop.end()
             self._desktop = None
-            self._trouble("")
+            self._set_trouble("")
+
+    def _set_trouble(self, text: str) -> None:
+        self.trouble = text
+        with suppress(RuntimeError):  # the app has ended meanwhile
+            self._app.call_later(self._trouble_changed)
 
     def _toast(self, crossed: Sequence[Crossing]) -> None:
         states = [crossing.state for crossing in crossed[:MOST_TOLD]]
@@ -82,19 +90,19 @@ class Alarm:
 
 
 def _words(crossed: Sequence[Crossing]) -> list[str]:
-    """A line for each, and one for those that are too many."""
+    """Return a line for each alert, and one for the number of the others."""
     lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
     more = len(crossed) - len(lines)
-    return [*lines, trn("and {n} limit more", "and {n} limits more", more)] if more else lines
+    return [*lines, trn("and {n} more limit", "and {n} more limits", more)] if more else lines
 
 
 def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
-    """Does the banner say it? It has lines for the total, and one that names the first limits that are exceeded."""
+    """Return True if the banner shows an alert: the total's, or one of the first exceeded limits."""
     return crossing.scope == "total" or crossing.name in snapshot.exceeded[:NAMED]
 
 
 def title_of(snapshot: Snapshot) -> str:
-    """The terminal's title: the total, and the first limit that is exceeded."""
+    """Return the terminal's title: the total, and the first exceeded limit."""
     if snapshot.usage_percentage is None:
         total = "budgauge: " + tr("{n} tokens used", n=count(snapshot.total_used))
     else:

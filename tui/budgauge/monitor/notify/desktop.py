@@ -13,7 +13,7 @@ from typing import Protocol
 from budgauge.text import safe
 
 ANSWER_SECONDS = 5.0
-"""How long the desktop is waited for."""
+"""Seconds to wait for the desktop's answer."""
 MISSING = (
     "Desktop notifications need desktop-notifier: pipx inject budgauge desktop-notifier "
     "(in a venv: pip install desktop-notifier)"
@@ -23,27 +23,26 @@ _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
 
 
 class _Notifier(Protocol):
-    """What is needed of the library."""
+    """The used part of the library."""
 
     async def request_authorisation(self) -> bool:
-        """May notifications be shown? Asks the person where the system has it so."""
+        """Return True if notifications may be shown; some systems ask the person."""
 
     async def get_capabilities(self) -> frozenset[object]:
-        """What can be shown; empty where nothing can. Raises what the connection happens to run into."""
+        """Return the desktop's capabilities; empty where nothing can be shown. Raises any connection error."""
 
     async def send(self, title: str, message: str) -> object:
-        """Show a notification; what goes wrong is logged, not raised."""
+        """Show a notification; failures are logged, not raised."""
 
 
 class Desktop:
-    """Sends in a thread that ends with the program: a bus that hangs holds up nothing.
+    """A sender in a daemon thread: a hanging bus delays nothing.
 
-    What does not work is told as soon as it is known, when the desktop is first asked, not when a
-    warning is lost; it is tried again with each text.
+    A failure is reported at the first connection, before any alert is lost; each text tries again.
     """
 
     def __init__(self, trouble: Callable[[str], None], *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """`trouble` is told from the thread why they cannot be shown, and an empty text once they can."""
+        """`trouble` is called from the thread with the reason of a failure, and with an empty text on success."""
         self._trouble = trouble
         self._told = ""
         self._answer_seconds = answer_seconds
@@ -55,12 +54,12 @@ class Desktop:
         threading.Thread(target=lambda: asyncio.run(self._serve()), name="budgauge-desktop", daemon=True).start()
 
     def send(self, text: str) -> None:
-        """Show a safe text, as soon as it can be."""
+        """Show a safe text as soon as possible."""
         self._waiting.append(text.translate(_MARKUP))
         self._wake()
 
     def end(self) -> None:
-        """End the thread as soon as it may be; waits for nothing."""
+        """End the thread as soon as possible, without waiting."""
         self._ended = True
         self._wake()
 
@@ -84,7 +83,7 @@ class Desktop:
             faults.end()
 
     async def _try(self, text: str, faults: _Faults) -> None:
-        """Show a text; an empty one only finds out whether one could be shown."""
+        """Show a text; an empty one only tests the connection."""
         try:
             await asyncio.wait_for(self._show(text, faults), self._answer_seconds)
         except ImportError:
@@ -122,7 +121,7 @@ class Desktop:
 
 
 class _Faults(logging.Handler):
-    """What the library logs instead of raising it; it must not be drawn across the screen either."""
+    """A log handler for the library's failures: logged and not raised, and not to be drawn across the screen."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -130,22 +129,22 @@ class _Faults(logging.Handler):
         logging.getLogger("desktop_notifier").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Keep a failure."""
         cause = record.exc_info[1] if record.exc_info else None
         self._latest = str(cause or record.getMessage())
 
     def take(self) -> str:
-        """The latest one, once."""
+        """Return the latest failure, once."""
         latest, self._latest = self._latest, ""
         return latest
 
     def end(self) -> None:
-        """Keep nothing more."""
+        """Remove the handler."""
         logging.getLogger("desktop_notifier").removeHandler(self)
 
 
 def _notifier() -> _Notifier:
-    """Raises ImportError where the extra is not installed."""
+    """Return a notifier. Raises ImportError where the extra is not installed."""
     from desktop_notifier import DesktopNotifier
 
     notifier: _Notifier = DesktopNotifier(app_name="budgauge")

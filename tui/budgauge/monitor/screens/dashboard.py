@@ -1,4 +1,4 @@
-"""The one screen everything is seen on."""
+"""The dashboard: everything on one screen."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
 
-from budgauge.monitor.drawing.when import clock, day
+from budgauge.monitor.drawing.time_text import clock, day
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
-from budgauge.monitor.screens.board import Board, Surroundings
+from budgauge.monitor.screens.main_screen import AppState, MainScreen
 from budgauge.monitor.screens.too_small import TooSmall
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Banner, banner_items
-from budgauge.monitor.widgets.cost import CostPanel, cost_face
+from budgauge.monitor.widgets.cost import CostPanel, cost_view_model
 from budgauge.monitor.widgets.figures import Figures, figures
-from budgauge.monitor.widgets.gauge import Gauge, gauge_face
-from budgauge.monitor.widgets.guide import Guide, GuideFace
+from budgauge.monitor.widgets.gauge import Gauge, gauge_view_model
 from budgauge.monitor.widgets.key_line import KeyLine
-from budgauge.monitor.widgets.rate import RatePanel, rate_face
+from budgauge.monitor.widgets.onboarding import Onboarding
+from budgauge.monitor.widgets.rate import RatePanel, rate_view_model
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
-from budgauge.monitor.widgets.top_line import TopFace, TopLine, budget_words, short_path
+from budgauge.monitor.widgets.top_line import TopLine, TopViewModel, budget_words, short_path
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count
 from budgauge.views.live import View
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 MIN_WIDTH, MIN_HEIGHT = 40, 10
 TALL = 20
-"""From so many lines on, panels have borders,"""
+"""Lines from which panels have borders."""
 HIGH = 36
-"""and bars are thick."""
+"""Lines from which bars are thick."""
 FIGURES_WIDTH, FIGURES_HEIGHT = 76, 28
-"""From so many cells and lines on, what matters most stands in large figures."""
+"""Cells and lines from which large figures are shown."""
 
 
-class Dashboard(Board):
-    """Total, agents, cost and rate; or what to do first where there is nothing yet."""
+class Dashboard(MainScreen):
+    """Total, agents, cost and rate; or the first steps on an empty ledger."""
 
     AUTO_FOCUS = "AgentTable"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,7 +65,7 @@ class Dashboard(Board):
     ]
 
     def compose(self) -> ComposeResult:
-        """Top to bottom."""
+        """Yield the widgets from top to bottom."""
         yield TopLine()
         yield Banner()
         with Vertical(id="total") as total:
@@ -76,7 +76,7 @@ class Dashboard(Board):
             with Vertical(id="agents") as agents:
                 agents.border_title = tr("agents")
                 yield AgentTable()
-                yield Guide()
+                yield Onboarding()
             with Container(id="side"):
                 cost, rate = CostPanel(), RatePanel()
                 cost.border_title, rate.border_title = tr("cost"), tr("tokens a minute")
@@ -89,11 +89,11 @@ class Dashboard(Board):
         yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
 
     def on_resize(self, event: Resize) -> None:
-        """Give each part what there is room for."""
+        """Fit each part to the size."""
         self.fit(event.size)
 
     def fit(self, size: Size) -> None:
-        """Give each part what there is room for."""
+        """Fit each part to the size."""
         height = size.height
         tall = height >= TALL
         gauge = self.query_one(Gauge)
@@ -104,39 +104,41 @@ class Dashboard(Board):
         self.set_class(has_figures, "-figures")
         gauge.foretells = not has_figures
         self.query_one(Figures).scale = 2 if height >= 50 and size.width >= 120 else 1
-        self.query_one(Guide).roomy = height >= 24
+        self.query_one(Onboarding).roomy = height >= 24
         self.query_one(Banner).room = max(2, height // 6)
 
-    def show(self, view: View, now: float, around: Surroundings) -> None:
-        """Bring everything up to a view, at a moment (unix seconds)."""
-        snapshot = view.snapshot
-        self.query_one(CostPanel).face = cost_face(snapshot)
+    def show(self, state: AppState) -> None:
+        """Show a view."""
+        snapshot = state.view.snapshot
+        self.query_one(CostPanel).view_model = cost_view_model(snapshot)
         table = self.query_one(AgentTable)
         table.vacancy = _vacancy(snapshot)
-        table.show(snapshot, now)
+        table.show(snapshot, state.now)
         self._title_agents()
-        self.set_class(is_new(view), "-new")
-        self.set_class(is_new(view) and bool(snapshot.agents or snapshot.families), "-with-limits")
-        self._show_moment(view, now, around)
+        new = state.onboarding is not None
+        self.set_class(new, "-new")
+        self.set_class(new and bool(snapshot.agents or snapshot.families), "-with-limits")
+        self._show_moment(state)
 
-    def tick(self, view: View, now: float, around: Surroundings) -> None:
-        """Bring up to a moment what changes by time alone."""
-        self.query_one(AgentTable).tick(now)
-        self._show_moment(view, now, around)
+    def tick(self, state: AppState) -> None:
+        """Bring up to date whatever changes by time alone."""
+        self.query_one(AgentTable).tick(state.now)
+        self._show_moment(state)
 
-    def _show_moment(self, view: View, now: float, around: Surroundings) -> None:
-        """The same of all but the table."""
-        snapshot = view.snapshot
-        readable = not view.ledger_trouble
-        self.query_one(Gauge).face = gauge_face(view, now)
-        self.query_one(Figures).face = figures(snapshot, now, readable=readable)
-        self.query_one(RatePanel).face = rate_face(snapshot, now)
+    def _show_moment(self, state: AppState) -> None:
+        """Update every part but the table."""
+        view, snapshot, now = state.view, state.view.snapshot, state.now
+        self.query_one(Gauge).view_model = gauge_view_model(view, now)
+        self.query_one(Figures).view_model = figures(snapshot, now, readable=not view.ledger_trouble)
+        self.query_one(RatePanel).view_model = rate_view_model(snapshot, now)
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
-        self.show_items(view, around)
-        self._show_top(view, around)
+        if state.onboarding is not None:
+            self.query_one(Onboarding).view_model = state.onboarding
+        self.show_items(state)
+        self._show_top(state)
 
-    def ask_for_filter(self) -> None:
-        """Let a text be typed that agents' names must hold."""
+    def open_filter(self) -> None:
+        """Open the filter line, or focus an open one."""
         from budgauge.monitor.widgets.filter_line import FilterLine
 
         lines = self.query(FilterLine)
@@ -148,12 +150,12 @@ class Dashboard(Board):
             line.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Filter as it is typed."""
+        """Filter as the person types."""
         self.query_one(AgentTable).query_words = tuple(event.value.lower().split())
         self._title_agents()
 
     def on_input_submitted(self) -> None:
-        """Back to the table, filtered."""
+        """Return to the filtered table."""
         self.query_one(AgentTable).focus()
 
     def action_clear_filter(self) -> None:
@@ -169,33 +171,28 @@ class Dashboard(Board):
         self.action_clear_filter()
 
     def on_agent_table_sorted(self) -> None:
-        """Say by what."""
+        """Name the order in the title."""
         self._title_agents()
 
-    def show_items(self, view: View, around: Surroundings) -> None:
+    def show_items(self, state: AppState) -> None:
         """Bring the banner up to date."""
-        self.query_one(Banner).items = banner_items(view, around.items)
+        self.query_one(Banner).items = banner_items(state.view, state.items)
 
-    def _show_top(self, view: View, around: Surroundings) -> None:
-        self.query_one(TopLine).face = TopFace(
-            budget=budget_words(view.budget_of),
-            ledger=short_path(
-                view.snapshot.ledger if around.shown_ledger is None else around.shown_ledger, around.home
-            ),
-            collecting=around.collecting,
-            changed="" if around.changed is None else clock(around.changed, seconds=True),
-            paused=around.paused,
-            demo=around.demo,
+    def _show_top(self, state: AppState) -> None:
+        shown_ledger = state.view.snapshot.ledger if state.shown_ledger is None else state.shown_ledger
+        self.query_one(TopLine).view_model = TopViewModel(
+            budget=budget_words(state.view.budget_of),
+            ledger=short_path(shown_ledger, state.home),
+            collecting=state.collecting,
+            changed="" if state.changed is None else clock(state.changed, seconds=True),
+            paused=state.paused,
+            demo=state.demo,
         )
 
     def pause(self, *, paused: bool) -> None:
-        """Say that the display is frozen, or no longer."""
+        """Show whether the display is frozen."""
         top = self.query_one(TopLine)
-        top.face = msgspec.structs.replace(top.face, paused=paused)
-
-    def guide(self, face: GuideFace) -> None:
-        """Bring the guide for an empty ledger up to date."""
-        self.query_one(Guide).face = face
+        top.view_model = msgspec.structs.replace(top.view_model, paused=paused)
 
     def _title_agents(self) -> None:
         table, agents = self.query_one(AgentTable), self.query_one("#agents")
@@ -213,7 +210,7 @@ class Dashboard(Board):
 
 
 def is_new(view: View) -> bool:
-    """Has nothing ever been recorded, as far as can be told?"""
+    """Return True if nothing was ever recorded, as far as known."""
     snapshot = view.snapshot
     used = bool(snapshot.minutes) or any(row.calls for row in snapshot.agents)
     return not view.ledger_trouble and not snapshot.reset_id and not used

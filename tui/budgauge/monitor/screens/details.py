@@ -1,4 +1,4 @@
-"""One agent or family in detail."""
+"""The screen of one agent or family."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from budgauge.monitor.language import mark
-from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.rows import Row
 from budgauge.monitor.screens.page import Page
-from budgauge.monitor.widgets.dossier import Dossier, dossier_face
+from budgauge.monitor.widgets.agent_details import AgentDetails, agent_details_view_model
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
 from budgauge.views.scan import AgentReport, AgentScan
 
 
 class Details(Page[AgentReport]):
-    """Limits, use, rate, models, prices, where its numbers come from, and its latest calls."""
+    """Limits, use, rate, models, prices, the ledger's lines behind the numbers, and the latest calls."""
 
     AUTO_FOCUS = "#details"
 
-    def __init__(self, view: View, now: float, row: Row, observer: ObserverPort) -> None:
+    def __init__(self, view: View, now: float, row: Row, observer: Observer) -> None:
         super().__init__(view, now)
         self._row = row
         self._observer = observer
@@ -32,28 +31,28 @@ class Details(Page[AgentReport]):
 
     @property
     def row(self) -> Row:
-        """The agent or family, as it was when this was opened."""
+        """The agent or family, as of the opening."""
         return self._row
 
     def compose(self) -> ComposeResult:
-        """One long text, and the keys."""
+        """Yield one long text, and the keys."""
         with VerticalScroll(id="details") as box:
             box.border_title = Content(self._row.name)  # a str would be read as markup
-            yield Dossier()
+            yield AgentDetails()
         line = KeyLine()
         line.set_reactive(KeyLine.keys, _keys(self._row))
         yield line
 
     def reader(self) -> Callable[[], AgentReport]:
-        """A reading under the config in force."""
+        """Return the scan under the config in force."""
         if self._scan is None or self._config != self.view.config:
             self._config = self.view.config
             self._scan = self._observer.agent_scan(self._row.key, is_family=self._row.is_family)
         return self._scan.look
 
     def draw(self) -> None:
-        """Show what is known now."""
-        self.query_one(Dossier).face = dossier_face(
+        """Draw the present state."""
+        self.query_one(AgentDetails).view_model = agent_details_view_model(
             self.view, self.now, self._row.key, is_family=self._row.is_family, report=self.report, trouble=self.trouble
         )
 

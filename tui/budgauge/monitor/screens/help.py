@@ -1,4 +1,4 @@
-"""Every key there is, told from the bindings themselves."""
+"""The help screen, made from the bindings themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS_CELLS = 12
 
 
 class Help(ModalScreen[None]):
-    """Keys and what they do; the signs on the screen; Esc closes."""
+    """Keys with their effects, and the signs on the screen; Esc closes."""
 
     AUTO_FOCUS = "#help"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,17 +28,17 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(self, bindings: Iterable[tuple[str, str]]) -> None:
-        """Shows (keys, what they do)."""
+        """Show (keys, effect) pairs."""
         super().__init__()
         self._told = tuple(bindings)
 
     def on_click(self, event: Click) -> None:
-        """A click beside it closes it."""
+        """Close at a click beside the box."""
         if self.get_widget_at(*event.screen_offset)[0] is self:
             self.dismiss()
 
     def compose(self) -> ComposeResult:
-        """A line for each binding."""
+        """Yield a line for each binding."""
         with VerticalScroll(id="help") as box:
             box.border_title = tr("help")
             box.border_subtitle = tr("Esc closes")
@@ -59,14 +59,14 @@ def _signs() -> list[Content]:
             (f"▲ {tr('warning')}", "$warning", tr("at or over the threshold, marked │ on the bars")),
             (f"■ {tr('exceeded')}", "$error", tr("nothing is left of the limit")),
             (f"○ {tr('no limit')}", "$foreground 60%", tr("a thin bar: the share of everyone's total")),
-            ("↑ 48k", "$warning", tr("a rate far beyond the agent's own last hour")),
+            ("↑ 48k", "$warning", tr("a spike: far above the agent's own last hour")),
             ("▾ ▸", "$accent", tr("a family, with its agents below it, or folded")),
         )
     ]
 
 
-def told(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
-    """(keys, what they do) of bindings that say it."""
+def key_help(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
+    """Yield (keys, their effect) of each binding with a tooltip."""
     for binding in bindings:
         if isinstance(binding, Binding) and binding.tooltip:
             yield binding.key_display or _shown(binding.key), binding.tooltip

@@ -1,4 +1,4 @@
-"""The monitor in five lines, in their place in the scrollback."""
+"""The monitor in five lines of the scrollback."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from textual.binding import Binding, BindingType
 
 from budgauge.monitor.keys import ROOMY_KEYS
 from budgauge.monitor.language import mark, tr
-from budgauge.monitor.screens.board import Board, Surroundings
+from budgauge.monitor.screens.main_screen import AppState, MainScreen
 from budgauge.monitor.widgets.banner import Banner, Item, banner_items, exceeded_total
-from budgauge.monitor.widgets.gauge import Gauge, gauge_face
-from budgauge.monitor.widgets.guide import GuideFace
+from budgauge.monitor.widgets.gauge import Gauge, gauge_view_model
 from budgauge.monitor.widgets.key_line import Key, KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import budget_words
 from budgauge.text import width
-from budgauge.views.live import View
 
 
-class InlineBoard(Board):
-    """The total and its bar, who spends most, cost and rate; then what must be known now, or the keys."""
+class InlineScreen(MainScreen):
+    """The total and its bar, the top spenders, cost and rate; then messages, or the keys."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,13 +31,13 @@ class InlineBoard(Board):
     ]
 
     def __init__(self, keys: Sequence[Key], ready: Callable[[], None], say: Callable[[str], None]) -> None:
-        """`say` is told what came of a key."""
+        """`say` shows the answer to a key."""
         super().__init__(keys, ready)
         self._say = say
         self._question: tuple[str, Callable[[bool], None]] | None = None
 
     def compose(self) -> ComposeResult:
-        """Five lines."""
+        """Yield five lines."""
         yield Gauge()
         yield Spenders()
         yield Summary()
@@ -48,26 +46,27 @@ class InlineBoard(Board):
         line.set_reactive(KeyLine.keys, self._keys)
         yield line
 
-    def show(self, view: View, now: float, around: Surroundings) -> None:
-        """Bring everything up to a view, at a moment (unix seconds)."""
-        self.query_one(Spenders).face = spenders(view.snapshot)
-        self.tick(view, now, around)
+    def show(self, state: AppState) -> None:
+        """Show a view."""
+        self.query_one(Spenders).view_model = spenders(state.view.snapshot)
+        self.tick(state)
 
-    def tick(self, view: View, now: float, around: Surroundings) -> None:
-        """Bring up to a moment what changes by time alone."""
-        self.query_one(Gauge).face = gauge_face(view, now)
-        paused = (tr("PAUSED"),) if around.paused else ()
-        collecting = (around.collecting,) if around.collecting else ()
+    def tick(self, state: AppState) -> None:
+        """Bring up to date whatever changes by time alone."""
+        view = state.view
+        self.query_one(Gauge).view_model = gauge_view_model(view, state.now)
+        paused = (tr("PAUSED"),) if state.paused else ()
+        collecting = (state.collecting,) if state.collecting else ()
         project = (budget_words("project"),) if view.budget_of == "project" else ()
-        self.query_one(Summary).pieces = (*paused, *project, *summary_pieces(view.snapshot, now), *collecting)
-        self.show_items(view, around)
+        self.query_one(Summary).pieces = (*paused, *project, *summary_pieces(view.snapshot, state.now), *collecting)
+        self.show_items(state)
 
-    def show_items(self, view: View, around: Surroundings) -> None:
-        """The keys give way to what must be known now, and cost and rate to a second thing."""
-        snapshot = view.snapshot
-        # The gauge says it.
+    def show_items(self, state: AppState) -> None:
+        """Show messages instead of the keys; two messages also take the line of cost and rate."""
+        snapshot = state.view.snapshot
+        # The gauge shows this already.
         said = exceeded_total(snapshot) if snapshot.state == "exceeded" else None
-        items = [item for item in banner_items(view, around.items) if item.level != "info" and item != said]
+        items = [item for item in banner_items(state.view, state.items) if item.level != "info" and item != said]
         if self._question:
             items = [Item("answer", self._question[0]), *(item for item in items if item.level != "answer")]
         told = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
@@ -78,15 +77,15 @@ class InlineBoard(Board):
         self.query_one(Summary).display = banner.room == 1
 
     def ask(self, question: str, answered: Callable[[bool], None]) -> None:
-        """Ask in the last line; y is yes."""
+        """Ask a question in the last line; y is yes."""
         self._question = (question + "  " + tr("y yes, n no"), answered)
 
     def action_no_room(self) -> None:
-        """A key for what five lines cannot show."""
+        """Answer a key for a screen taller than five lines."""
         self._say(tr("That takes the whole screen: start budgauge without --inline."))
 
     def action_answer(self, answer: bool) -> None:
-        """A key for an answer."""
+        """Answer the question."""
         if self._question is not None:
             _, answered = self._question
             self._question = None
@@ -96,17 +95,14 @@ class InlineBoard(Board):
             self.action_no_room()
 
     def pause(self, *, paused: bool) -> None:
-        """It is said by the summary, once more is shown."""
+        """Show PAUSED in the summary, or remove that word."""
         summary = self.query_one(Summary)
         word = tr("PAUSED")
         summary.pieces = (*((word,) if paused else ()), *(piece for piece in summary.pieces if piece != word))
 
-    def guide(self, face: GuideFace) -> None:
-        """There is no room for a guide."""
-
 
 def _rank(item: Item, warning: str | None) -> int:
-    """An answer, which goes by itself; the warning of the total; everything else."""
+    """Rank an item: answers first, for they go by themselves; then the total's warning."""
     if item.level == "answer":
         return 0
     return 1 if item.text == warning else 2

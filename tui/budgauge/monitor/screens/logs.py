@@ -1,4 +1,4 @@
-"""What was read of agents' own logs, and what of it did not count."""
+"""The screen of agents' logs: their calls and skipped lines."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from budgauge.monitor.language import mark, tr
 from budgauge.text import safe
 
 _NOTHING = (
-    mark("Nothing was collected here since it was opened."),
-    mark("All that was ever met in agents' logs: budgauge doctor"),
+    mark("Nothing was collected since the monitor was opened."),
+    mark("Every skipped line so far: budgauge doctor"),
 )
 
 
 class Logs(ModalScreen[None]):
-    """Lines that a collector says of its sources; Esc closes."""
+    """A collector's lines on its sources; Esc closes."""
 
     AUTO_FOCUS = "#logs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,12 +35,12 @@ class Logs(ModalScreen[None]):
         self._lines = tuple(lines) or tuple(map(tr, _NOTHING))
 
     def on_click(self, event: Click) -> None:
-        """A click beside it closes it."""
+        """Close at a click beside the box."""
         if self.get_widget_at(*event.screen_offset)[0] is self:
             self.dismiss()
 
     def compose(self) -> ComposeResult:
-        """One line after the other."""
+        """Yield the lines."""
         with VerticalScroll(id="logs") as box:
             box.border_title = tr("agents' logs")
             box.border_subtitle = tr("Esc closes")

@@ -1,4 +1,4 @@
-"""Tokens a minute by agent, and cost, over time."""
+"""The screen of tokens a minute by agent, and of cost, over time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from textual.containers import VerticalScroll
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number
-from budgauge.monitor.drawing.when import day, span, utc_offset
+from budgauge.monitor.drawing.time_text import day, span, utc_offset
 from budgauge.monitor.language import mark, tr
-from budgauge.monitor.port import ObserverPort
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.monitor.widgets.time_chart import TimeChart, time_face
-from budgauge.views.live import View
+from budgauge.monitor.widgets.time_chart import TimeChart, time_view_model
+from budgauge.views.live import Observer, View
 from budgauge.views.scan import EARLIEST, Span, TimeReport, TimeScan
 
 _MARGIN_CELLS = 12
@@ -35,7 +34,7 @@ _Read = tuple[Span, Span, TimeReport]
 
 
 class OverTime(Page[_Read]):
-    """Charts of everything; keys, clicks and the wheel zoom."""
+    """Charts over time; keys, clicks and the wheel zoom."""
 
     AUTO_FOCUS = "#over-time"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,7 +52,7 @@ class OverTime(Page[_Read]):
         Binding("o", "app.pop_screen", mark("Back"), show=False, id="time.back", tooltip=mark("Back")),
     ]
 
-    def __init__(self, view: View, now: float, observer: ObserverPort) -> None:
+    def __init__(self, view: View, now: float, observer: Observer) -> None:
         super().__init__(view, now)
         self._observer = observer
         self._zoom = _FIRST_ZOOM
@@ -62,7 +61,7 @@ class OverTime(Page[_Read]):
         self._cells = 0
 
     def compose(self) -> ComposeResult:
-        """One long drawing, and the keys."""
+        """Yield one long drawing, and the keys."""
         with VerticalScroll(id="over-time") as box:
             box.border_title = tr("over time")
             yield TimeChart()
@@ -71,13 +70,13 @@ class OverTime(Page[_Read]):
         yield line
 
     def on_resize(self, event: Resize) -> None:
-        """Steps are chosen for a width."""
+        """Choose steps for the new width."""
         self._cells = max(8, event.size.width - _MARGIN_CELLS)
         self.query_one(TimeChart).room = event.size.height - 3
         self.read_afresh()
 
     def reader(self) -> Callable[[], _Read]:
-        """A reading of the spans that are wanted now: the one before goes on as long as it can."""
+        """Return the scan of the wanted spans; the one before is continued as long as possible."""
         scan = self._scan
         if scan is None or not self._can_go_on(scan):
             self._config = self.view.config
@@ -85,7 +84,7 @@ class OverTime(Page[_Read]):
         return lambda: (scan.chart, scan.counters, scan.look())
 
     def is_outdated(self) -> bool:
-        """Has its time run out?"""
+        """Return True if the scan's time has run out."""
         return self._scan is not None and not self._can_go_on(self._scan)
 
     def _can_go_on(self, scan: TimeScan) -> bool:
@@ -104,12 +103,12 @@ class OverTime(Page[_Read]):
         return counter_span(begin, self.view.snapshot.cycle_end or self.now, self.now, self._cells)
 
     def _since(self) -> float | None:
-        """When the counters began; where they never were reset, the first call, once the ledger was read."""
+        """Return the counters' start; without a reset, the first call, once the ledger was read."""
         known = self._known_since()
         return self.report[2].first if known is None and self.report is not None else known
 
     def _known_since(self) -> float | None:
-        """When the counters began, without the ledger; None as well where a reset claims to be older than any agent."""
+        """Return the counters' start as the snapshot has it; None too for a reset dated before all agents."""
         since = self.view.snapshot.since
         return None if since is None or since < EARLIEST else since
 
@@ -122,25 +121,25 @@ class OverTime(Page[_Read]):
             self.read_afresh()
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """A longer time, where ctrl is held."""
+        """Zoom out, while ctrl is held."""
         if event.ctrl:
             event.stop()
             self.action_zoom(1)
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """A shorter time, where ctrl is held."""
+        """Zoom in, while ctrl is held."""
         if event.ctrl:
             event.stop()
             self.action_zoom(-1)
 
     def draw(self) -> None:
-        """Show what is known now."""
+        """Draw the present state."""
         chart, since = self._chart(), self._since()
         read = self.report
         if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
             since = None  # what was read begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
-        self.query_one(TimeChart).face = time_face(
+        self.query_one(TimeChart).view_model = time_view_model(
             self.view,
             self.now,
             title=tr("the last {span}", span=span(chart.step * shown_number(chart))),

@@ -1,4 +1,4 @@
-"""The base of screens that stand over the dashboard and keep up with what it shows."""
+"""The base of the screens above the dashboard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from budgauge.errors import BudgaugeError
-from budgauge.monitor.chore import Chore
+from budgauge.monitor.background_job import BackgroundJob
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.rows import Row
 from budgauge.views.live import View
@@ -21,13 +21,13 @@ _Report = TypeVar("_Report")
 
 
 class Page(Screen[None], Generic[_Report]):
-    """Shows a view, and what a reading of the whole ledger says; both are brought up to date as they change.
+    """A view and a report on the whole ledger, both kept up to date.
 
-    A reading takes place in a thread, and not before the one before it has ended.
+    The ledger is scanned in a thread, one scan at a time.
     """
 
     class Read(Message):
-        """A reading has ended."""
+        """The end of a scan."""
 
         def __init__(self, report: object, trouble: str) -> None:
             super().__init__()
@@ -46,42 +46,42 @@ class Page(Screen[None], Generic[_Report]):
         self.view = view
         self.now = now
         self.report: _Report | None = None
-        """What the last reading said."""
+        """The last scan's report."""
         self._trouble = ""
-        self._reading = Chore("scan", self.post_message)
+        self._reading = BackgroundJob("scan", self.post_message)
         self._is_stale = True
         self._is_composed = False
 
     @property
     def row(self) -> Row | None:
-        """The agent or family that it is about; None if it is about all."""
+        """The agent or family of the page; None for all."""
         return None
 
     @property
     def trouble(self) -> str:
-        """Why the ledger could not be read."""
+        """The reason why the ledger could not be read; empty if it was."""
         return self.view.ledger_trouble or self._trouble
 
     def reader(self) -> Callable[[], _Report]:
-        """What reads; asked for again where it must begin afresh."""
+        """Return the scan to run next."""
         raise NotImplementedError
 
     def is_outdated(self) -> bool:
-        """Must be read again though nothing new was written?"""
+        """Return True if a new scan is needed though nothing was written."""
         return False
 
     def draw(self) -> None:
-        """Show the view, the moment and the report as they are now."""
+        """Draw the present view and report."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        """Begin to read."""
+        """Start the first scan."""
         self._is_composed = True
         self._redraw()
         self.read_on()
 
-    def bring(self, view: View, now: float) -> None:
-        """Bring it up to a view and a moment."""
+    def update_view(self, view: View, now: float) -> None:
+        """Bring the page up to a view and a moment."""
         changed = view.snapshot is not self.view.snapshot
         self.view, self.now = view, now
         self._is_stale = self._is_stale or changed or self.is_outdated()
@@ -90,12 +90,12 @@ class Page(Screen[None], Generic[_Report]):
             self.read_on()
 
     def read_on(self) -> None:
-        """Read what is new, unless there is nothing, or reading goes on already."""
+        """Start a scan of new lines, unless there are none or a scan is under way."""
         if self._is_stale and not self._reading.busy:
             self._is_stale = not self._reading.begin(self._work(self.reader()))
 
     def read_afresh(self) -> None:
-        """What was read is no longer what is wanted."""
+        """Start a scan in any case."""
         self._is_stale = True
         self.read_on()
 
@@ -112,7 +112,7 @@ class Page(Screen[None], Generic[_Report]):
         return work
 
     def on_page_read(self, message: Read) -> None:
-        """Show what was read."""
+        """Show a scan's report."""
         message.stop()
         if message.report is not None:
             self.report = message.report  # type: ignore[assignment]  # of our own reader

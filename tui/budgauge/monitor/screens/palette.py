@@ -6,10 +6,10 @@ from textual.command import CommandList, CommandPalette
 
 
 class Palette(CommandPalette):
-    """A list that was never drawn, because there is no room for it, knows none of its lines, and fails at PgUp."""
+    """A palette for small terminals: Textual's fails at PgUp where its list has no room."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Moving in the list needs lines that are drawn."""
+        """Allow moves in the list only while its lines are drawn."""
         lists = self.query(CommandList)
         if action == "command_list" and not (lists and lists.first().scrollable_content_region):
             return False

@@ -1,4 +1,4 @@
-"""Asks before counters are reset, and says what would be."""
+"""The question before a reset."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from budgauge.monitor.drawing.when import day
+from budgauge.monitor.drawing.time_text import day
 from budgauge.monitor.language import dollars, mark, tr
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, safe, width
 
-_NOTE = mark("The ledger keeps every line. u undoes a reset. What is recorded later counts, whenever it was spent.")
+_NOTE = mark("The ledger keeps every line. u undoes a reset. Calls recorded later count, whenever they were made.")
 
 
 class ResetQuestion(ModalScreen[bool]):
-    """True: reset. No is focused; Esc is no."""
+    """A question before a reset; True means yes. No is focused; Esc is no."""
 
     AUTO_FOCUS = "#no"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (14, "-tall")]  # noqa: RUF012  # declared by Screen
@@ -39,14 +39,14 @@ class ResetQuestion(ModalScreen[bool]):
     ]
 
     def __init__(self, snapshot: Snapshot, agent_id: str | None = None) -> None:
-        """Of one agent, or of everyone."""
+        """Ask about one agent, or everyone."""
         super().__init__()
         self._snapshot = snapshot
         self._agent_id = agent_id
         self._facts: list[Static] = []
 
     def compose(self) -> ComposeResult:
-        """The question, what it is about, and the two answers."""
+        """Yield the question, its facts, and the two answers."""
         with VerticalScroll(id="question", can_focus=False) as box:
             box.border_title = tr("reset")
             everyone = self._agent_id is None
@@ -60,7 +60,7 @@ class ResetQuestion(ModalScreen[bool]):
                 yield Button(Content(tr("Yes, reset (y)")), id="yes", variant="error")
 
     def show(self, snapshot: Snapshot) -> None:
-        """Bring the question up to what is true now."""
+        """Bring the facts up to a snapshot."""
         self._snapshot = snapshot
         # Before it is composed there are no lines yet.
         for line, fact in zip(self._facts, self._drawn(), strict=False):
@@ -75,16 +75,16 @@ class ResetQuestion(ModalScreen[bool]):
         ]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click or Enter on an answer."""
+        """Take a click or Enter on an answer."""
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, answer: bool) -> None:
-        """A key for an answer."""
+        """Take a key for an answer."""
         self.dismiss(answer)
 
 
 def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """What would be reset: (label, value)."""
+    """Return (label, value) of a reset of everyone."""
     agents = len(snapshot.agent_totals)
     return (
         (tr("tokens"), count(snapshot.total_used)),
@@ -95,7 +95,7 @@ def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
 
 
 def agent_facts(snapshot: Snapshot, agent_id: str) -> tuple[tuple[str, str], ...]:
-    """What would be reset of one agent: (label, value)."""
+    """Return (label, value) of a reset of one agent."""
     row = next((row for row in snapshot.agents if row.agent_id == agent_id), None)
     return (
         (tr("agent"), safe(agent_id, 40)),

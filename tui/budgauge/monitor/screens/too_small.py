@@ -1,4 +1,4 @@
-"""What is shown where there is not enough room for anything else."""
+"""The screen of a terminal too small for anything else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from budgauge.monitor.widgets.drawing import Drawing
 
 
 class TooSmall(Drawing):
-    """Says how large the terminal is, and how large it needs to be."""
+    """The terminal's size, and the needed size."""
 
     DEFAULT_CSS = """
     TooSmall {
@@ -27,7 +27,7 @@ class TooSmall(Drawing):
         self._needs = f"{width} x {height}"
 
     def draw(self, cells: int) -> list[Content]:
-        """Two lines."""
+        """Return two lines."""
         size = self.app.size
         has = tr("Too small: {size}", size=f"{size.width} x {size.height}")
         return [Content(has), Content(tr("budgauge needs {size}", size=self._needs))]

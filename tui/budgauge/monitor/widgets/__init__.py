@@ -1,1 +1,1 @@
-"""What the monitor's screens are made of."""
+"""Widgets of the monitor's screens."""

@@ -1,4 +1,4 @@
-"""The table of agents: only the lines on the screen are drawn, however many there are."""
+"""The table of agents; only visible lines are drawn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, fit_columns
-from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
+from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, column_at, fit_columns
 from budgauge.monitor.language import tr
 from budgauge.monitor.order import MOVING, ORDERS, Order
+from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
 from budgauge.monitor.rows import Row
 from budgauge.monitor.table_keys import TABLE_BINDINGS
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, heads
@@ -29,23 +29,15 @@ _BLANK = " " * GAP
 
 
 class AgentTable(ScrollView, can_focus=True):
-    """Agents and families with their gauges, and a cursor that stays on its agent."""
+    """Agents and families with their gauges, and a cursor on one agent through every change."""
 
     BINDINGS: ClassVar[list[BindingType]] = TABLE_BINDINGS
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--head",
-        "table--sorted",
-        "table--name",
-        "table--family",
-        "table--muted",
-        "table--ok",
-        "table--warning",
-        "table--exceeded",
-        "table--track",
-        "table--mark",
-        "table--share",
-        "table--trend",
-        "table--cursor",
+        f"table--{part}"
+        for part in (
+            *("head", "sorted", "name", "family", "muted", "ok", "warning"),
+            *("exceeded", "track", "mark", "share", "trend", "cursor"),
+        )
     }
     DEFAULT_CSS = """
     AgentTable {
@@ -71,25 +63,25 @@ class AgentTable(ScrollView, can_focus=True):
     """
 
     order: reactive[Order] = reactive[Order]("used", init=False, repaint=False)
-    """By what rows are sorted."""
+    """The order of the rows."""
     reverse: reactive[bool] = reactive(False, init=False, repaint=False)
-    """The other way round?"""
+    """Reversed?"""
     query_words: reactive[tuple[str, ...]] = reactive[tuple[str, ...]]((), init=False, repaint=False)
-    """Only agents with all of these in their ids are shown, whatever their case."""
+    """Filter words: only agents with all of them in their ids are shown, in any case."""
     vacancy: reactive[str] = reactive("", init=False)
-    """What is said where there are no rows."""
+    """The text shown without rows."""
     cursor: reactive[int] = reactive(0, init=False, repaint=False)
     """Index of the row under the cursor."""
 
     class Opened(Message):
-        """A row was chosen, to be seen in detail."""
+        """A row was opened."""
 
         def __init__(self, row: Row) -> None:
             super().__init__()
             self.row = row
 
     class Sorted(Message):
-        """Rows are sorted otherwise."""
+        """The order has changed."""
 
         def __init__(self, order: Order, *, reverse: bool) -> None:
             super().__init__()
@@ -99,19 +91,19 @@ class AgentTable(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: tuple[Row, ...] = ()
-        """What there is to show."""
+        """The rows to show."""
         self._snapshot: Snapshot | None = None
-        self._kept = KeptTable()
+        self._kept = RowCache()
         self._now = 0.0
         self._folded: frozenset[str] = frozenset()
         self._need = Extent(0, 0)
         self._columns: tuple[Column, ...] = ()
         self._fitted: tuple[int, Extent] | None = None
         self._drawn: dict[int, list[Cell]] = {}
-        """Line → its cells, as they were last drawn."""
+        """Line → its cells, as last drawn."""
         self._styles: dict[str, Style] = {}
         self._painters: dict[bool, RowPainter] = {}
-        """Under the cursor or not → what draws rows there, for one drawing."""
+        """Under the cursor or not → the painter of one drawing."""
 
     @property
     def current(self) -> Row | None:
@@ -120,21 +112,21 @@ class AgentTable(ScrollView, can_focus=True):
 
     @property
     def agents(self) -> int:
-        """How many agents there are."""
+        """The number of agents."""
         return len(self._snapshot.agents) if self._snapshot else 0
 
     @property
     def limited_families(self) -> int:
-        """How many families have a limit."""
+        """The number of families with a limit."""
         return len(self._snapshot.families) if self._snapshot else 0
 
     def show(self, snapshot: Snapshot, now: float) -> None:
-        """Bring it up to a snapshot, at a moment (unix seconds)."""
+        """Show a snapshot at a moment in unix seconds."""
         self._snapshot, self._now = snapshot, now
         self._bring_up()
 
     def tick(self, now: float) -> None:
-        """Bring it up to a moment."""
+        """Bring the table up to a moment."""
         same_minute = now // 60 == self._now // 60
         self._now = now
         if self.order in MOVING and now - self._kept.sorted_at >= MOVE_SECONDS:
@@ -180,7 +172,7 @@ class AgentTable(ScrollView, can_focus=True):
             self._show_cursor()
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Draw it."""
+        """Draw the old row and the new one."""
         self._refresh_row(old)
         self._refresh_row(new)
         self._show_cursor()
@@ -192,7 +184,7 @@ class AgentTable(ScrollView, can_focus=True):
         self.refresh()
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor on the row that was clicked, fold at its sign, open at the second click; or sort."""
+        """Move the cursor to the clicked row; fold at its sign, open at the second click; or sort."""
         at = event.get_content_offset(self)
         if at is None:
             return
@@ -211,28 +203,25 @@ class AgentTable(ScrollView, can_focus=True):
             self.action_open()
 
     def _sort_by_column(self, x: int) -> None:
-        for column in self._columns_now():
-            if x < column.cells + GAP:
-                if column.order is not None:
-                    self.sort(column.order, reverse=column.order == self.order and not self.reverse)
-                return
-            x -= column.cells + GAP
+        column = column_at(self._columns_now(), x)
+        if column is not None and column.order is not None:
+            self.sort(column.order, reverse=column.order == self.order and not self.reverse)
 
     def set_order(self, order: Order, *, reverse: bool) -> None:
-        """Sort by this, without a word."""
+        """Set the order, without a message."""
         self.order, self.reverse = order, reverse
 
     def sort(self, order: Order, *, reverse: bool = False) -> None:
-        """Sort by this, as a person wished."""
+        """Set the order by the person's wish, with a message."""
         self.set_order(order, reverse=reverse)
         self.post_message(self.Sorted(order, reverse=reverse))
 
     def action_next_order(self) -> None:
-        """Sort by the next order there is."""
+        """Sort by the next order."""
         self.sort(ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)])
 
     def action_reverse(self) -> None:
-        """Sort the other way round."""
+        """Reverse the order."""
         self.sort(self.order, reverse=not self.reverse)
 
     def action_open(self) -> None:
@@ -241,7 +230,7 @@ class AgentTable(ScrollView, can_focus=True):
             self.post_message(self.Opened(self.current))
 
     def action_fold(self, folded: bool) -> None:
-        """Fold the family under the cursor, or around it; or unfold it."""
+        """Fold or unfold the family under the cursor; from a leaf, move to its family."""
         row = self.current
         if row is not None and folded and row.folded is not False:
             # As in every tree: from a leaf, or what is folded, to what it stands in.
@@ -269,7 +258,7 @@ class AgentTable(ScrollView, can_focus=True):
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what is visible."""
+        """Move the cursor by screens."""
         self.move_to(self.cursor + pages * max(1, self.size.height - HEAD_LINES - 1))
 
     def action_first(self) -> None:
@@ -281,16 +270,16 @@ class AgentTable(ScrollView, can_focus=True):
         self.move_to(len(self.rows) - 1)
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row, or the nearest there is."""
+        """Move the cursor to a row, or the nearest one."""
         self.cursor = max(0, min(index, len(self.rows) - 1))
 
     @property
     def _cells(self) -> int:
-        """Width without the scrollbar and the gap before it."""
+        """The width without the scrollbar."""
         return self.scrollable_content_region.width - self.show_vertical_scrollbar
 
     def _columns_now(self) -> tuple[Column, ...]:
-        """Fitted to the width as it is: a scrollbar comes and goes without a word."""
+        """Return columns for the present width: the scrollbar comes and goes without an event."""
         wanted = (self._cells, self._need)
         if wanted != self._fitted:
             self._fitted = wanted
@@ -321,7 +310,7 @@ class AgentTable(ScrollView, can_focus=True):
             self.refresh(Region(0, line + HEAD_LINES, self.size.width, 1))
 
     def _draw_changed(self, *, all_lines: bool) -> None:
-        """Draw the lines anew that look otherwise than they were drawn; by time alone, only those of active rows."""
+        """Redraw changed lines; where only time has passed, only those of active rows."""
         self._painters.clear()
         first, minute = self._first_visible(), int(self._now // 60)
         for index in range(first, min(len(self.rows), first + self._visible_lines())):
@@ -337,13 +326,13 @@ class AgentTable(ScrollView, can_focus=True):
         return index == self.cursor and self.has_focus
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Some lines; styles hold for one drawing."""
+        """Draw lines; cached styles hold for one drawing."""
         self._styles.clear()
         self._painters.clear()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        """One line: the heads, a row, or nothing."""
+        """Draw one line: the heads, a row, or nothing."""
         if y < HEAD_LINES:
             segments = self._head()
         else:

@@ -1,4 +1,4 @@
-"""What a person must know now, the most severe first."""
+"""The banner: messages, the most severe first."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from budgauge.text import count, safe, width
 from budgauge.views.live import View
 
 Level = Literal["answer", "error", "warning", "info"]
-"""An answer is what came of a key that was pressed."""
+"""An answer is the result of a pressed key."""
 _ORDER: tuple[Level, ...] = ("answer", "error", "warning", "info")
 _LEVELS: dict[Severity, Level] = {"ok": "info", "warning": "warning", "exceeded": "error"}
 _SIGNS: dict[Level, str] = {"answer": "›", "error": "■", "warning": "▲", "info": "·"}
 NAMED = 4
-"""So many exceeded agents are named; of the others, how many there are."""
+"""Exceeded agents that are named; of the others, the number is shown."""
 _LINES_EACH = 2
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One thing to say."""
+    """One message."""
 
     level: Level
     text: str
@@ -37,7 +37,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
-    """Everything to say about a view, and what else there is, in order."""
+    """Return all messages on a view, with the extra ones, in order."""
     snapshot = view.snapshot
     items = [*extra]
     if view.ledger_trouble:
@@ -61,16 +61,16 @@ def banner_items(view: View, extra: Iterable[Item] = ()) -> tuple[Item, ...]:
 
 
 def _users_items(user: View, shown: Snapshot) -> Iterator[Item]:
-    """What to say of the user's own budget, which must allow a call as well as the project's that is shown."""
+    """Yield messages on the user's own budget, beside a project's: both must allow a call."""
     for trouble in (user.ledger_trouble, user.config_trouble):
         if trouble:
             yield Item("error", tr("Your own budget: {why}", why=safe(trouble)))
     if (standing := nearer(user.snapshot, shown)) is not None:
-        yield Item(_LEVELS[standing.state], tr("Your own budget is nearer its end: {how}", how=standing.words))
+        yield Item(_LEVELS[standing.state], tr("Your own budget is closer to its limit: {how}", how=standing.words))
 
 
 def unasked_item(snapshot: Snapshot) -> Item:
-    """That sessions spent today without asking the gate."""
+    """Return the message on sessions without gate calls today."""
     text = trn(
         "{n} session today spent {used} tokens without asking the gate; see budgauge doctor",
         "{n} sessions today spent {used} tokens without asking the gate; see budgauge doctor",
@@ -81,7 +81,7 @@ def unasked_item(snapshot: Snapshot) -> Item:
 
 
 def exceeded_total(snapshot: Snapshot) -> Item:
-    """That nothing of the total is left."""
+    """Return the message on an exceeded total."""
     over = snapshot.total_used - snapshot.total_budget
     if over:
         return Item("error", tr("Total budget exceeded: {n} tokens over", n=count(over)))
@@ -89,7 +89,7 @@ def exceeded_total(snapshot: Snapshot) -> Item:
 
 
 def exceeded_words(names: tuple[str, ...], named: int) -> str:
-    """Whose limits are exceeded: so many by name, and how many more."""
+    """Return a text on exceeded limits: some by name, and the number of the others."""
     shown = ", ".join(safe(name, 40) for name in names[:named])
     if len(names) > named:
         return tr("Limit exceeded: {names} and {n} more", names=shown, n=count(len(names) - named))
@@ -97,7 +97,7 @@ def exceeded_words(names: tuple[str, ...], named: int) -> str:
 
 
 class Banner(Drawing):
-    """A strip for each thing to say; takes no room when there is nothing."""
+    """A strip for each message; no room without one."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"banner--answer", "banner--error", "banner--warning", "banner--info"}
     DEFAULT_CSS = """
@@ -110,22 +110,17 @@ class Banner(Drawing):
     }
     """
 
-    items: reactive[tuple[Item, ...]] = reactive((), init=False, repaint=False)
-    """What to say, in order."""
-    room: reactive[int] = reactive(4, init=False, repaint=False)
-    """The most lines it may take."""
+    items: reactive[tuple[Item, ...]] = reactive((), init=False)
+    """The messages, in order."""
+    room: reactive[int] = reactive(4, init=False)
+    """The most lines to take."""
 
     def watch_items(self) -> None:
-        """Draw it."""
+        """Hide the banner without messages."""
         self.display = bool(self.items)
-        self.redraw()
-
-    def watch_room(self) -> None:
-        """Draw it."""
-        self.redraw()
 
     def draw(self, cells: int) -> list[Content]:
-        """As many of the items as there is room for, and how many there are more."""
+        """Return as many messages as room permits, and the number of the others."""
         lines: list[Content] = []
         for index, item in enumerate(self.items):
             left = self.room - len(lines)
@@ -141,7 +136,7 @@ class Banner(Drawing):
         return lines
 
     def _with_more(self, lines: list[Content], more: int, cells: int) -> list[Content]:
-        """Say how many there are more, at the end of the last line that has room for it."""
+        """Add the number of the others to the last line with room."""
         if not lines:
             return lines
         note = f" {tr('+{n} more', n=more)} "

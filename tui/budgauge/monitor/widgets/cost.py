@@ -1,4 +1,4 @@
-"""What it cost so far, and what the whole budget would."""
+"""The cost so far, and of the whole budget."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short, width
 
 
-class CostFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the panel shows: texts, so that nothing is drawn anew for less than a visible change."""
+class CostViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The panel's texts: only a visible change makes a new value."""
 
     total: str
     upper: str
     buffer: str
     whole: str
-    """What the whole budget would cost."""
+    """The cost of the whole budget."""
     models: tuple[tuple[str, str, str], ...]
     """(model, tokens, cost), most used first."""
     unpriced: str
-    """Tokens without a known price and their models; empty if there are none."""
+    """Return the number of unpriced tokens and their models; empty if there are none."""
 
 
-def cost_face(snapshot: Snapshot) -> CostFace:
-    """The part of a snapshot that the panel shows."""
+def cost_view_model(snapshot: Snapshot) -> CostViewModel:
+    """Return the panel's part of a snapshot."""
     cost = snapshot.cost
-    return CostFace(
+    return CostViewModel(
         total=dollars(cost.total_usd),
         upper=dollars(cost.upper_usd),
         buffer=f"{snapshot.untracked_buffer:g}%",
@@ -51,7 +51,7 @@ def _whole(snapshot: Snapshot) -> str:
 
 
 def unpriced_text(snapshot: Snapshot) -> str:
-    """Tokens without a known price and their models; empty if there are none."""
+    """Return the number of unpriced tokens and their models; empty if there are none."""
     tokens = snapshot.cost.unpriced_tokens
     if not tokens:
         return ""
@@ -60,14 +60,14 @@ def unpriced_text(snapshot: Snapshot) -> str:
 
 
 def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
-    """The same in a few words."""
+    """Return the cost in a few words."""
     if upper is None or upper == total:
         return tr("cost {cost}", cost=dollars(total))
     return tr("cost {cost}, up to {upper}", cost=dollars(total), upper=dollars(upper))
 
 
 class CostPanel(Drawing):
-    """Three sums, then as many models as there is room for."""
+    """Three sums, then as many models as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--sum", "cost--label", "cost--rule", "cost--unknown"}
     DEFAULT_CSS = """
@@ -79,44 +79,44 @@ class CostPanel(Drawing):
     }
     """
 
-    face: reactive[CostFace | None] = reactive(None, init=False)
-    """What is shown; None until the first view."""
+    view_model: reactive[CostViewModel | None] = reactive(None, init=False)
+    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
-        """As many lines as the panel has."""
-        face = self.face
-        if face is None:
+        """Return as many lines as the panel has."""
+        data = self.view_model
+        if data is None:
             return []
         label, total = self.part("cost--label"), self.part("cost--sum")
         lines = [
             spread([(name, label)], [(value, style)], cells)
             for name, value, style in (
-                (tr("so far"), face.total, total),
-                (tr("with {part} untracked", part=face.buffer), face.upper, label),
-                (tr("whole budget"), face.whole, label),
+                (tr("so far"), data.total, total),
+                (tr("with {part} untracked", part=data.buffer), data.upper, label),
+                (tr("whole budget"), data.whole, label),
             )
         ]
         room = self.content_size.height - len(lines)
-        unpriced = [self._unpriced(face, cells)] if face.unpriced else []
-        if unpriced and room > len(face.models) + 2:
+        unpriced = [self._unpriced(data, cells)] if data.unpriced else []
+        if unpriced and room > len(data.models) + 2:
             advice = tr("to set prices: budgauge doctor")
             unpriced.append(Content.styled(fit(advice, cells), label))
         room -= len(unpriced)
-        if room > len(face.models) > 0:
+        if room > len(data.models) > 0:
             lines.append(Content.styled("─" * cells, self.part("cost--rule")))
             room -= 1
-        return [*lines, *self._models(face, cells, room), *unpriced]
+        return [*lines, *self._models(data, cells, room), *unpriced]
 
-    def _unpriced(self, face: CostFace, cells: int) -> Content:
-        return Content.styled(fit(face.unpriced, cells), self.part("cost--unknown"))
+    def _unpriced(self, data: CostViewModel, cells: int) -> Content:
+        return Content.styled(fit(data.unpriced, cells), self.part("cost--unknown"))
 
-    def _models(self, face: CostFace, cells: int, room: int) -> list[Content]:
-        enough = len(face.models) <= room or room < 2
-        shown = face.models[: max(0, room if enough else room - 1)]
+    def _models(self, data: CostViewModel, cells: int, room: int) -> list[Content]:
+        enough = len(data.models) <= room or room < 2
+        shown = data.models[: max(0, room if enough else room - 1)]
         lines = [self._model(model, cells) for model in shown]
         if not enough:
             lines.append(
-                Content.styled(tr("+{n} more models", n=len(face.models) - len(shown)), self.part("cost--label"))
+                Content.styled(tr("+{n} more models", n=len(data.models) - len(shown)), self.part("cost--label"))
             )
         return lines
 

@@ -1,18 +1,23 @@
-"""The base of our small widgets: lines drawn for a width, from one frozen value."""
+"""The base of small widgets: lines drawn for a width, from one frozen value."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.style import Style
 from textual.widget import Widget
 
 from budgauge.monitor.textual_internals import count_layout
 from budgauge.text import width
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class Drawing(Widget):
-    """Draws `draw(width)`; its height, where it is `auto`, is the number of lines."""
+    """A widget of the lines of `draw(width)`, as high as their number where the height is `auto`."""
 
     DEFAULT_CSS = """
     Drawing {
@@ -23,28 +28,29 @@ class Drawing(Widget):
     """
 
     def draw(self, cells: int) -> list[Content]:
-        """The lines for a width in cells."""
+        """Return the lines for a width in cells."""
         raise NotImplementedError
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many as there are lines."""
+        """Return the number of lines."""
         return len(self.draw(width))
 
     def render(self) -> Content:
-        """All lines."""
+        """Return all lines."""
         return Content("\n").join(self.draw(self.content_size.width))
 
     def part(self, name: str) -> Style:
-        """The style of one of our component classes."""
+        """Return the style of a component class."""
         return self.get_visual_style(name)
 
-    def redraw(self) -> None:
-        """Draw again; lay out again only if the number of lines changed."""
-        lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
-        needs_layout = lines != self.content_size.height
-        if needs_layout:
-            count_layout(self)
-        self.refresh(layout=needs_layout)
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Refresh, with a new layout if the number of lines has changed."""
+        if not layout and not regions and self.is_attached and self.styles.is_auto_height:
+            lines = len(self.draw(self.content_size.width)) if self.content_size.width else -1
+            layout = lines != self.content_size.height
+            if layout:
+                count_layout(self)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
 
 Piece = tuple[str, Style]
@@ -52,7 +58,7 @@ Piece = tuple[str, Style]
 
 
 def spread(left: list[Piece], right: list[Piece], cells: int) -> Content:
-    """A line with something at both ends; pieces are left out from the end of `right`'s front if it is too long."""
+    """Return a line with pieces at both ends; the first right ones are left out where there is no room."""
     taken = list(right)
     room = cells - sum(width(text) for text, _ in left)
     while taken and sum(width(text) for text, _ in taken) > room:
@@ -62,7 +68,7 @@ def spread(left: list[Piece], right: list[Piece], cells: int) -> Content:
 
 
 def in_order(pieces: list[Piece], cells: int, gap: str = "  ") -> Content:
-    """A line of the pieces that fit, those in front first."""
+    """Return a line of the pieces with room, the first ones first."""
     taken: list[str | Piece] = []
     used = 0
     for text, style in pieces:

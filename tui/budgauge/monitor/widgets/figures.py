@@ -1,4 +1,4 @@
-"""What matters most, in large figures: how much is left, when it is gone, how fast it goes."""
+"""Large figures: tokens left, time left, and rate."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from budgauge.text import fit, short, width
 Level = Literal["ok", "warning", "exceeded", "plain", "unknown"]
 _GAP = 4
 _LABEL_CELLS = 26
-"""A label gets so many at least; the last words of a longer one give way."""
+"""Least cells of a label; a longer one is cut."""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One of them."""
+    """One large figure."""
 
     text: str
     label: str
-    """What it is, written small."""
+    """A caption below."""
     level: Level = "plain"
 
 
 def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[Figure, ...]:
-    """Of the total at a moment (unix seconds), the most important first."""
+    """Return the total's figures at a moment in unix seconds, the most important first."""
     level: Level = snapshot.state if readable else "unknown"
     shown = []
     outlook = total_outlook(snapshot, now)
@@ -45,9 +45,9 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
         label = tr("tokens left · warns in {span}", span=outlook.warns) if outlook.warns else tr("tokens left")
         shown.append(Figure(short(snapshot.remaining_budget), label, level))
     if outlook.gone:
-        shown.append(Figure(outlook.gone, tr("until it is gone · {range}", range=outlook.between)))
+        shown.append(Figure(outlook.figure, tr("until it is gone · {range}", range=outlook.between)))
     elif outlook.lasts:
-        shown.append(Figure(outlook.lasts, tr("to the cycle's end · it lasts")))
+        shown.append(Figure(outlook.figure, tr("to the cycle's end · the budget lasts")))
     found = rates(snapshot.minutes, now)
     label = tr("a minute · {longer}", longer=longer_rates(found))
     fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"
@@ -56,15 +56,10 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
 
 
 class Figures(Drawing):
-    """As many figures as there is room for."""
+    """As many figures as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "figures--ok",
-        "figures--warning",
-        "figures--exceeded",
-        "figures--plain",
-        "figures--unknown",
-        "figures--label",
+        f"figures--{part}" for part in ("ok", "warning", "exceeded", "plain", "unknown", "label")
     }
     DEFAULT_CSS = """
     Figures {
@@ -77,22 +72,14 @@ class Figures(Drawing):
     }
     """
 
-    face: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False, repaint=False)
-    """What is shown, the most important first."""
-    scale: reactive[int] = reactive(1, init=False, repaint=False)
-    """How large figures are drawn."""
-
-    def watch_face(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_scale(self) -> None:
-        """Draw it."""
-        self.redraw()
+    view_model: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False)
+    """The figures, the most important first."""
+    scale: reactive[int] = reactive(1, init=False)
+    """The scale of the figures."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The lines of the figures, side by side, and their labels under them."""
-        if not self.face:
+        """Return the lines of the figures, side by side, with their labels below."""
+        if not self.view_model:
             return []
         shown, starts = self._placed(cells)
         drawn = [big(figure.text, self.scale) for figure in shown]
@@ -108,8 +95,8 @@ class Figures(Drawing):
         return [*lines, _line(labels, starts)]
 
     def _placed(self, cells: int) -> tuple[tuple[Figure, ...], list[int]]:
-        """Those that fit, and where each begins: room that is left goes to labels that are cut, then between them."""
-        shown = self.face
+        """Return the fitting figures and their columns; spare room goes to cut labels, then to the gaps."""
+        shown = self.view_model
         while len(shown) > 1 and sum(map(self._least, shown)) + _GAP * (len(shown) - 1) > cells:
             shown = shown[:-1]
         needs = [self._least(figure) for figure in shown]

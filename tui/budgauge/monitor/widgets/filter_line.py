@@ -1,4 +1,4 @@
-"""The line that a filter is typed into."""
+"""The filter's input line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from budgauge.monitor.language import mark, tr
 
 
 class FilterLine(Input):
-    """Filters as you type; Enter goes back to the table, Esc clears it."""
+    """A filter as you type; Enter returns to the table, Esc clears the filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", mark("Clear"), show=False, id="filter.clear", tooltip=mark("Clear the filter")),
@@ -32,11 +32,11 @@ class FilterLine(Input):
     """
 
     class Closed(Message):
-        """The filter is no longer wanted."""
+        """The filter was closed."""
 
     def __init__(self) -> None:
         super().__init__(placeholder=tr("Filter by name; Esc clears"), max_length=128, select_on_focus=False)
 
     def action_close(self) -> None:
-        """Clear it and go."""
+        """Close the filter."""
         self.post_message(self.Closed())

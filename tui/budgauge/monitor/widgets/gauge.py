@@ -1,4 +1,4 @@
-"""The total: how much of the budget is used, and what is left."""
+"""The total's gauge."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from budgauge.text import count, percent, short, width
 from budgauge.views.live import View
 
 
-class GaugeFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gauge shows."""
+class GaugeViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The gauge's values."""
 
     used: int
     budget: int
     """0 means unlimited."""
     is_default: bool
     refuses: bool = True
-    """Did somebody set a budget or a limit? If not, the gate refuses nothing."""
+    """Is a budget or a limit set? If not, the gate refuses nothing."""
     reserved: int
     percentage: float | None
     threshold: float
     state: Severity
     outlook: tuple[str, ...] = ()
-    """When it will be gone, in words, and in fewer."""
+    """The forecast, from the longest form to the shortest."""
     readable: bool = True
-    """Can the ledger be read just now? If not, the state is not known."""
+    """Can the ledger be read? If not, the state is unknown."""
 
 
-def gauge_face(view: View, now: float) -> GaugeFace:
-    """The part of a view that the gauge shows at a moment (unix seconds)."""
+def gauge_view_model(view: View, now: float) -> GaugeViewModel:
+    """Return the gauge's part of a view at a moment in unix seconds."""
     snapshot, config = view.snapshot, view.config
     is_set = config.total_budget > 0 and not snapshot.budget_is_default
-    return GaugeFace(
+    return GaugeViewModel(
         used=snapshot.total_used,
         budget=snapshot.total_budget,
         is_default=snapshot.budget_is_default,
@@ -56,17 +56,10 @@ def gauge_face(view: View, now: float) -> GaugeFace:
 
 
 class Gauge(Drawing):
-    """Numbers in full and a bar; a third line with the state where there is room for it."""
+    """Full numbers and a bar; with room, a third line with the state."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "gauge--number",
-        "gauge--muted",
-        "gauge--state",
-        "gauge--fill",
-        "gauge--track",
-        "gauge--mark",
-        "gauge--mark-filled",
-        "gauge--over",
+        f"gauge--{part}" for part in ("number", "muted", "state", "fill", "track", "mark", "mark-filled", "over")
     }
     DEFAULT_CSS = """
     Gauge {
@@ -96,109 +89,96 @@ class Gauge(Drawing):
     }
     """
 
-    face: reactive[GaugeFace | None] = reactive(None, init=False, repaint=False)
-    """What is shown; None until the first view."""
-    bar_lines: reactive[int] = reactive(1, init=False, repaint=False)
-    """How thick the bar is."""
-    roomy: reactive[bool] = reactive(False, init=False, repaint=False)
-    """Is there room for a line of its own for the state?"""
+    view_model: reactive[GaugeViewModel | None] = reactive(None, init=False)
+    """The shown values; None until the first view."""
+    bar_lines: reactive[int] = reactive(1, init=False)
+    """Lines of the bar."""
+    roomy: reactive[bool] = reactive(False, init=False)
+    """Does the state have a line of its own?"""
 
-    foretells: reactive[bool] = reactive(True, init=False, repaint=False)
-    """Does it say when the budget will be gone?"""
+    foretells: reactive[bool] = reactive(True, init=False)
+    """Is the forecast shown?"""
 
-    def watch_foretells(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_face(self, face: GaugeFace | None) -> None:
-        """Draw it."""
-        state = face.state if face else "ok"
-        self.set_class(face is not None and not face.readable, "-unknown")
+    def watch_view_model(self, data: GaugeViewModel | None) -> None:
+        """Set the classes of the state."""
+        state = data.state if data else "ok"
+        self.set_class(data is not None and not data.readable, "-unknown")
         self.set_class(state == "warning", "-warning")
         self.set_class(state == "exceeded", "-exceeded")
-        self.redraw()
-
-    def watch_bar_lines(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_roomy(self) -> None:
-        """Draw it."""
-        self.redraw()
 
     def draw(self, cells: int) -> list[Content]:
-        """Head, bar, and state."""
-        face = self.face
-        if face is None:
+        """Return head, bar, and state."""
+        data = self.view_model
+        if data is None:
             return [Content.styled(tr("Reading the ledger …"), self.part("gauge--muted"))]
-        head = self._roomy_head(face, cells) if self.roomy else self._compact_head(face, cells)
-        lines = [*head, *[self._bar(face, cells)] * self.bar_lines]
-        return [*lines, self._foot(face, cells)] if self.roomy else lines
+        head = self._roomy_head(data, cells) if self.roomy else self._compact_head(data, cells)
+        lines = [*head, *[self._bar(data, cells)] * self.bar_lines]
+        return [*lines, self._foot(data, cells)] if self.roomy else lines
 
     def _outlook(self, room: int) -> str:
-        """What is said of when it will be gone, in so many cells."""
-        words = self.face.outlook if self.face and self.foretells else ()
+        """Return the longest forecast within some cells."""
+        words = self.view_model.outlook if self.view_model and self.foretells else ()
         return next((text for text in words if width(text) <= room), "")
 
-    def _roomy_head(self, face: GaugeFace, cells: int) -> list[Content]:
-        left = [(fraction(face), self.part("gauge--number"))]
-        if face.is_default:
+    def _roomy_head(self, data: GaugeViewModel, cells: int) -> list[Content]:
+        left = [(fraction(data), self.part("gauge--number"))]
+        if data.is_default:
             left.append(("  " + tr("default"), self.part("gauge--muted")))
-        if not face.refuses:
+        if not data.refuses:
             left.append(("  " + tr("gate: no budget"), self.part("gauge--muted")))
-        share = percent(face.percentage)
+        share = percent(data.percentage)
         outlook = self._outlook(cells - sum(width(text) for text, _ in left) - len(share) - 4)
         right = [(f"  {outlook}  ", self.part("gauge--muted")), (share, self.part("gauge--state"))]
-        if sum(width(text) for text, _ in left) + width(percent(face.percentage)) + 2 > cells:
-            return self._compact_head(face, cells)
+        if sum(width(text) for text, _ in left) + width(percent(data.percentage)) + 2 > cells:
+            return self._compact_head(data, cells)
         return [spread(left, right, cells)]
 
-    def _compact_head(self, face: GaugeFace, cells: int) -> list[Content]:
-        used, _, budget = fraction(face).partition(" / ")
-        pieces: list[Piece] = [(fraction(face), self.part("gauge--number"))]
+    def _compact_head(self, data: GaugeViewModel, cells: int) -> list[Content]:
+        used, _, budget = fraction(data).partition(" / ")
+        pieces: list[Piece] = [(fraction(data), self.part("gauge--number"))]
         lines = []
-        if width(fraction(face)) + width(percent(face.percentage)) + 4 > cells:
+        if width(fraction(data)) + width(percent(data.percentage)) + 4 > cells:
             lines.append(Content.styled(f"{used} /", self.part("gauge--number")))
             pieces = [(budget, self.part("gauge--number"))]
-        if face.percentage is not None:
-            pieces.append((f"{glyph(face)} {percent(face.percentage)}", self.part("gauge--state")))
-        if face.is_default:
+        if data.percentage is not None:
+            pieces.append((f"{glyph(data)} {percent(data.percentage)}", self.part("gauge--state")))
+        if data.is_default:
             pieces.append((tr("default"), self.part("gauge--muted")))
         if not self.roomy:
-            pieces.append((word(face), self.part("gauge--state")))
-            full = [*pieces, *self._rest(face, brief=False)]
+            pieces.append((word(data), self.part("gauge--state")))
+            full = [*pieces, *self._rest(data, brief=False)]
             fits = _need(full) <= cells
-            pieces = full if fits else [*pieces, *self._rest(face, brief=True)]
+            pieces = full if fits else [*pieces, *self._rest(data, brief=True)]
             outlook = self._outlook(cells - _need(pieces) - 2)
             pieces += [(outlook, self.part("gauge--muted"))] if outlook else []
-        if not face.refuses:
+        if not data.refuses:
             pieces.append((tr("gate: no budget"), self.part("gauge--muted")))
         return [*lines, in_order(pieces, cells)]
 
-    def _rest(self, face: GaugeFace, *, brief: bool) -> list[Piece]:
+    def _rest(self, data: GaugeViewModel, *, brief: bool) -> list[Piece]:
         muted = self.part("gauge--muted")
         number = short if brief else count
         pieces: list[Piece] = []
-        if face.budget:
-            over = face.used - face.budget
+        if data.budget:
+            over = data.used - data.budget
             text = tr("{n} over", n=number(over)) if over > 0 else tr("{n} left", n=number(-over))
             pieces.append((text, self.part("gauge--state") if over > 0 else muted))
-        if face.reserved:
-            pieces.append((tr("{n} reserved", n=number(face.reserved)), muted))
+        if data.reserved:
+            pieces.append((tr("{n} reserved", n=number(data.reserved)), muted))
         return pieces
 
-    def _foot(self, face: GaugeFace, cells: int) -> Content:
-        left = [(f"{glyph(face)} {word(face)}", self.part("gauge--state"))]
-        for text, style in self._rest(face, brief=False):
+    def _foot(self, data: GaugeViewModel, cells: int) -> Content:
+        left = [(f"{glyph(data)} {word(data)}", self.part("gauge--state"))]
+        for text, style in self._rest(data, brief=False):
             left += [("  ", style), (text, style)]
-        if not face.budget:
+        if not data.budget:
             return spread(left, [], cells)
-        text = tr("the budget") if face.used > face.budget else tr("warns at {part}", part=f"{face.threshold:g}%")
-        return self._under_mark(face, spread(left, [], cells).rstrip(), text, cells)
+        text = tr("the budget") if data.used > data.budget else tr("warns at {part}", part=f"{data.threshold:g}%")
+        return self._under_mark(data, spread(left, [], cells).rstrip(), text, cells)
 
-    def _under_mark(self, face: GaugeFace, left: Content, text: str, cells: int) -> Content:
-        """What the bar's mark means, right under it if there is room, else without a pointer."""
-        at = mark_at(face.used / face.budget, cells, face.threshold / 100)
+    def _under_mark(self, data: GaugeViewModel, left: Content, text: str, cells: int) -> Content:
+        """Add the meaning of the bar's mark: below the mark with a pointer, else at the end."""
+        at = mark_at(data.used / data.budget, cells, data.threshold / 100)
         muted = self.part("gauge--muted")
         for pointed, start in ((f"╵ {text}", at), (f"{text} ╵", at - width(text) - 1)):
             if left.cell_length + 2 <= start and start + width(pointed) <= cells:
@@ -207,28 +187,28 @@ class Gauge(Drawing):
             return left.pad_right(cells - width(text) - left.cell_length) + Content.styled(text, muted)
         return left
 
-    def _bar(self, face: GaugeFace, cells: int) -> Content:
-        if not face.budget:
+    def _bar(self, data: GaugeViewModel, cells: int) -> Content:
+        if not data.budget:
             return Content.styled("┄" * cells, self.part("gauge--muted"))
-        runs = limit_bar(face.used / face.budget, cells, face.threshold / 100)
+        runs = limit_bar(data.used / data.budget, cells, data.threshold / 100)
         return Content.assemble(*((text, self.part(f"gauge--{kind}")) for text, kind in runs))
 
 
 def _need(pieces: list[Piece]) -> int:
-    """Cells of pieces in a line."""
+    """Return the cells of pieces in a line."""
     return sum(width(text) + 2 for text, _ in pieces) - 2
 
 
-def fraction(face: GaugeFace) -> str:
-    """812,000 / 1,000,000."""
-    return f"{count(face.used)} / {count(face.budget) if face.budget else tr('unlimited')}"
+def fraction(data: GaugeViewModel) -> str:
+    """Return used and budget: 812,000 / 1,000,000."""
+    return f"{count(data.used)} / {count(data.budget) if data.budget else tr('unlimited')}"
 
 
-def glyph(face: GaugeFace) -> str:
-    """The state's sign."""
-    return GLYPHS[face.state] if face.readable else "?"
+def glyph(data: GaugeViewModel) -> str:
+    """Return the state's sign."""
+    return GLYPHS[data.state] if data.readable else "?"
 
 
-def word(face: GaugeFace) -> str:
-    """The state in a word."""
-    return state_word(face.state) if face.readable else tr("not readable now")
+def word(data: GaugeViewModel) -> str:
+    """Return the state in a word."""
+    return state_word(data.state) if data.readable else tr("not readable now")

@@ -1,4 +1,4 @@
-"""The last line: keys, and what they do; each can be clicked."""
+"""The last line: keys with their labels, to press or click."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from budgauge.text import width
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key as it is shown."""
+    """A key with its label."""
 
     key: str
     label: str
     action: str
-    """What the app does when it is clicked."""
+    """The app's action at a click."""
 
 
 def fit_keys(keys: tuple[Key, ...], cells: int) -> tuple[Key, ...]:
-    """The keys that fit, those in front first, in the order given; the last one always."""
+    """Return the keys with room, the first ones first; the last one always."""
     room = cells - _cells(keys[-1]) if keys else 0
     shown = []
     for key in keys[:-1]:
@@ -40,7 +40,7 @@ def _cells(key: Key) -> int:
 
 
 class KeyLine(Drawing):
-    """As many keys as fit; the last one, help, is always there."""
+    """As many keys as room permits; the last one, help, always."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--label", "keys--hover"}
     DEFAULT_CSS = """
@@ -59,7 +59,7 @@ class KeyLine(Drawing):
     """The action of the key under the mouse."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line."""
+        """Return one line."""
         parts = []
         for key in fit_keys(self.keys, cells):
             line = Content.assemble(
@@ -71,18 +71,18 @@ class KeyLine(Drawing):
         return [Content("").join(parts)]
 
     async def on_click(self, event: Click) -> None:
-        """Do what the key does."""
+        """Run the clicked key's action."""
         key = self._key_at(event.x)
         if key is not None:
             await self.app.run_action(key.action)
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Show what a click would do."""
+        """Highlight the key under the mouse."""
         key = self._key_at(event.x)
         self.hovered = key.action if key else ""
 
     def on_leave(self, _: Leave) -> None:
-        """The mouse is elsewhere."""
+        """Remove the highlight."""
         self.hovered = ""
 
     def _key_at(self, x: int) -> Key | None:

@@ -1,4 +1,4 @@
-"""How fast tokens are being spent."""
+"""The rate of spending."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, short
 
 SPAN_MINUTES = 180
-"""How far back the chart can reach,"""
+"""The most minutes of the chart."""
 _LEAST_SPAN = 12
-"""and how many minutes it shows at least: what is younger begins at its right."""
+"""The least minutes of the chart; younger usage begins at the right."""
 _WIDEST = 4
 """Cells of one minute's column."""
 
 
-class RateFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the panel shows."""
+class RateViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The panel's values."""
 
     rate: str
     """Tokens in the last minute."""
     longer: str
     """Tokens a minute over ten minutes and an hour."""
     fastest: tuple[str, str]
-    """The agent that spends fastest, and its rate; empty where none does."""
+    """The fastest agent and its rate; empty where none spends."""
     peak: str
     minutes: tuple[int, ...]
     """Tokens of each of the last minutes, the present one last."""
     age: int
-    """Minutes since the first of them that saw usage."""
+    """Minutes since the first one with usage."""
 
 
-def rate_face(snapshot: Snapshot, now: float) -> RateFace:
-    """The part of a snapshot that the panel shows at a moment (unix seconds)."""
+def rate_view_model(snapshot: Snapshot, now: float) -> RateViewModel:
+    """Return the panel's part of a snapshot at a moment in unix seconds."""
     found = rates(snapshot.minutes, now)
     minutes = last_minutes(snapshot.minutes, now, SPAN_MINUTES)
     first = next((place for place, tokens in enumerate(minutes) if tokens), SPAN_MINUTES)
-    return RateFace(
+    return RateViewModel(
         rate=rate_words(snapshot, now),
         longer=longer_rates(found),
         fastest=_fastest(snapshot, now),
@@ -68,13 +68,13 @@ def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
 
 
 def rate_words(snapshot: Snapshot, now: float) -> str:
-    """The present rate as a number."""
+    """Return the present rate as a number."""
     rate = rate_now(snapshot.minutes, now)
     return tr("{n} / min", n=count(rate) if rate < 10_000 else short(rate))
 
 
 def longer_rates(found: Rates) -> str:
-    """Tokens a minute over longer times."""
+    """Return tokens a minute over longer times."""
     return tr("10 min {ten} · 1 h {hour}", ten=short(round(found.ten)), hour=short(round(found.hour)))
 
 
@@ -91,31 +91,31 @@ class RatePanel(Drawing):
     }
     """
 
-    face: reactive[RateFace | None] = reactive(None, init=False)
-    """What is shown; None until the first view."""
+    view_model: reactive[RateViewModel | None] = reactive(None, init=False)
+    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The number, the chart, and its scale where there is room for it."""
-        face, height = self.face, self.content_size.height
-        if face is None or cells < 4:
+        """Return the number, the chart, and with room the scale."""
+        data, height = self.view_model, self.content_size.height
+        if data is None or cells < 4:
             return []
         label = self.part("rate--label")
-        span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, face.age)))
+        span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, data.age)))
         each = min(_WIDEST, max(1, cells // span))
         span = min(SPAN_MINUTES, cells // each)
-        lines = [spread([(face.rate, self.part("rate--number"))], [("  " + face.longer, label)], cells)]
-        if height >= 6 and face.fastest[0]:
-            name, rate = face.fastest
+        lines = [spread([(data.rate, self.part("rate--number"))], [("  " + data.longer, label)], cells)]
+        if height >= 6 and data.fastest[0]:
+            name, rate = data.fastest
             lines.append(
                 spread([(fit(tr("fastest {name}", name=name), cells - len(rate) - 1), label)], [(rate, label)], cells)
             )
         scale = height >= 4
-        values = face.minutes[-span:]
+        values = data.minutes[-span:]
         for chart in columns(values, max(1, height - len(lines) - scale)):
             past, now = ("".join(char * each for char in part) for part in (chart[:-1], chart[-1:]))
             lines.append(Content.assemble((past, self.part("rate--chart")), (now, self.part("rate--now"))))
         if scale:
             lines.append(
-                spread([(tr("{n} min ago", n=span), label)], [(face.peak + "  ", label), (tr("now"), label)], cells)
+                spread([(tr("{n} min ago", n=span), label)], [(data.peak + "  ", label), (tr("now"), label)], cells)
             )
         return lines

@@ -1,4 +1,4 @@
-"""How a row of the table of agents looks."""
+"""The painter of the table's rows."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from budgauge.accounting.forecast import last_minutes, rate_now, reached, runawa
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
-from budgauge.monitor.drawing.when import ago, span
+from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
 from budgauge.text import count, fit, percent, short, width
 
-_RUNAWAY = "↑"
+_SPIKE = "↑"
 Cell = tuple[Segment, ...]
 
 
 @dataclass
 class RowPainter:
-    """Draws rows at a moment."""
+    """A painter of rows at a moment."""
 
     style: Callable[[str], Style]
     """One of the table's component styles, by the last part of its name."""
     base: Style
-    """The table's own."""
+    """The table's own style."""
     ground: Style
-    """What tells the row under the cursor from others."""
+    """The extra style of the row under the cursor."""
     now: float
     """Unix seconds."""
     threshold: float
@@ -43,7 +43,7 @@ class RowPainter:
     columns: Sequence[Column]
 
     def cells(self, row: Row) -> list[Cell]:
-        """One for each column."""
+        """Return a cell for each column."""
         cells: list[Cell] = []
         for column in self.columns:
             if column.name == "gauge":
@@ -75,7 +75,7 @@ class RowPainter:
         match column.name:
             case "used":
                 return count(source.used), self.style("name") + Style(bold=True)
-            case "held":
+            case "reserved":
                 return short(source.reserved) if source.reserved else "", muted
             case "percent":
                 return "" if source.limit == 0 else _percent(
@@ -104,20 +104,20 @@ class RowPainter:
         if not rate:
             return "", muted
         if runaway(minutes, self.now):
-            return _RUNAWAY + short(rate), self.style("warning")
+            return _SPIKE + short(rate), self.style("warning")
         return short(rate), muted
 
     def _gone(self, row: Row) -> tuple[str, Style]:
         source, muted = row.source, self.style("muted")
-        when = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
-        if when is None:
+        eta = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
+        if eta is None:
             return "", muted
-        if self.cycle_end is not None and when.expected > self.cycle_end - self.now:
+        if self.cycle_end is not None and eta.expected > self.cycle_end - self.now:
             return tr("lasts"), muted
-        return span(when.expected), self._state(row) if source.state != "ok" else muted
+        return span(eta.expected), self._state(row) if source.state != "ok" else muted
 
     def _part(self, row: Row) -> float:
-        """Percent: of the limit, or of everyone's total where there is none."""
+        """Return percent of the limit, or without one of everyone's total."""
         if row.source.usage_percentage is not None:
             return row.source.usage_percentage
         return row.source.used * 100 / self.total_used if self.total_used else 0.0
@@ -143,7 +143,7 @@ class RowPainter:
 def heads(
     columns: Sequence[Column], order: Order, *, reverse: bool, style: Style, sorted_style: Style
 ) -> list[Segment]:
-    """Return the line above the rows: each column's name, and by which they are sorted."""
+    """Return the line above the rows: each column's name, and a sign at the sorted one."""
     sign = "↑" if reverse != (order in ("name", "wall")) else "↓"
     segments = []
     for column in columns:
@@ -156,12 +156,12 @@ def heads(
 
 
 def _percent(part: float) -> str:
-    """In at most six characters."""
+    """Return a percentage in at most six characters."""
     return percent(part) if part < 999.95 else ">999%"
 
 
 def placed(text: str, column: Column) -> str:
-    """A text in a column, cut to fit."""
+    """Return a text cut and padded to a column."""
     fitted = fit(text, column.cells)
     if column.right:
         return " " * (column.cells - width(fitted)) + fitted

@@ -1,4 +1,4 @@
-"""Who spent most, in one line."""
+"""The top spenders, in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 12
 
 
 class Spender(msgspec.Struct, frozen=True):
-    """An agent."""
+    """An agent and its use."""
 
     name: str
     used: str
@@ -28,35 +28,30 @@ class Spender(msgspec.Struct, frozen=True):
     has_limit: bool
 
 
-class SpendersFace(msgspec.Struct, frozen=True):
-    """Who is shown."""
+class SpendersViewModel(msgspec.Struct, frozen=True):
+    """The shown agents."""
 
     first: tuple[Spender, ...] = ()
-    """The most important first; not all of them may fit."""
+    """The most important first; the last ones may find no room."""
     total: int = 0
-    """So many agents used something."""
+    """The number of agents with usage."""
 
 
-def spenders(snapshot: Snapshot) -> SpendersFace:
-    """Those who used most, and before them those who are over their limits."""
+def spenders(snapshot: Snapshot) -> SpendersViewModel:
+    """Return the agents with the most use, after those over their limits."""
     total = bisect_left(snapshot.agents, 0, key=lambda row: -row.used)
     over = [row for row in snapshot.limited if row.state == "exceeded" and row.used][:_MOST]
     most = [row for row in snapshot.agents[: min(total, _MOST)] if row.state != "exceeded"]
     rows = (*over, *most)[:_MOST]
     first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows)
-    return SpendersFace(tuple(first), total)
+    return SpendersViewModel(tuple(first), total)
 
 
 class Spenders(Drawing):
-    """As many as fit, and how many there are more."""
+    """As many agents as room permits, and the number of the others."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "spenders--name",
-        "spenders--used",
-        "spenders--muted",
-        "spenders--ok",
-        "spenders--warning",
-        "spenders--exceeded",
+        f"spenders--{part}" for part in ("name", "used", "muted", "ok", "warning", "exceeded")
     }
     DEFAULT_CSS = """
     Spenders {
@@ -70,17 +65,17 @@ class Spenders(Drawing):
     }
     """
 
-    face: reactive[SpendersFace] = reactive(SpendersFace(), init=False)
-    """Who is shown."""
+    view_model: reactive[SpendersViewModel] = reactive(SpendersViewModel(), init=False)
+    """The shown agents."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line."""
+        """Return one line."""
         muted = self.part("spenders--muted")
-        if not self.face.total:
+        if not self.view_model.total:
             return [Content.styled(tr("Nothing was used yet."), muted)]
         line = Content("")
-        others = self.face.total
-        for spender in self.face.first:
+        others = self.view_model.total
+        for spender in self.view_model.first:
             gap = "  " if line.cell_length else ""
             after = self._others(others - 1)
             room = cells - line.cell_length - len(gap) - width(after) - len(spender.used) - 3

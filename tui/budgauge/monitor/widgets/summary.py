@@ -1,4 +1,4 @@
-"""Cost and rate in one line, where there is no room for their panels."""
+"""Cost and rate in one line, in place of their panels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from budgauge.text import short
 
 
 def summary_pieces(snapshot: Snapshot, now: float) -> tuple[str, ...]:
-    """What to say, the most important first."""
+    """Return the pieces, the most important first."""
     cost = snapshot.cost
     unpriced = tr("{n} unpriced", n=short(cost.unpriced_tokens)) if cost.unpriced_tokens else ""
     return tuple(filter(None, (cost_line(cost.total_usd, cost.upper_usd), rate_words(snapshot, now), unpriced)))
 
 
 class Summary(Drawing):
-    """One line; what does not fit is left out."""
+    """One line of as many pieces as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"summary--text"}
     DEFAULT_CSS = """
@@ -34,8 +34,8 @@ class Summary(Drawing):
     """
 
     pieces: reactive[tuple[str, ...]] = reactive((), init=False)
-    """What to say, the most important first."""
+    """Return the pieces, the most important first."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The pieces that fit."""
+        """Return the pieces with room."""
         return [in_order([(piece, self.part("summary--text")) for piece in self.pieces], cells, gap=" · ")]

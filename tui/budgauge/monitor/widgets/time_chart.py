@@ -1,4 +1,4 @@
-"""Tokens a minute by agent, and the cost of the counters so far, over time."""
+"""The charts over time: tokens a minute by agent, and the cost so far."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.style import Style
 
 from budgauge.monitor.drawing.chart import Cell, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import shown_steps
-from budgauge.monitor.drawing.when import moment
+from budgauge.monitor.drawing.time_text import moment
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
@@ -26,23 +26,23 @@ from budgauge.views.live import View
 from budgauge.views.scan import Span, TimeReport
 
 NAMED = 6
-"""So many agents have a colour of their own."""
+"""Agents with a colour of their own."""
 _HUES = (0, 45, -45, 95, 150, 215)
-"""Of their colours, in degrees from the theme's primary colour."""
+"""Hues of these colours, in degrees from the theme's primary colour."""
 _AXIS_CELLS = 6
 _COST_LINES = 6
 _LEAST_LINES = 4
 _TREND_CELLS = 48
 
 
-class TimeFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown."""
+class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The shown values."""
 
     title: str
-    """How far back the chart reaches."""
+    """The chart's reach."""
     note: str = ""
     trouble: str = ""
-    """Why the ledger could not be read."""
+    """The reason why the ledger could not be read."""
     now: float = 0.0
     chart: Span | None = None
     """None before anything was read."""
@@ -51,17 +51,17 @@ class TimeFace(msgspec.Struct, frozen=True, kw_only=True):
     budget: int = 0
     """Tokens; 0 means unlimited."""
     budget_cost: float | None = None
-    """US dollars that the whole budget would cost; None if that is not known, or unlimited."""
+    """The whole budget's cost in US dollars; None if unknown, or unlimited."""
     is_priced: bool = False
-    """Is the cost known, and that of the budget if there is one?"""
+    """Is the cost known, and the budget's too if there is one?"""
     total_cost: str = ""
     unpriced: str = ""
-    """Tokens that the cost leaves out, and their models; empty if there are none."""
+    """Tokens without a price, and their models; empty if there are none."""
     total_used: int = 0
     since: str = ""
 
 
-def time_face(
+def time_view_model(
     view: View,
     now: float,
     *,
@@ -70,11 +70,11 @@ def time_face(
     trouble: str,
     read: tuple[Span, Span, TimeReport] | None,
     since: str,
-) -> TimeFace:
-    """What there is to show at a moment (unix seconds); `read` is what the last reading said, and of what."""
+) -> TimeViewModel:
+    """Return the values to show at a moment in unix seconds; `read` is the last report, with its spans."""
     snapshot = view.snapshot
     whole = snapshot.cost.budget_usd
-    return TimeFace(
+    return TimeViewModel(
         title=title,
         note=note,
         trouble=trouble,
@@ -94,16 +94,10 @@ def time_face(
 
 
 class TimeChart(Drawing):
-    """Charts under each other, as tall as the screen lets them be."""
+    """Charts below each other, as tall as the screen permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "time--title",
-        "time--label",
-        "time--text",
-        "time--number",
-        "time--other",
-        "time--cost",
-        "time--budget",
+        f"time--{part}" for part in ("title", "label", "text", "number", "other", "cost", "budget")
     }
     DEFAULT_CSS = """
     TimeChart {
@@ -118,47 +112,39 @@ class TimeChart(Drawing):
     }
     """
 
-    face: reactive[TimeFace | None] = reactive(None, init=False, repaint=False)
-    """What is shown."""
-    room: reactive[int] = reactive(20, init=False, repaint=False)
-    """Lines that can be seen at once."""
-
-    def watch_face(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_room(self) -> None:
-        """Draw it."""
-        self.redraw()
+    view_model: reactive[TimeViewModel | None] = reactive(None, init=False)
+    """The shown values."""
+    room: reactive[int] = reactive(20, init=False)
+    """Lines visible at once."""
 
     def draw(self, cells: int) -> list[Content]:
-        """The chart, who is in it, and the cost."""
-        face = self.face
-        if face is None:
+        """Return the chart, its legend, and the cost."""
+        data = self.view_model
+        if data is None:
             return []
         label = self.part("time--label")
         lines = [
             spread(
-                [(tr("tokens a minute, {time}", time=face.title), self.part("time--title"))],
-                [("  " + face.note, label)],
+                [(tr("tokens a minute, {time}", time=data.title), self.part("time--title"))],
+                [("  " + data.note, label)],
                 cells,
             )
         ]
-        if face.trouble:
-            lines += [Content.styled(text, self.part("time--budget")) for text in wrap(safe(face.trouble), cells, 3)]
-        if face.report is None or face.chart is None or face.counters is None:
+        if data.trouble:
+            lines += [Content.styled(text, self.part("time--budget")) for text in wrap(safe(data.trouble), cells, 3)]
+        if data.report is None or data.chart is None or data.counters is None:
             return lines
-        steps = shown_steps(face.chart, face.now)
-        agents = [(name, tokens[steps]) for name, tokens in face.report.agents]
+        steps = shown_steps(data.chart, data.now)
+        agents = [(name, tokens[steps]) for name, tokens in data.report.agents]
         agents = [(name, tokens) for name, tokens in agents if any(tokens)]
         if not agents:
-            return [*lines, Content.styled(tr("Nothing was used in this time."), label), *self._cost(face, cells)]
+            return [*lines, Content.styled(tr("Nothing was used in this time."), label), *self._cost(data, cells)]
         series = _series(agents)
         legend = self._legend(series, cells)
-        cost = self._cost(face, cells)
+        cost = self._cost(data, cells)
         height = max(_LEAST_LINES, self.room - len(lines) - 1 - len(legend) - (len(cost) if self.room >= 24 else 0))
-        begin = face.chart.begin + steps.start * face.chart.step
-        lines += self._chart(series, face.chart.step, begin, height, cells)
+        begin = data.chart.begin + steps.start * data.chart.step
+        lines += self._chart(series, data.chart.step, begin, height, cells)
         return [*lines, *legend, *cost]
 
     def _chart(
@@ -189,13 +175,13 @@ class TimeChart(Drawing):
     def _color(self, number: int) -> Style:
         if number >= NAMED:
             return self.part("time--other")
-        primary = Color.parse(self.app.get_css_variables()["primary"]).hsl
+        primary = Color.parse(self.app.theme_variables["primary"]).hsl
         lightness = 0.66 if self.app.current_theme.dark else 0.40
         hue = (primary.h + _HUES[number] / 360) % 1
         return Style(foreground=Color.from_hsl(hue, 0.62, lightness))
 
     def _times(self, begin: int, step: int, number: int, each: int) -> Content:
-        """Local times under the chart, as many as do not meet."""
+        """Return local times for below the chart, as many as have room."""
         line, whole = "", number * each
         words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
         # At the cells where steps begin, as far apart as each other.
@@ -210,7 +196,7 @@ class TimeChart(Drawing):
         return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
 
     def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
-        """Everything once more without colours: who, how much, which part, and how it went."""
+        """Return the legend: each agent's tokens, share and trend, readable without colours."""
         whole = sum(sum(tokens) for _, tokens in series)
         numbers = [count(sum(tokens)) for _, tokens in series]
         number_cells = max(map(len, numbers))
@@ -231,17 +217,17 @@ class TimeChart(Drawing):
             lines.append(line)
         return lines
 
-    def _cost(self, face: TimeFace, cells: int) -> list[Content]:
-        """What the counters cost so far, against the whole budget: in dollars, or in tokens where nothing is priced."""
-        report, span = face.report, face.counters
+    def _cost(self, data: TimeViewModel, cells: int) -> list[Content]:
+        """Return the cost so far against the whole budget: in dollars, or in tokens where nothing is priced."""
+        report, span = data.report, data.counters
         if report is None or span is None:
             return []
-        priced = face.is_priced
+        priced = data.is_priced
         steps = [float(cost or 0) for cost in report.costs] if priced else [float(used) for used in report.used]
         before = float(report.cost_before or 0) if priced else float(report.used_before)
-        passed = max(1, min(span.number, int((face.now - span.begin) // span.step) + 1))
+        passed = max(1, min(span.number, int((data.now - span.begin) // span.step) + 1))
         sums = list(accumulate(steps[:passed], initial=before))[1:]
-        budget = face.budget_cost if priced else (float(face.budget) if face.budget else None)
+        budget = data.budget_cost if priced else (float(data.budget) if data.budget else None)
         top = max(sums[-1], budget or 0.0) * 1.1 or 1.0
         each = max(1, (cells - _AXIS_CELLS) // span.number)
         scale = 10**6 / top
@@ -251,13 +237,13 @@ class TimeChart(Drawing):
         lines = [
             Content(""),
             spread(
-                [(_cost_title(face), self.part("time--title"))],
-                [(f"  {_spent(face)}", self.part("time--number"))],
+                [(_cost_title(data), self.part("time--title"))],
+                [(f"  {_spent(data)}", self.part("time--number"))],
                 cells,
             ),
         ]
-        if priced and face.unpriced:
-            lines.append(Content.styled(fit(face.unpriced, cells), label))
+        if priced and data.unpriced:
+            lines.append(Content.styled(fit(data.unpriced, cells), label))
         for place, row in enumerate(drawn):
             text = "".join(char * each for char, _, _ in row)
             is_level = level is not None and place == _COST_LINES - 1 - level
@@ -281,26 +267,26 @@ class TimeChart(Drawing):
         return Content.styled(" " * _AXIS_CELLS + begin + " " * gap + end, self.part("time--label"))
 
 
-def _cost_title(face: TimeFace) -> str:
-    if face.is_priced:
-        what = tr("cost against the budget, {since}") if face.budget else tr("cost, {since}")
+def _cost_title(data: TimeViewModel) -> str:
+    if data.is_priced:
+        what = tr("cost against the budget, {since}") if data.budget else tr("cost, {since}")
     else:
-        what = tr("tokens against the budget, {since}") if face.budget else tr("tokens, {since}")
-    return what.format(since=face.since)
+        what = tr("tokens against the budget, {since}") if data.budget else tr("tokens, {since}")
+    return what.format(since=data.since)
 
 
-def _spent(face: TimeFace) -> str:
-    if face.is_priced:
-        if face.budget_cost is None:
-            return face.total_cost
-        return tr("{cost} of {budget}", cost=face.total_cost, budget=f"${face.budget_cost:,.2f}")
-    if not face.budget:
-        return tr("{n} tokens", n=count(face.total_used))
-    return tr("{n} of {budget} tokens", n=count(face.total_used), budget=count(face.budget))
+def _spent(data: TimeViewModel) -> str:
+    if data.is_priced:
+        if data.budget_cost is None:
+            return data.total_cost
+        return tr("{cost} of {budget}", cost=data.total_cost, budget=f"${data.budget_cost:,.2f}")
+    if not data.budget:
+        return tr("{n} tokens", n=count(data.total_used))
+    return tr("{n} of {budget} tokens", n=count(data.total_used), budget=count(data.budget))
 
 
 def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
-    """Those who spent most, each by itself, and all others as one; the most at the bottom."""
+    """Return a series for each top spender and one for all others, the largest first."""
     ordered = sorted(agents, key=lambda agent: -sum(agent[1]))
     series = [(shown_name(name), tokens) for name, tokens in ordered[:NAMED]]
     if others := ordered[NAMED:]:
@@ -310,6 +296,6 @@ def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequ
 
 
 def _squeezed(values: Sequence[int], cells: int) -> list[int]:
-    """The same in fewer cells: sums of neighbours."""
+    """Return sums of neighbours, to fit the cells."""
     each = -(-len(values) // cells)
     return [sum(values[place : place + each]) for place in range(0, len(values), each)]

@@ -1,4 +1,4 @@
-"""The first line: what this is, which ledger it shows, and whether it moves."""
+"""The first line: name, ledger, and state of the display."""
 
 from __future__ import annotations
 
@@ -13,44 +13,39 @@ from budgauge.monitor.widgets.drawing import Drawing, Piece, spread
 from budgauge.text import fit_left, safe, width
 
 
-class TopFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the line says; texts from outside are safe to show."""
+class TopViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The line's texts, safe to show."""
 
     budget: str = ""
-    """Whose budget is shown."""
+    """The owner of the shown budget."""
     ledger: str = ""
     collecting: str = ""
-    """What collecting has brought in; empty when it is off."""
+    """The collected records; empty while collecting is off."""
     changed: str = ""
-    """When something last changed, as a time of day."""
+    """Time of day of the last change."""
     paused: bool = False
     demo: bool = False
 
 
 def budget_words(budget_of: Literal["", "user", "project"]) -> str:
-    """Whose budget is shown, in words; empty where one config was named."""
+    """Return the owner of the shown budget in words; empty for a named config."""
     if budget_of == "project":
         return tr("project's budget")
     return tr("your budget") if budget_of == "user" else ""
 
 
 def short_path(path: str, home: str) -> str:
-    """A path as people write it: `~` for their home; safe to show."""
+    """Return a path with `~` for the home folder, safe to show."""
     if home and path.startswith(home.rstrip("/") + "/"):
         path = "~" + path[len(home.rstrip("/")) :]
     return safe(path)
 
 
 class TopLine(Drawing):
-    """Name and ledger to the left, what is going on to the right."""
+    """Name and ledger at the left, the latest events at the right."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "top--name",
-        "top--budget",
-        "top--path",
-        "top--badge",
-        "top--on",
-        "top--time",
+        f"top--{part}" for part in ("name", "budget", "path", "badge", "on", "time")
     }
     DEFAULT_CSS = """
     TopLine {
@@ -66,25 +61,25 @@ class TopLine(Drawing):
     }
     """
 
-    face: reactive[TopFace] = reactive(TopFace(), init=False)
-    """What the line says."""
+    view_model: reactive[TopViewModel] = reactive(TopViewModel(), init=False)
+    """The line's texts."""
 
     def draw(self, cells: int) -> list[Content]:
-        """One line; the path gives way first, then whose budget it is."""
-        face = self.face
+        """Return one line; the path gives way first, then the budget's owner."""
+        data = self.view_model
         left: list[Piece] = [("budgauge", self.part("top--name"))]
-        for shown, badge in ((face.demo, tr("DEMO")), (face.paused, tr("PAUSED"))):
+        for shown, badge in ((data.demo, tr("DEMO")), (data.paused, tr("PAUSED"))):
             if shown:
                 left += [(" ", self.part("top--name")), (f" {badge} ", self.part("top--badge"))]
         right: list[Piece] = []
-        if face.changed:
-            right.append(("  " + tr("updated {time}", time=face.changed), self.part("top--time")))
-        if face.collecting:
-            right.append((f"  ● {face.collecting}", self.part("top--on")))
+        if data.changed:
+            right.append(("  " + tr("updated {time}", time=data.changed), self.part("top--time")))
+        if data.collecting:
+            right.append((f"  ● {data.collecting}", self.part("top--on")))
         room = cells - sum(width(text) for text, _ in (*left, *right)) - 2
-        if face.budget and room >= width(face.budget) + 2:
-            left.append(("  " + face.budget, self.part("top--budget")))
-            room -= width(face.budget) + 2
-        if room >= 8 and face.ledger:
-            left.append(("  " + fit_left(face.ledger, room), self.part("top--path")))
+        if data.budget and room >= width(data.budget) + 2:
+            left.append(("  " + data.budget, self.part("top--budget")))
+            room -= width(data.budget) + 2
+        if room >= 8 and data.ledger:
+            left.append(("  " + fit_left(data.ledger, room), self.part("top--path")))
         return [spread(left, right, cells)]

@@ -1,4 +1,4 @@
-"""Work that may have to wait for others, in a thread that never holds up the end of the program."""
+"""Work that may have to wait, in a thread that never delays the end of the program."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextvars import copy_context
 from textual.message import Message
 
 
-class ChoreEnded(Message):
-    """A chore has ended, or failed in a way no one foresaw."""
+class JobEnded(Message):
+    """The end of a background job; with the exception, if one was raised."""
 
     def __init__(self, name: str, failure: Exception | None) -> None:
         super().__init__()
@@ -19,17 +19,17 @@ class ChoreEnded(Message):
         self.failure = failure
 
 
-class Chore:
-    """One piece of work at a time. Its thread ends with the program, where a worker's is waited for."""
+class BackgroundJob:
+    """One piece of work at a time, in a daemon thread: the program waits for a worker's thread, not for this one."""
 
     def __init__(self, name: str, post: Callable[[Message], object]) -> None:
         self._name = name
         self._post = post
         self.busy = False
-        """Is work under way?"""
+        """True while work is under way."""
 
     def begin(self, work: Callable[[], object]) -> bool:
-        """Begin some work; False if the work before it is still under way."""
+        """Start some work; return False if the work before is still under way."""
         if self.busy:
             return False
         self.busy = True
@@ -43,8 +43,8 @@ class Chore:
         failure: Exception | None = None
         try:
             work()
-        except Exception as error:  # whatever it is: the screen must stay up, and say so
+        except Exception as error:  # any failure: the screen must stay up and show it
             failure = error
         self.busy = False
-        with suppress(RuntimeError):  # the monitor has ended meanwhile
-            self._post(ChoreEnded(self._name, failure))
+        with suppress(RuntimeError):  # the app has ended meanwhile
+            self._post(JobEnded(self._name, failure))

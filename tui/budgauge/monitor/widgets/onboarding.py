@@ -1,8 +1,8 @@
-"""What to do while the ledger is empty, in lines to paste."""
+"""The first steps on an empty ledger, in lines to paste."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.content import Content
@@ -10,17 +10,19 @@ from textual.reactive import reactive
 
 from budgauge.monitor.drawing.wrap import shell_lines, wrap
 from budgauge.monitor.language import tr
-from budgauge.monitor.port import FoundLog
 from budgauge.monitor.widgets.drawing import Drawing
 from budgauge.monitor.widgets.top_line import short_path
 from budgauge.text import fit_left, safe, width
+
+if TYPE_CHECKING:
+    from budgauge.sources.found import FoundLog
 
 _RECORD = ("--agent me", "--model gpt-4", "--prompt 1500", "--completion 800")
 _PYTHON = "TokenBudgetTracker.open({place}).report_usage({gap}'me', 'gpt-4', 1500, 800)"
 
 
-class GuideFace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the guide knows."""
+class OnboardingViewModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The known facts for the first steps."""
 
     logs: tuple[FoundLog, ...] = ()
     """Agents' logs found on this machine."""
@@ -31,34 +33,31 @@ class GuideFace(msgspec.Struct, frozen=True, kw_only=True):
     """The ledger's path if commands must name it."""
 
 
-class Guide(Drawing):
-    """Where usage comes from: agents' own logs, the command line, Python."""
+class Onboarding(Drawing):
+    """Three sources of usage: agents' own logs, the command line, Python."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"guide--head", "guide--text", "guide--code", "guide--key"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "onboarding--head",
+        "onboarding--text",
+        "onboarding--code",
+        "onboarding--key",
+    }
     DEFAULT_CSS = """
-    Guide {
-        & .guide--head { color: $foreground; text-style: bold; }
-        & .guide--text { color: $foreground 65%; }
-        & .guide--code { color: $primary; }
-        & .guide--key { color: $accent; text-style: bold; }
+    Onboarding {
+        & .onboarding--head { color: $foreground; text-style: bold; }
+        & .onboarding--text { color: $foreground 65%; }
+        & .onboarding--code { color: $primary; }
+        & .onboarding--key { color: $accent; text-style: bold; }
     }
     """
 
-    face: reactive[GuideFace] = reactive(GuideFace(), init=False, repaint=False)
-    """What the guide knows."""
-    roomy: reactive[bool] = reactive(True, init=False, repaint=False)
-    """Is there room for empty lines between the parts?"""
-
-    def watch_face(self) -> None:
-        """Draw it."""
-        self.redraw()
-
-    def watch_roomy(self) -> None:
-        """Draw it."""
-        self.redraw()
+    view_model: reactive[OnboardingViewModel] = reactive(OnboardingViewModel(), init=False)
+    """The known facts for the first steps."""
+    roomy: reactive[bool] = reactive(True, init=False)
+    """Are there empty lines between the parts?"""
 
     def draw(self, cells: int) -> list[Content]:
-        """Three ways, the easiest first."""
+        """Return the three ways, the easiest first."""
         parts = [self._logs(cells), self._command(cells), self._python(cells)]
         head = self._head(tr("Nothing has been recorded yet. Three ways to begin:"))
         lines = [head, Content("")] if self.roomy else []
@@ -68,7 +67,7 @@ class Guide(Drawing):
         return lines
 
     def _logs(self, cells: int) -> list[Content]:
-        logs = self.face.logs
+        logs = self.view_model.logs
         if not logs:
             return [
                 self._head(tr("No agents' logs found on this machine.")),
@@ -80,42 +79,42 @@ class Guide(Drawing):
 
     def _log(self, log: FoundLog, cells: int) -> Content:
         name = tr("{name} logs found: ", name=safe(log.name, 20))
-        path = fit_left(short_path(log.path, self.face.home), max(8, cells - width(name)))
-        return Content.assemble((name, self.part("guide--head")), (path, self.part("guide--text")))
+        path = fit_left(short_path(str(log.path), self.view_model.home), max(8, cells - width(name)))
+        return Content.assemble((name, self.part("onboarding--head")), (path, self.part("onboarding--text")))
 
     def _collect(self, cells: int) -> list[Content]:
-        if self.face.collecting:
-            return self._text(tr("Collecting from here on; the next call shows."), cells)
+        if self.view_model.collecting:
+            return self._text(tr("Collecting from now on. The next call will show here."), cells)
         follow = self._code(("budgauge", "collect", "--follow"), cells)
-        if not self.face.can_collect:
+        if not self.view_model.can_collect:
             return follow
-        text, key = self.part("guide--text"), self.part("guide--key")
-        line = Content.assemble(("c", key), (tr(" collects from here on; in another terminal:"), text))
+        text, key = self.part("onboarding--text"), self.part("onboarding--key")
+        line = Content.assemble(("c", key), (tr(" collects from now on; or in another terminal:"), text))
         return [line.truncate(cells, ellipsis=True), *follow]
 
     def _command(self, cells: int) -> list[Content]:
         return [self._head(tr("From any script")), *self._code(("budgauge", "record", *_RECORD), cells)]
 
     def _python(self, cells: int) -> list[Content]:
-        place = f"ledger={self.face.ledger_option!r}" if self.face.ledger_option else ""
+        place = f"ledger={self.view_model.ledger_option!r}" if self.view_model.ledger_option else ""
         one = _PYTHON.format(place=place, gap="")
         call = [one] if len(one) <= cells else _PYTHON.format(place=place, gap="\n    ").split("\n")
         lines = ["from budgauge import TokenBudgetTracker", *call]
         return [self._head(tr("From Python")), *(self._line(safe(line)) for line in lines)]
 
     def _head(self, text: str) -> Content:
-        return Content.styled(text, self.part("guide--head"))
+        return Content.styled(text, self.part("onboarding--head"))
 
     def _text(self, text: str, cells: int) -> list[Content]:
-        return [Content.styled(line, self.part("guide--text")) for line in wrap(text, cells, 2)]
+        return [Content.styled(line, self.part("onboarding--text")) for line in wrap(text, cells, 2)]
 
     def _code(self, words: tuple[str, ...], cells: int) -> list[Content]:
-        if self.face.ledger_option:
-            words = (*words[:2], f"--ledger {_quoted(self.face.ledger_option)}", *words[2:])
+        if self.view_model.ledger_option:
+            words = (*words[:2], f"--ledger {_quoted(self.view_model.ledger_option)}", *words[2:])
         return [self._line(safe(line)) for line in shell_lines(words, cells)]
 
     def _line(self, code: str) -> Content:
-        return Content.styled(code, self.part("guide--code"))
+        return Content.styled(code, self.part("onboarding--code"))
 
 
 def _quoted(path: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.cli.following import Following
+from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.config.load import Options
 from budgauge.files.cache import cache_folder
 from budgauge.sources.lock import lock_name, only_collector
@@ -38,7 +38,7 @@ def observer(own_place: Path, tmp_path: Path, clock: Clock) -> Observer:
 
 
 def test_it_moves_with_the_ledger(observer: Observer, own_place: Path, tmp_path: Path, clock: Clock) -> None:
-    following = Following(observer)
+    following = BackgroundCollector(observer)
     assert not following.moved
     following.start()
     (tmp_path / "config.toml").write_text('[token_budget]\nledger = "two.jsonl"\n', encoding="utf-8")
@@ -58,7 +58,7 @@ def test_it_moves_with_the_ledger(observer: Observer, own_place: Path, tmp_path:
 
 
 def test_after_another_collector_it_goes_on_from_its_first_start(observer: Observer, own_place: Path) -> None:
-    following = Following(observer)
+    following = BackgroundCollector(observer)
     with only_collector(cache_folder() / lock_name(observer.loaded.ledger.path)):
         following.start()
         wait(lambda: following.trouble is not None)
@@ -73,7 +73,7 @@ def test_after_another_collector_it_goes_on_from_its_first_start(observer: Obser
 
 
 def test_lines_that_it_cannot_read_are_reported(observer: Observer, own_place: Path) -> None:
-    following = Following(observer)
+    following = BackgroundCollector(observer)
     following.start()
     wait(lambda: following.running)
     log = Log(start=int(time.time()) + 60).meta(cwd=str(own_place)).turn("gpt-4o").call(100, 40, 10, 0)

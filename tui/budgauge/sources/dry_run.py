@@ -1,4 +1,4 @@
-"""A dry run: what would be booked, without writing anything."""
+"""A dry run of an import: nothing is written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Context = tuple[str, str, "str | None", "str | None", "str | None"]
 """Agent, model, session, project, source."""
 
 
-class Trial:
-    """Takes calls as a Booking does; what is new of them goes to `count` alone."""
+class DryRun:
+    """An importer without a ledger to write to: new calls go to `count` alone."""
 
     def __init__(self, ledger: Ledger, count: Count) -> None:
-        """`ledger` has been read, and keeps all ids."""
+        """`ledger` must have been refreshed, and keep all ids."""
         self._ledger = ledger
         self._count = count
         self._packed: dict[str, bytes] = {}
@@ -33,14 +33,14 @@ class Trial:
         self._context_list: list[_Context] = []
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """What would become of each."""
+        """Return the outcome of each call."""
         new: list[Usage] = []
         outcomes = [self._book(call, new) for call in calls]
         self._count(new)
         return outcomes
 
     def holds(self, id: str) -> bool:
-        """Would a call of this id be booked by now?"""
+        """Return True if a call of this id would be recorded by now."""
         return self._find(id) is not None
 
     def _book(self, call: Usage, new: list[Usage]) -> Outcome:

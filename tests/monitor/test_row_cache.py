@@ -12,8 +12,8 @@ from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Reserve, Reset
 from budgauge.config import BudgetConfig
 from budgauge.monitor.feed import ViewTaken
-from budgauge.monitor.kept_table import MOVE_SECONDS, Arrangement, KeptTable
 from budgauge.monitor.order import ORDERS, order_key
+from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
 from budgauge.monitor.rows import Row, table_rows, tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.kept_rows import KeptRows
@@ -54,7 +54,7 @@ def all_rows(snapshot: Snapshot, now: float, wanted: Arrangement) -> tuple[Row, 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(records, st.none() | arrangements), max_size=12))
 def test_they_are_those_that_all_agents_give(steps: Sequence[tuple[list[Record], Arrangement | None]]) -> None:
-    totals, kept_rows, kept, wanted, now = Totals(recent_from=0), KeptRows(), KeptTable(), Arrangement(), NOW
+    totals, kept_rows, kept, wanted, now = Totals(recent_from=0), KeptRows(), RowCache(), Arrangement(), NOW
     for lines, other in steps:
         totals.add(lines)
         wanted = other or wanted
@@ -74,7 +74,7 @@ def test_they_are_those_that_all_agents_give(steps: Sequence[tuple[list[Record],
 
 def a_line_among(agents: int, wanted: Arrangement) -> int:
     """Calls that the table takes after one line among so many agents in families; none is made anew for all."""
-    totals, kept_rows, kept = Totals(recent_from=0), KeptRows(), KeptTable()
+    totals, kept_rows, kept = Totals(recent_from=0), KeptRows(), RowCache()
     totals.add(
         [usage(f"f{i % 50}/a{i}", 10 + i % 7, 5, timestamp=NOW - i // 50 % 10 * 60 - 900) for i in range(agents)]
     )

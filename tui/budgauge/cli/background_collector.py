@@ -1,4 +1,4 @@
-"""Collecting beside the monitor: the collector in a thread, to be switched on and off."""
+"""The collector in a thread beside the monitor, to be switched on and off."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Places = tuple[Path, Path | None, Path | None]
 
 
 class Begun(NamedTuple):
-    """Where and when collecting was begun."""
+    """The place and time of a collection's start."""
 
     place: Places
     """The ledgers."""
     since: float
-    """Unix seconds from which calls are collected."""
+    """Unix seconds of the first calls to collect."""
 
 
-class Following:
-    """Follows agents' logs from the moment it is started; starting and stopping are for one thread.
+class BackgroundCollector:
+    """A follower of agents' logs from its start on; one thread starts and stops it.
 
     Started again on the same ledger without having been stopped, it goes on from the first start.
     """
@@ -47,12 +47,12 @@ class Following:
 
     @property
     def running(self) -> bool:
-        """Is it collecting just now? Not yet, after a failure, until the first report."""
+        """True while it collects; after a failure, only from the first report on."""
         return self._is_alive() and not self._failure
 
     @property
     def moved(self) -> bool:
-        """Is the ledger it records into no longer the one that is read?"""
+        """True if the monitor reads another ledger by now."""
         return self._begun is not None and self._begun.place != _places(self._observer)
 
     def _is_alive(self) -> bool:
@@ -60,13 +60,13 @@ class Following:
 
     @property
     def summary(self) -> str:
-        """What it has brought in so far, in a few words."""
+        """The number of records so far, in a few words."""
         records = self._report.records if self._report else 0
         return plural(records, "call") if records else "nothing new yet"
 
     @property
     def details(self) -> tuple[str, ...]:
-        """What it met in each agent's logs since it was started, in lines; empty when it is off."""
+        """Lines on each agent's logs since the start; empty while it is off."""
         if self._report is None:
             return ()
         lines = [line for source in self._report.sources for line in _lines(source)]
@@ -77,7 +77,7 @@ class Following:
 
     @property
     def trouble(self) -> str | None:
-        """Why it stopped by itself, or cannot record just now; else what it could not read, the first of several."""
+        """The reason why it stopped or cannot record; else the first of the logs' troubles."""
         if self._failure or self._report is None:
             return self._failure
         user = self._report.user
@@ -85,7 +85,7 @@ class Following:
         return self._report.trouble or users or next(iter(self._report.notes), None)
 
     def start(self) -> None:
-        """Begin, from now on. Another collector on the same ledger shows as trouble, and this one ends."""
+        """Start, from now on. Another collector on the same ledger becomes a trouble, and this one ends."""
         # Loaded here, because most monitors start without it.
         from budgauge.cli.collect import Target, make_collector
 
@@ -110,7 +110,7 @@ class Following:
         self._thread.start()
 
     def stop(self, seconds: float | None = None) -> None:
-        """End, and wait for it, at most so long; a collector that waits for a lock is left behind."""
+        """Stop, and wait at most so many seconds; a collector that waits for a lock is left behind."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(seconds)
@@ -127,7 +127,7 @@ def _lines(source: SourceTotal) -> Iterator[str]:
 
 
 def _user_with_a_ledger(observer: Observer) -> Loaded | None:
-    """The user's own budget beside a project's, if it counts by another ledger."""
+    """Return the user's own budget beside a project's, if the ledgers differ."""
     user = observer.user_loaded
     return None if user is None or same_ledger(user, observer.loaded) else user
 

@@ -1,6 +1,6 @@
-"""The rows of the table of agents, kept from one snapshot to the next: only what a line changed is made anew.
+"""The table's rows, kept from one snapshot to the next: only changed rows are made again.
 
-Whatever is done for every agent here is one step of C's (a sort, a chain, a set), never one of Python's.
+Work on every agent is one call into C (a sort, a chain, a set), never a loop in Python.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from budgauge.status.family_sum import FamilySum
 from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot
 
 MOVE_SECONDS = 2.0
-"""Rows that move by themselves do so no oftener."""
+"""Seconds between two moves of rows sorted by time."""
 _ROOT: RowKey = ("", True)
 _used_of = attrgetter("source.used")
 
 
 class Arrangement(msgspec.Struct, frozen=True):
-    """How rows are to stand."""
+    """The wanted arrangement of rows."""
 
     order: Order = "used"
     reverse: bool = False
     folded: frozenset[str] = frozenset()
-    """Families whose members are not shown."""
+    """Families with hidden members."""
     words: tuple[str, ...] = ()
     """Only agents with all of these in their ids are shown."""
 
 
-class KeptTable:
-    """The rows of the snapshot that was shown last, in the order that was wanted last."""
+class RowCache:
+    """The rows of the latest snapshot, in the latest order."""
 
     def __init__(self) -> None:
         self.rows: tuple[Row, ...] = ()
         self.families: tuple[str, ...] = ()
-        """Keys of all families that have a row."""
+        """Keys of all families with a row."""
         self.need = Extent(0, 0)
-        """How much room the rows need."""
+        """The room needed by the rows."""
         self.rebuilt = 0
-        """How often all rows were made anew."""
+        """How often all rows were built again."""
         self._arrangement: Arrangement | None = None
         self._minute = 0
         self.sorted_at = 0.0
-        """Unix seconds when rows that move by themselves last did."""
+        """Unix seconds of the last move of rows sorted by time."""
         self._by_id: dict[int, AgentRow] = {}
         self._agents: dict[str, AgentRow] = {}
 
     def row_of(self, key: RowKey) -> Row | None:
-        """Return the row with this key, if it is among those that could be shown."""
+        """Return the row with this key; None if none can be shown."""
         block = self._blocks.get(key) if self._arrangement is not None else None
         return block[0] if block else None
 
     def show(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
-        """Bring the rows up to a snapshot, at a moment (unix seconds), as they are wanted."""
+        """Bring the rows up to a snapshot, a moment in unix seconds, and an arrangement."""
         moves = wanted.order in MOVING and not 0 <= now - self.sorted_at < MOVE_SECONDS
         moves |= self._arrangement is None or self._arrangement.order != wanted.order
         by_id = dict(zip(map(id, snapshot.agents), snapshot.agents, strict=True))
@@ -74,12 +74,12 @@ class KeptTable:
         self.need = extent(
             self._longest,
             max(map(_used_of, self.rows), default=0),
-            held=bool(snapshot.reserved),
+            reserved=bool(snapshot.reserved),
             limits=self._has_limits,
         )
 
     def _build(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
-        """Make all rows anew."""
+        """Build all rows again."""
         self.rebuilt += 1
         old_keys = self._keys if self._arrangement is not None and self._arrangement.order == wanted.order else {}
         self._arrangement, self._minute = wanted, int(now // 60)
@@ -113,7 +113,7 @@ class KeptTable:
         self._moving = {("", False)}
 
     def _place(self, tree: Tree) -> None:
-        """Note what stands below what, and the rows of each."""
+        """Note each family's children and rows."""
         assert self._arrangement is not None
         self._children: dict[RowKey, list[RowKey]] = {
             (family, True): [_row_key(source) for source in below] for family, below in tree.below.items()
@@ -141,14 +141,14 @@ class KeptTable:
         walk(_ROOT, 0)
 
     def _put_agent(self, row: AgentRow, depth: int) -> bool:
-        """Make the row of an agent anew; True if it may be shown."""
+        """Build the row of an agent again; return True if shown."""
         assert self._arrangement is not None
         shown = holds_words(row.agent_id, self._arrangement.words)
         self._blocks[row.agent_id, False] = (Row(row, depth),) if shown else ()
         return shown
 
     def _put_family(self, key: RowKey) -> None:
-        """Make the rows of a family anew, from those of what stands below it."""
+        """Build a family's rows again, from those of its children."""
         wanted = self._arrangement
         assert wanted is not None
         members, folded = self._members[key], key[0] in wanted.folded and not wanted.words
@@ -165,7 +165,7 @@ class KeptTable:
         return chain.from_iterable(map(self._blocks.__getitem__, children))
 
     def _update(self, snapshot: Snapshot, changed: list[AgentRow], now: float, *, moves: bool) -> bool:
-        """Bring up to date what changed; False if it takes more than that."""
+        """Update the changed rows; return False where all must be built again."""
         added = [row for row in changed if row.agent_id not in self._agents]
         # As many as before and those that are new: nobody has gone.
         if len(self._agents) + len(added) != len(snapshot.agents) or len(snapshot.families) != len(self._limited):
@@ -193,12 +193,12 @@ class KeptTable:
         return True
 
     def _makes_family(self, added: list[AgentRow]) -> bool:
-        """Return True where new agents make a family of a name that one agent had alone, or none."""
+        """Return True if new agents make a family of a name with one agent before, or none."""
         alone = [top for row in added if (top := _top(row.agent_id)) not in self._family_rows]
         return len(set(alone)) != len(alone) or any(map(self._tops.get, alone))
 
     def _take(self, row: AgentRow) -> set[RowKey]:
-        """Take an agent's new row in; which rows are others by it."""
+        """Take an agent's new row in; return the keys of all changed rows."""
         old, key, top = self._agents.get(row.agent_id), (row.agent_id, False), _top(row.agent_id)
         self._agents[row.agent_id] = row
         if old is None:
@@ -211,7 +211,7 @@ class KeptTable:
         return changes
 
     def _add(self, row: AgentRow, key: RowKey) -> None:
-        """Give a new agent its place."""
+        """Place a new agent."""
         assert self._arrangement is not None
         top = _top(row.agent_id)
         self._tops[top] = self._tops.get(top, 0) + 1
@@ -228,7 +228,7 @@ class KeptTable:
             self._has_limits |= row.limit is not None
 
     def _around(self, key: RowKey) -> Iterable[RowKey]:
-        """A family itself, and what stands around an agent or a family, the nearest first."""
+        """Yield a family itself, then the families around, the nearest first."""
         if key[1]:
             yield key
         while (above := self._above.get(key)) is not None:
@@ -238,7 +238,7 @@ class KeptTable:
     def _sort_by(
         self, key_of: Callable[[Source], Key], changes: set[RowKey], snapshot: Snapshot, *, moves: bool
     ) -> None:
-        """Bring the keys that rows are sorted by up to date; what time alone moves is added to the changes."""
+        """Update the sort keys; rows moved by time alone are added to the changes."""
         assert self._arrangement is not None
         if self._arrangement.order not in MOVING:
             due = changes

@@ -1,0 +1,63 @@
+"""The base of the two main screens: the dashboard and the five lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from textual.screen import Screen
+
+from budgauge.monitor.widgets.banner import Item
+from budgauge.monitor.widgets.key_line import Key
+from budgauge.monitor.widgets.onboarding import OnboardingViewModel
+from budgauge.views.live import View
+
+
+class AppState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a main screen shows at one moment."""
+
+    view: View
+    now: float
+    """Unix seconds."""
+    items: tuple[Item, ...] = ()
+    """Messages of the app itself, for the banner."""
+    collecting: str = ""
+    changed: float | None = None
+    """Unix seconds of the last change that was seen."""
+    paused: bool = False
+    demo: bool = False
+    shown_ledger: str | None = None
+    """A text to show instead of the ledger's path."""
+    home: str = ""
+    onboarding: OnboardingViewModel | None = None
+    """Where nothing was ever recorded: how to begin."""
+
+
+class MainScreen(Screen[None]):
+    """The monitor's first screen."""
+
+    def __init__(self, keys: Sequence[Key], ready: Callable[[], None]) -> None:
+        """`ready` is called once, when all widgets are mounted, before the first paint."""
+        super().__init__(id="dashboard")
+        self._ready = ready
+        self._keys = tuple(keys)
+
+    def on_mount(self) -> None:
+        """Report that all widgets are mounted."""
+        self._ready()
+
+    def show(self, state: AppState) -> None:
+        """Show a view."""
+        raise NotImplementedError
+
+    def tick(self, state: AppState) -> None:
+        """Bring up to date whatever changes by time alone."""
+        raise NotImplementedError
+
+    def show_items(self, state: AppState) -> None:
+        """Bring the banner up to date."""
+        raise NotImplementedError
+
+    def pause(self, *, paused: bool) -> None:
+        """Show whether the display is frozen."""
+        raise NotImplementedError
