@@ -139,6 +139,7 @@ def test_a_ledger_open_to_others_is_a_warning(doctor: Doctor, ledger: Path) -> N
     ledger.chmod(0o644)
     finding = found(doctor("--json"), "ledger")
     assert (finding["state"], finding["mend"]) == ("warning", f"chmod 600 {ledger}")
+    assert f"    → chmod 600 {ledger}\n    more: budgauge help files\n" in doctor().stdout
 
 
 def test_a_lock_that_is_held_is_an_error(doctor: Doctor, ledger: Path) -> None:
