@@ -91,7 +91,7 @@ def test_a_reset_is_undone_once(ledger: Path, serve: Serve) -> None:
         assert client.undo_reset() == reset
         state = client.state()
         assert (state["total_used"], state["agents"][0]["used"], state["reset_id"]) == (2300, 2300, None)
-        assert (state.total_budget, state.remaining_budget, state.reserved) == (1_000_000, 997_700, 0)
+        assert (state["total_budget"], state["remaining_budget"], state["reserved"]) == (1_000_000, 997_700, 0)
         with pytest.raises(ResetError, match="no reset"):
             client.undo_reset()
 
