@@ -17,7 +17,7 @@ from budgauge.monitor.rows import table_rows, tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.sources.name import AgentNames
 from budgauge.status.alerts import Crossings
-from budgauge.status.snapshot import AgentRow, FamilyRow
+from budgauge.status.row import AgentRow, FamilyRow
 from budgauge.status.standing import nearest_end
 from budgauge.views.scan import AgentScan
 from clock import Clock

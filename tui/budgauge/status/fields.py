@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from budgauge.status.snapshot import CycleRow, Snapshot
+from budgauge.status.row import CycleRow
+from budgauge.status.snapshot import Snapshot
 
 
 def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None, user: Snapshot | None = None) -> str:

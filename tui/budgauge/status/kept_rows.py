@@ -16,7 +16,8 @@ from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.family_sum import FamilySum
-from budgauge.status.snapshot import ACTIVE_MINUTES, AgentRow, FamilyRow, ModelRow, Part, Rows, agent_row, agents_parts
+from budgauge.status.row import AgentRow, FamilyRow, ModelRow
+from budgauge.status.snapshot import ACTIVE_MINUTES, Part, Rows, agent_row, agents_parts
 
 _EXACT = Context(prec=80)
 _Rank = tuple[int, str]

@@ -23,122 +23,16 @@ from budgauge.accounting.limits import (
     warning_message,
 )
 from budgauge.accounting.period import since
-from budgauge.accounting.usage_by_minute import Pairs, UsageByMinute, merged
-from budgauge.accounting.usage_sums import KEPT_RECENT
+from budgauge.accounting.usage_by_minute import Pairs, UsageByMinute
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
+from budgauge.status.family_sum import FamilySum
 from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.row import AgentRow, Cost, CycleRow, FamilyRow, ModelRow
 from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
-
-
-class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent since the last reset. Token figures called used, reserved, remaining are counted ones."""
-
-    agent_id: str
-    used: int
-    """Its own, not its family's."""
-    reserved: int
-    limit: int | None
-    """Its own limit; None means no limit of its own."""
-    limited: int
-    """What counts toward its limit: the same as `used`, where its name has no other form in the ledger."""
-    remaining: int | None
-    usage_percentage: float | None
-    """Of its limit; None without one."""
-    state: Severity
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    last_used: float | None
-    """Unix seconds of its latest call."""
-    cost_usd: Decimal | None
-    """None where a model's price is unknown and nothing could be priced."""
-    minutes: Pairs
-    """(unix minute, counted tokens) of its latest minutes that saw usage, resets or not."""
-
-
-class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A family: an agent and everything below it, together."""
-
-    family: str
-    """Its key, such as `claude-code/*`."""
-    used: int
-    reserved: int
-    limit: int | None
-    """None means no limit for the family as a whole; those of a snapshot have one."""
-    remaining: int | None
-    usage_percentage: float | None
-    state: Severity
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    last_used: float | None
-    cost_usd: Decimal | None
-    """What of it could be priced; None where something was used and nothing could."""
-    minutes: Pairs
-
-
-def limited(row: AgentRow | FamilyRow) -> int:
-    """Counted tokens that count toward a row's limit."""
-    return row.limited if isinstance(row, AgentRow) else row.used
-
-
-class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model since the last reset."""
-
-    model: str
-    used: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost_usd: Decimal | None
-    """What of it could be priced; None where something was used and nothing could."""
-    unpriced_tokens: int = 0
-    """Counted tokens without a known price."""
-    unknown_factors: tuple[str, ...] = ()
-    """Keys of `[token_budget.price_factors]` that would give them one; empty where the model has no price."""
-
-    @property
-    def unpriced(self) -> str:
-        """What has no price: the model, or its calls with these factors; empty if all is priced."""
-        if not self.unpriced_tokens and self.cost_usd is not None:
-            return ""
-        return f"{self.model} ({', '.join(self.unknown_factors)})" if self.unknown_factors else self.model
-
-
-class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was spent in one cycle, resets or not."""
-
-    begin: float
-    """Its first unix second."""
-    end: float
-    """The first one after it."""
-    current: bool
-    used: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    cost_usd: Decimal | None
-    """None where something was used and nothing can be priced."""
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What it cost, in US dollars, exactly."""
-
-    total_usd: Decimal | None
-    """What could be priced; None where nothing could, though something was used."""
-    upper_usd: Decimal | None
-    """With `untracked_buffer`, for tokens no one reports."""
-    budget_usd: Decimal | None
-    """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
-    unpriced_tokens: int
-    """Counted tokens whose price is unknown."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -404,7 +298,7 @@ def _family_rows(agents: Iterable[AgentRow], config: BudgetConfig, minute: int) 
             if family in members:
                 members[family].append(row)
     rows = (
-        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, minute)
+        FamilySum(rows).row(family, config.per_agent_limits[family], config.warning_threshold, minute)
         for family, rows in members.items()
     )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
@@ -414,35 +308,6 @@ def used_by(snapshot: Snapshot, agent_id: str | None = None) -> int | None:
     """Tokens that a reset of an agent, or of everyone, would take away now; None if there is nothing to reset."""
     used = [row.used for row in snapshot.agents if row.calls and agent_id in (None, row.agent_id)]
     return sum(used) if used else None
-
-
-def fold_family(
-    family: str,
-    members: Sequence[AgentRow],
-    limit: int | None,
-    threshold: float,
-    minute: int,
-) -> FamilyRow:
-    """A family's row from its members' at a unix minute; `threshold` in percent."""
-    used = sum(row.used for row in members)
-    costs = [row.cost_usd for row in members if row.calls]
-    known = [cost for cost in costs if cost is not None]
-    return FamilyRow(
-        family=family,
-        used=used,
-        reserved=sum(row.reserved for row in members),
-        limit=limit,
-        remaining=None if limit is None else max(0, limit - used),
-        usage_percentage=percentage(used, limit),
-        state=severity(used, limit, threshold),
-        prompt_tokens=sum(row.prompt_tokens for row in members),
-        completion_tokens=sum(row.completion_tokens for row in members),
-        cached_tokens=sum(row.cached_tokens for row in members),
-        calls=sum(row.calls for row in members),
-        last_used=max((row.last_used for row in members if row.last_used is not None), default=None),
-        cost_usd=None if costs and not known else _sum(known),
-        minutes=merged((row.minutes for row in members), minute - KEPT_RECENT),
-    )
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

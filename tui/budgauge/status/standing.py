@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from budgauge.accounting.limits import Severity
-from budgauge.status.snapshot import Snapshot, limited
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, percent_of, safe
 
 
@@ -31,7 +31,7 @@ def nearest_end(snapshot: Snapshot) -> Standing | None:
     """The total or limit of which the largest part is used; None where nothing is limited."""
     rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
-        Standing(row.usage_percentage, limited(row), row.limit, row.state, name)
+        Standing(row.usage_percentage, row.limited, row.limit, row.state, name)
         for name, row in rows
         # A limit of 0 that nobody tried to use stands at its end for good.
         if row.usage_percentage is not None and row.limit is not None and row.used

@@ -24,11 +24,12 @@ from budgauge.monitor.drawing.sign import GLYPHS, state_word
 from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, tr, trn
-from budgauge.monitor.order import Source, name_of
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.status.snapshot import Snapshot, fold_family, limited
+from budgauge.status.family_sum import FamilySum
+from budgauge.status.row import UsageRow
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport
@@ -52,7 +53,7 @@ class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
 class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """The shown values."""
 
-    source: Source | None
+    source: UsageRow | None
     share: float
     """Percent of everyone's total."""
     limits: tuple[LimitViewModel, ...]
@@ -89,18 +90,18 @@ def agent_details_view_model(
     )
 
 
-def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
+def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> UsageRow | None:
     if is_family:
         known = next((row for row in snapshot.families if row.family == key), None)
         members = [] if known else [row for row in snapshot.agents if key in families_of(same_name(row.agent_id))]
-        return known or (
-            fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None
-        )
+        if known or not members:
+            return known
+        return FamilySum(members).row(key, None, snapshot.warning_threshold, int(now // 60))
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 
 def _limits(
-    snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool
+    snapshot: Snapshot, now: float, key: str, source: UsageRow | None, *, is_family: bool
 ) -> Iterator[LimitViewModel]:
     """Yield the limits in the order of the rules."""
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
@@ -109,11 +110,11 @@ def _limits(
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
             yield LimitViewModel(
-                name=shown_name(name_of(row)),
-                used=limited(row),
+                name=shown_name(row.key),
+                used=row.limited,
                 limit=row.limit,
                 state=row.state,
-                outlook=_outlook(row.minutes, now, limited(row), row.limit, snapshot.warning_threshold),
+                outlook=_outlook(row.minutes, now, row.limited, row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
         yield LimitViewModel(
@@ -238,7 +239,7 @@ class AgentDetails(Drawing):
             return fill if kind == "fill" else Style(foreground=track.foreground, background=fill.foreground)
         return Style(foreground=fill.foreground, background=track.background)
 
-    def _use(self, source: Source, share: float, age: str, cells: int) -> list[Content]:
+    def _use(self, source: UsageRow, share: float, age: str, cells: int) -> list[Content]:
         label, number = self.part("details--label"), self.part("details--number")
         facts = [
             (tr("used"), count(source.used)),
