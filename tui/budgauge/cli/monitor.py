@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.cli.ending import Ending
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
@@ -64,6 +63,7 @@ def run_monitor(
     has it in five lines of the scrollback.
     """
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.background_collector import BackgroundCollector
     from budgauge.monitor.drawing.plain import draws_ascii
     from budgauge.monitor.language import use_language, wanted_language
     from budgauge.monitor.preferences import Preferences

@@ -42,9 +42,7 @@ class InlineScreen(MainScreen):
         yield Spenders()
         yield Summary()
         yield Banner()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, self._keys)
-        yield line
+        yield KeyLine(self._keys)
 
     def show(self, state: AppState) -> None:
         """Show a view."""
