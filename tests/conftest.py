@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ settings.register_profile("small", max_examples=100, derandomize=True, deadline=
 settings.register_profile("full", max_examples=5000, deadline=None)
 settings.load_profile("small")  # `pytest --full` takes the other
 
-_FIGURES = pytest.StashKey[list[str]]()
+# Many tests start programs, which would spend half of their time compiling us again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _FOREIGN = ("CODEX_", "CLAUDE_", "XDG_", "TEXTUAL")
 _FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
@@ -29,22 +32,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = []
     if config.getoption("--full"):
         settings.load_profile("full")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[_FIGURES]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = terminalreporter.getreports("passed")
+    figures = [str(text) for report in passed for name, text in report.user_properties if name == "figure"]
+    if figures:
         terminalreporter.section("figures")
-        for figure in config.stash[_FIGURES]:
-            terminalreporter.write_line(figure)
+        for text in figures:
+            terminalreporter.write_line(text)
 
 
 @pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Takes a line that says what a test measured; all of them are shown at the end."""
-    return pytestconfig.stash[_FIGURES].append
+    return lambda text: record_property("figure", text)
 
 
 @pytest.fixture

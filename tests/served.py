@@ -18,11 +18,11 @@ PATIENCE_SECONDS = 30.0
 
 
 class Served:
-    """A running server of a ledger."""
+    """A running server of a ledger, or of the one that is found from here."""
 
-    def __init__(self, ledger: Path, *, tcp_port: int | None = None) -> None:
+    def __init__(self, ledger: Path | None, *, tcp_port: int | None = None) -> None:
         self.ledger = ledger
-        self.server = Server(Options(ledger=str(ledger)), tcp_port=tcp_port)
+        self.server = Server(Options(ledger=str(ledger) if ledger else None), tcp_port=tcp_port)
         self.failure: BaseException | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

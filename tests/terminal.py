@@ -68,6 +68,13 @@ class Terminal:
         while (left := end - time.monotonic()) > 0:
             self.pump(left)
 
+    def rest(self, seconds: float = 0.1) -> None:
+        """Take over what the program writes until it has written nothing for so long."""
+        before = -1
+        while before < len(self.raw):
+            before = len(self.raw)
+            self.pump(seconds)
+
     def wait_for(self, condition: str | Callable[[str], bool], *, seconds: float = 60.0) -> None:
         """Wait until the screen shows a text or meets a condition. Else AssertionError."""
         begin = time.monotonic()
@@ -87,11 +94,17 @@ class Terminal:
         """Type something."""
         self.process.send(keys)
 
-    def wait_for_end(self, *, seconds: float = 60.0) -> int:
-        """Wait until the program has ended; its exit code, or minus the signal's number."""
+    def ends_within(self, seconds: float) -> bool:
+        """Does the program end within so long?"""
         deadline = time.monotonic() + seconds
         while self.pump(0.05):
-            assert time.monotonic() < deadline, f"still running\n{self.text}"
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def wait_for_end(self, *, seconds: float = 60.0) -> int:
+        """Wait until the program has ended; its exit code, or minus the signal's number."""
+        assert self.ends_within(seconds), f"still running\n{self.text}"
         self.process.wait()
         status = self.process.exitstatus
         return status if status is not None else -self.process.signalstatus

@@ -19,9 +19,10 @@ def answered(ledger: Path, keys: str, *more: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "budgauge", "reset", "--ledger", str(ledger), *more]
     with Terminal(command) as terminal:
         terminal.wait_for("[y/N]:")
-        # A signal between the question and the reading of its answer is only seen at the next key.
-        terminal.pump(0.2)
         terminal.send(keys)
+        # An interrupt between the question and the reading of its answer is only seen at the next key.
+        while keys == "\x03" and not terminal.ends_within(5):
+            terminal.send(keys)
         return terminal.wait_for_end(), terminal.text
 
 

@@ -14,22 +14,23 @@ import pytest
 
 from terminal import Terminal
 
-pytestmark = pytest.mark.slow
 BUDGAUGE = [sys.executable, "-m", "budgauge"]
-SCREENS = {
-    # name: keys to it, what it shows, keys back
-    "dashboard": ("", "Quit", ""),
-    "help": ("?", "Reset all counters; asks first", "\x1b"),
-    "reset": ("r", "Set all counters", "n"),
-    "logs": ("l", "Nothing was collected", "\x1b"),
-    "details": ("\r", "limits", "\x1b"),
-    "details, scrolled": (("\r", "\x1b[F"), r"\d{4}-\d\d-\d\d \d\d:", "\x1b"),
-    "reset of an agent": ("jR", "this agent's counters", "n"),
-    "filter": ("/x", r"(?m)^[ │|]*x\s*│?", "\x1b"),
-    "sorted": ("s", "Sorted by", ""),
-    "copied": ("y", "Copied", ""),
-    "over time": ("o", "a minute, the last", "\x1b"),
-    "palette": ("\x10", "Search for commands", "\x1b"),
+Step = tuple[str, str]
+"""Keys, and what they bring on the screen."""
+SCREENS: dict[str, tuple[tuple[Step, ...], str]] = {
+    # name: the steps to it, keys back
+    "dashboard": ((("", "Quit"),), ""),
+    "help": ((("?", "Reset all counters; asks first"),), "\x1b"),
+    "reset": ((("r", "Set all counters"),), "n"),
+    "logs": ((("l", "Nothing was collected"),), "\x1b"),
+    "details": ((("\r", "limits"),), "\x1b"),
+    "details, scrolled": ((("\r", "limits"), ("\x1b[F", r"\d{4}-\d\d-\d\d \d\d:")), "\x1b"),
+    "reset of an agent": ((("jR", "this agent's counters"),), "n"),
+    "filter": ((("/", "Filter by name"), ("x", r"(?m)^[ │|]*x\s*│?")), "\x1b"),
+    "sorted": ((("s", "Sorted by"),), ""),
+    "copied": ((("y", "Copied"),), ""),
+    "over time": ((("o", "a minute, the last"),), "\x1b"),
+    "palette": ((("\x10", "Search for commands"),), "\x1b"),
 }
 HOSTILE = (
     "\x1b]0;pwned\x07\x1b]52;c;cHduZWQ=\x07",
@@ -67,30 +68,24 @@ def fill(ledger: Path, texts: Iterator[str] | tuple[str, ...]) -> None:
             file.write(b"{" + text.encode("utf-8", "surrogatepass") + b"\n")
 
 
-SETTLE_SECONDS = 0.25
-"""An Esc with something right behind it is another key."""
-
-
 def walk(terminal: Terminal) -> Iterator[str]:
     """Go to every screen and back; where one is."""
     terminal.wait_for("/ 1,000,000")
-    for name, (keys, shows, back) in SCREENS.items():
-        for key in keys:
-            terminal.send(key)
-            terminal.settle(SETTLE_SECONDS)
-        terminal.wait_for(lambda text, shows=shows: re.search(shows, text) is not None)  # type: ignore[misc]  # a default
-        terminal.settle(SETTLE_SECONDS)
+    for name, (steps, back) in SCREENS.items():
+        for keys, shows in steps:
+            terminal.send(keys)
+            terminal.wait_for(lambda text, shows=shows: re.search(shows, text) is not None)  # type: ignore[misc]  # a default
+        terminal.rest()
         yield name
         if back:
             terminal.send(back)
-            terminal.settle(SETTLE_SECONDS)
             # Where it lay over the dashboard, that was seen all the time: a key before it has gone would be its own.
             terminal.wait_for(
                 lambda text, shows=shows: "Quit" in text.splitlines()[-1] and re.search(shows, text) is None  # type: ignore[misc]  # a default
             )
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(60, 15), (120, 40)])
+@pytest.mark.parametrize(("columns", "lines"), [pytest.param(60, 15, marks=pytest.mark.slow), (120, 40)])
 def test_hostile_text_steers_no_terminal(ledger: Path, columns: int, lines: int) -> None:
     fill(ledger, HOSTILE)
     with Terminal([*BUDGAUGE, "--ledger", str(ledger)], columns=columns, lines=lines) as terminal:
@@ -106,6 +101,7 @@ def test_hostile_text_steers_no_terminal(ledger: Path, columns: int, lines: int)
         assert terminal.wait_for_end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [{"TERM": "linux"}, {"LC_ALL": "ja_JP.eucJP"}], ids=["TERM", "LC_ALL"])
 def test_a_poor_terminal_gets_nothing_but_ascii(ledger: Path, env: dict[str, str]) -> None:
     fill(ledger, ("coder", "漢字", "team/ü"))
@@ -117,6 +113,7 @@ def test_a_poor_terminal_gets_nothing_but_ascii(ledger: Path, env: dict[str, str
 _COLOUR = re.compile(r"^(3[0-8]|4[0-8]|9[0-7]|10[0-7])$")
 
 
+@pytest.mark.slow
 def test_no_color_means_none(ledger: Path) -> None:
     fill(ledger, ("coder",))
     with Terminal([*BUDGAUGE, "--ledger", str(ledger)], columns=120, lines=40, env={"NO_COLOR": "1"}) as terminal:

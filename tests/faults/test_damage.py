@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,17 +154,15 @@ class Checkpoints:
         assert (reader.fault_count, reader.faults, reader.offset) == (plain.fault_count, plain.faults, plain.offset)
         for record in decode(b"".join(retried)).records:
             if isinstance(record, Reserve):
-                assert asked(reader, lambda totals: totals.known_reservation(record)) == plain.totals.known_reservation(
-                    record
-                )
-                assert asked(reader, lambda totals: totals.ending(record.id)) == plain.totals.ending(record.id)
+                assert asked(reader, Totals.known_reservation, record) == plain.totals.known_reservation(record)
+                assert asked(reader, Totals.ending, record.id) == plain.totals.ending(record.id)
             elif isinstance(record, Usage):
-                assert asked(reader, lambda totals: totals.known(record)) == plain.totals.known(record)
+                assert asked(reader, Totals.known, record) == plain.totals.known(record)
         assert Fold.of(reader.totals, NOW) == Fold.of(plain.totals, NOW)
 
 
-def asked(ledger: Ledger, question: Callable[[Totals], object]) -> object:
-    return ledger.answer(lambda: question(ledger.totals))
+def asked(ledger: Ledger, question: Callable[[Totals, Any], object], what: object) -> object:
+    return ledger.answer(lambda: question(ledger.totals, what))
 
 
 def cut_at_random(files: list[Path], chance: random.Random) -> None:

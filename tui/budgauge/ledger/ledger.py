@@ -97,6 +97,8 @@ class Ledger:
         self._cache, self._keeps_cache, self._keeps_all_ids = cache, keeps_cache, keeps_all_ids
         self._clock, self._listener = clock, listener
         self.last_seen = LastSeenFile(cache, path) if cache else None
+        self.changes = 0
+        """How often the totals changed: several threads may refresh one ledger."""
         self.fd = -1
         """The file that is held open just now, to recall records from; -1 if none is."""
         self._trusts_checkpoint = True
@@ -121,6 +123,7 @@ class Ledger:
         self._forget()
 
     def _forget(self) -> None:
+        self.changes += 1
         if self._listener is not None:
             self._listener.begin_anew()
         self.totals = Totals(
@@ -210,6 +213,7 @@ class Ledger:
     def _folded_blocks(self, fd: int, status: os.stat_result | None) -> Iterator[None]:
         if not self.exists:
             self.exists = True
+            self.changes += 1
             yield
         is_new = self._tail.is_new
         if is_new:
@@ -232,6 +236,7 @@ class Ledger:
                 due_at = time.monotonic() + max(WAY_SECONDS, 4 * (time.monotonic() - began))
 
     def _take(self, batch: Batch) -> None:
+        self.changes += 1
         self.totals.add(batch.records, batch.offsets)
         # A long past is full of expired ones, of which only some are kept.
         self.totals.holds.move_to(self._clock())
@@ -250,6 +255,7 @@ class Ledger:
     def add_own(self, record: Record, line: bytes) -> None:
         """Fold in a record that this process wrote right behind what was read."""
         place = self._tail.offset
+        self.changes += 1
         self._tail.skip(line)
         self.totals.add_one(record, place)
         if self._keeps_all_ids:

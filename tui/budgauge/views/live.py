@@ -101,6 +101,7 @@ class Observer:
         self.authority = Local(self.loaded.config, self.loaded.ledger.path, now=clock, cache=self._cache)
         """Who decides by the budget shown, and reads its ledger."""
         self._changed = True
+        self._read: tuple[Ledger, int] | None = None
 
     @property
     def user_loaded(self) -> Loaded | None:
@@ -199,11 +200,16 @@ class Observer:
 
     def _refresh(self) -> str | None:
         """Read what is new; return what is wrong with the ledger."""
+        trouble = None
         try:
-            self._changed |= self.authority.refresh()
+            self.authority.refresh()
         except LedgerError as error:
-            return str(error)
-        return None
+            trouble = str(error)
+        # Others may have refreshed the same ledger: a tracker of the server, a reset.
+        read = self._ledger, self._ledger.changes
+        self._changed |= read != self._read
+        self._read = read
+        return trouble
 
     def _missing_prices(self) -> set[str]:
         return self.authority.prices.missing(self.authority.totals.models())

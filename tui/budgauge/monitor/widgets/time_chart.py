@@ -175,7 +175,7 @@ class TimeChart(Drawing):
     def _color(self, number: int) -> Style:
         if number >= NAMED:
             return self.part("time--other")
-        primary = Color.parse(self.app.get_css_variables()["primary"]).hsl
+        primary = Color.parse(self.app.theme_variables["primary"]).hsl
         lightness = 0.66 if self.app.current_theme.dark else 0.40
         hue = (primary.h + _HUES[number] / 360) % 1
         return Style(foreground=Color.from_hsl(hue, 0.62, lightness))
