@@ -59,8 +59,8 @@ def run_monitor(
     """Run the monitor until the person or `ending` quits.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
-    `ledger_option` is the ledger if commands that the screen tells to paste must name it; `in_line`
-    has it in five lines of the scrollback.
+    `ledger_option` is the ledger if commands to paste must name it; `in_line` draws five lines of the
+    scrollback.
     """
     from budgauge.monitor.app import MonitorApp
     from budgauge.monitor.background_collector import BackgroundCollector

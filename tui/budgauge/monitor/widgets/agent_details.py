@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.style import Style
 
 from budgauge.accounting.family import families_of
-from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, runaway
+from budgauge.accounting.forecast import Spike, last_minutes, rates, reached, spike
 from budgauge.accounting.limits import Severity, reaches_at
 from budgauge.accounting.usage_by_minute import Pairs
 from budgauge.config.name import same_name
@@ -75,14 +75,14 @@ def agent_details_view_model(
     snapshot = view.snapshot
     source = _source(snapshot, now, key, is_family=is_family)
     minutes = source.minutes if source else ()
-    found, found_spike = rates(minutes, now), runaway(minutes, now)
+    found = rates(minutes, now)
     return AgentDetailsViewModel(
         source=source,
         share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
         rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
-        spike=_spike_words(found_spike),
+        spike=_spike_words(spike(minutes, now)),
         minutes=last_minutes(minutes, now, _CHART_MINUTES),
         age=ago(now - source.last_used) if source and source.last_used is not None else "",
         report=report,
@@ -139,10 +139,10 @@ def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float
     return tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns)) + ", " + words
 
 
-def _spike_words(spike: Runaway | None) -> str:
-    if spike is None:
+def _spike_words(found: Spike | None) -> str:
+    if found is None:
         return ""
-    return tr("spike: {now} a minute, usually {usual}", now=short(round(spike.now)), usual=short(round(spike.usual)))
+    return tr("spike: {now} a minute, usually {usual}", now=short(round(found.now)), usual=short(round(found.usual)))
 
 
 class AgentDetails(Drawing):
@@ -219,7 +219,7 @@ class AgentDetails(Drawing):
                 (state_word(limit.state), state),
                 (tr("{n} left", n=count(left)), self.part("details--muted")),
             ]
-            # The bar tells nothing that the percentage does not: it is the first to give way.
+            # The bar repeats the percentage: the bar gives way first.
             if cells - line.cell_length - sum(width(text) + 2 for text, _ in rest[:2]) >= _BAR_CELLS + 2:
                 runs = limit_bar(part, _BAR_CELLS, data.threshold / 100)
                 line += Content("  ") + Content.assemble(

@@ -8,7 +8,7 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.accounting.forecast import rates, runaway
+from budgauge.accounting.forecast import rates, spike
 from budgauge.monitor.drawing.big import big, big_cells
 from budgauge.monitor.drawing.outlook import total_outlook
 from budgauge.monitor.language import tr
@@ -50,7 +50,7 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
         shown.append(Figure(outlook.figure, tr("to the cycle's end · the budget lasts")))
     found = rates(snapshot.minutes, now)
     label = tr("a minute · {longer}", longer=longer_rates(found))
-    fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"
+    fast: Level = "warning" if spike(snapshot.minutes, now) else "plain"
     shown.append(Figure(short(round(found.one)), label, fast))
     return tuple(shown)
 
