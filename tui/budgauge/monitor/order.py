@@ -36,24 +36,9 @@ def order_words(order: Order, *, reverse: bool = False) -> str:
 def order_key(order: Order, now: float) -> Callable[[UsageRow], Key]:
     """Return a sort key, smallest first, at a moment in unix seconds: the most, fastest or latest come first."""
 
-    def used(source: UsageRow) -> float:
-        return -source.used
-
     def share(source: UsageRow) -> float:
         # A part of a limit says how near its end is; a share of the total says no such thing.
         return -source.usage_percentage if source.usage_percentage is not None else 1 / (1 + source.used)
-
-    def rate(source: UsageRow) -> float:
-        return -float(rate_now(source.minutes, now)) if source.minutes else 0.0
-
-    def cost(source: UsageRow) -> float:
-        return 1.0 if source.cost_usd is None else -float(source.cost_usd)
-
-    def last(source: UsageRow) -> float:
-        return 0.0 if source.last_used is None else -source.last_used
-
-    def name(_: UsageRow) -> float:
-        return 0.0
 
     def wall(source: UsageRow) -> float:
         if source.remaining is None:
@@ -63,5 +48,14 @@ def order_key(order: Order, now: float) -> Callable[[UsageRow], Key]:
             return 0.0 if source.state == "exceeded" and source.used else math.inf
         return eta.expected
 
-    value = {"used": used, "share": share, "rate": rate, "cost": cost, "last": last, "name": name, "wall": wall}[order]
+    values: dict[Order, Callable[[UsageRow], float]] = {
+        "used": lambda source: -source.used,
+        "share": share,
+        "rate": lambda source: -float(rate_now(source.minutes, now)) if source.minutes else 0.0,
+        "cost": lambda source: 1.0 if source.cost_usd is None else -float(source.cost_usd),
+        "last": lambda source: 0.0 if source.last_used is None else -source.last_used,
+        "name": lambda source: 0.0,
+        "wall": wall,
+    }
+    value = values[order]
     return lambda source: (value(source), source.key)

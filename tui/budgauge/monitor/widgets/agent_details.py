@@ -149,23 +149,16 @@ class AgentDetails(Drawing):
     """Sections below each other; the screen scrolls."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"details--{part}"
-        for part in (
-            *("title", "label", "text", "number", "muted", "ok", "warning"),
-            *("exceeded", "track", "mark", "chart", "fresh", "cached", "completion"),
-        )
+        "details--track",
+        "details--mark",
+        "details--chart",
+        "details--fresh",
+        "details--cached",
+        "details--completion",
     }
     DEFAULT_CSS = """
     AgentDetails {
         width: 100%;
-        & .details--title { color: $accent; text-style: bold; }
-        & .details--label { color: $foreground 60%; }
-        & .details--text { color: $foreground; }
-        & .details--number { color: $foreground; text-style: bold; }
-        & .details--muted { color: $foreground 60%; }
-        & .details--ok { color: $success; }
-        & .details--warning { color: $warning; text-style: bold; }
-        & .details--exceeded { color: $error; text-style: bold; }
         & .details--track { background: $foreground 12%; }
         & .details--mark { color: $warning; background: $foreground 12%; }
         & .details--chart { color: $primary 80%; }
@@ -193,31 +186,29 @@ class AgentDetails(Drawing):
         return lines[1:] if lines and not lines[0].plain else lines
 
     def _section(self, title: str) -> list[Content]:
-        return [Content(""), Content.styled(title, self.part("details--title"))]
+        return [Content(""), Content.styled(title, self.part("title"))]
 
     def _limits(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("limits"))
         if not data.limits:
-            lines.append(
-                Content.styled(tr("none: no limit of its own, of a family, or in total"), self.part("details--muted"))
-            )
+            lines.append(Content.styled(tr("none: no limit of its own, of a family, or in total"), self.part("muted")))
         name_cells = min(32, max((width(limit.name) for limit in data.limits), default=0))
         number_cells = max((len(_fraction(limit)) for limit in data.limits), default=0)
         for limit in data.limits:
-            state = self.part(f"details--{limit.state}")
+            state = self.part(limit.state)
             part = limit.used / limit.limit if limit.limit else 1.0
             left = max(0, limit.limit - limit.used)
             pieces: list[Piece] = [
                 (GLYPHS[limit.state], state),
-                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("details--text")),
-                (f"{_fraction(limit):>{number_cells}}", self.part("details--number")),
+                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("text")),
+                (f"{_fraction(limit):>{number_cells}}", self.part("number")),
             ]
             line = in_order(pieces, cells, gap=" ")
             share = percent_of(part * 100, limit.limit)
             rest: list[Piece] = [
                 *([(share, state)] if share else []),
                 (state_word(limit.state), state),
-                (tr("{n} left", n=count(left)), self.part("details--muted")),
+                (tr("{n} left", n=count(left)), self.part("muted")),
             ]
             # The bar repeats the percentage: the bar gives way first.
             if cells - line.cell_length - sum(width(text) + 2 for text, _ in rest[:2]) >= _BAR_CELLS + 2:
@@ -232,7 +223,7 @@ class AgentDetails(Drawing):
         return lines
 
     def _bar_style(self, kind: str, state: Severity) -> Style:
-        fill, track = self.part(f"details--{state}"), self.part("details--track")
+        fill, track = self.part(state), self.part("details--track")
         if kind == "mark":
             return self.part("details--mark")
         if kind in ("fill", "mark-filled"):
@@ -240,7 +231,7 @@ class AgentDetails(Drawing):
         return Style(foreground=fill.foreground, background=track.background)
 
     def _use(self, source: UsageRow, share: float, age: str, cells: int) -> list[Content]:
-        label, number = self.part("details--label"), self.part("details--number")
+        label, number = self.part("muted"), self.part("number")
         facts = [
             (tr("used"), count(source.used)),
             (tr("of everyone's"), percent(share)),
@@ -278,9 +269,9 @@ class AgentDetails(Drawing):
 
     def _rate(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("tokens a minute"))
-        pieces = [(data.rate, self.part("details--text"))]
+        pieces = [(data.rate, self.part("text"))]
         if data.spike:
-            pieces.append((f"↑ {data.spike}", self.part("details--warning")))
+            pieces.append((f"↑ {data.spike}", self.part("warning")))
         lines.append(in_order(pieces, cells))
         if any(data.minutes):
             each = max(1, min(4, cells // _CHART_MINUTES))
@@ -290,12 +281,12 @@ class AgentDetails(Drawing):
             scale = tr("{n} min ago", n=len(shown))
             now = tr("peak {n}", n=short(max(shown))) + "  " + tr("now")
             gap = len(shown) * each - width(scale) - width(now)
-            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("details--label")))
+            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("muted")))
         return lines
 
     def _ledger(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         """Draw the report on the whole ledger."""
-        muted, report = self.part("details--muted"), data.report
+        muted, report = self.part("muted"), data.report
         if data.trouble:
             lines = wrap(safe(data.trouble), cells, 4)
             return [*self._section(tr("the ledger")), *self._styled(lines, "exceeded")]
@@ -312,10 +303,10 @@ class AgentDetails(Drawing):
         ]
 
     def _table(self, lines: list[str]) -> list[Content]:
-        return [*self._styled(lines[:1], "label"), *self._styled(lines[1:], "text")]
+        return [*self._styled(lines[:1], "muted"), *self._styled(lines[1:], "text")]
 
     def _styled(self, lines: Iterable[str], part: str) -> list[Content]:
-        return [Content.styled(line, self.part(f"details--{part}")) for line in lines]
+        return [Content.styled(line, self.part(part)) for line in lines]
 
 
 def _fraction(limit: LimitViewModel) -> str:

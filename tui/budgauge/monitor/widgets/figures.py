@@ -59,7 +59,11 @@ class Figures(Drawing):
     """As many figures as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"figures--{part}" for part in ("ok", "warning", "exceeded", "plain", "unknown", "label")
+        "figures--ok",
+        "figures--warning",
+        "figures--exceeded",
+        "figures--plain",
+        "figures--unknown",
     }
     DEFAULT_CSS = """
     Figures {
@@ -68,7 +72,6 @@ class Figures(Drawing):
         & .figures--exceeded { color: $error; }
         & .figures--plain { color: $foreground; }
         & .figures--unknown { color: $foreground 40%; }
-        & .figures--label { color: $foreground 60%; }
     }
     """
 
@@ -89,7 +92,7 @@ class Figures(Drawing):
                 (lines_of[number], self.part(f"figures--{f.level}")) for f, lines_of in zip(shown, drawn, strict=True)
             ]
             lines.append(_line(parts, starts))
-        label = self.part("figures--label")
+        label = self.part("muted")
         ends = [*(start - 2 for start in starts[1:]), cells]
         labels = [(fit(f.label, end - start), label) for f, start, end in zip(shown, starts, ends, strict=True)]
         return [*lines, _line(labels, starts)]
