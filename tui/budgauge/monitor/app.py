@@ -396,4 +396,5 @@ class MonitorApp(TerminalApp):
     def show_items(self) -> None:
         """Bring the banner up to date."""
         if self.main_screen is not None and self.view is not None:
-            self.main_screen.show_items(self._state(self.view))
+            with suppress(NoMatches):  # at the end widgets are removed before the last timers
+                self.main_screen.show_items(self._state(self.view))
