@@ -20,7 +20,7 @@ class ThresholdAlert(msgspec.Struct, frozen=True, kw_only=True):
 
     scope: Scope
     name: str
-    """The agent's id or the family's key, as it is in the ledger; empty for the total."""
+    """The agent's id or the family's key, as in the ledger; empty for the total."""
     state: Severity
     """The present state: `warning` or `exceeded`."""
     used: int
@@ -31,7 +31,7 @@ class ThresholdAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ThresholdAlerts:
-    """Compares each snapshot with the one before it.
+    """A comparison of each snapshot with the one before.
 
     A ledger's first snapshot gives no alerts: its limits were reached before anybody watched. A reset,
     a larger limit or an undo can bring use below, which arms the alert again; one that brings use

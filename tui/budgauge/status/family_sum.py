@@ -24,12 +24,12 @@ class FamilySum:
         self._cost, self._priced, self._called = Decimal(0), 0, 0
         self._last: dict[str, float] = {}
         self._minutes: dict[int, tuple[int, int]] = {}
-        """unix minute → (tokens, agents that saw usage in it)."""
+        """unix minute → (tokens, agents with usage)."""
         for row in members:
             self.replace(None, row)
 
     def replace(self, old: AgentRow | None, new: AgentRow | None) -> None:
-        """Take an agent's old row out and put its new one in; None where there is none."""
+        """Replace an agent's old row by the new one; None where there is none."""
         for row, sign in ((old, -1), (new, 1)):
             if row is not None:
                 self._add(row, sign)

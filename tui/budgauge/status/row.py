@@ -82,27 +82,27 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int
     cached_tokens: int
     cost_usd: Decimal | None
-    """What of it could be priced; None where something was used and nothing could."""
+    """The cost of all priced calls; None where something was used and nothing is priced."""
     unpriced_tokens: int = 0
     """Counted tokens without a known price."""
     unknown_factors: tuple[str, ...] = ()
-    """Keys of `[token_budget.price_factors]` that would give them one; empty where the model has no price."""
+    """Missing keys of `[token_budget.price_factors]`; empty where the model has no price."""
 
     @property
     def unpriced(self) -> str:
-        """What has no price: the model, or its calls with these factors; empty if all is priced."""
+        """The unpriced part: the model, or the calls with these factors; empty if all is priced."""
         if not self.unpriced_tokens and self.cost_usd is not None:
             return ""
         return f"{self.model} ({', '.join(self.unknown_factors)})" if self.unknown_factors else self.model
 
 
 class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was spent in one cycle, resets or not."""
+    """The usage of one cycle, resets or not."""
 
     begin: float
-    """Its first unix second."""
+    """The cycle's first unix second."""
     end: float
-    """The first one after it."""
+    """The first unix second after the cycle."""
     current: bool
     used: int
     prompt_tokens: int
@@ -110,17 +110,17 @@ class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int
     calls: int
     cost_usd: Decimal | None
-    """None where something was used and nothing can be priced."""
+    """None where something was used and nothing is priced."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What it cost, in US dollars, exactly."""
+    """The exact cost in US dollars."""
 
     total_usd: Decimal | None
-    """What could be priced; None where nothing could, though something was used."""
+    """The cost of all priced calls; None where something was used and nothing is priced."""
     upper_usd: Decimal | None
     """With `untracked_buffer`, for tokens no one reports."""
     budget_usd: Decimal | None
     """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
     unpriced_tokens: int
-    """Counted tokens whose price is unknown."""
+    """Counted tokens without a known price."""
