@@ -31,19 +31,20 @@ AGENTS = ("codex", "claude-code")
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
 @click.option("--follow", is_flag=True, help="Keep collecting as the logs grow, until interrupted.")
-@click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
+@click.option(
+    "--since", metavar="WHEN", help="First moment to collect: now, cycle, all, today, yesterday, 7d or a date."
+)
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common
 def collect_command(
     options: Options, agents: tuple[str, ...], follow: bool, since: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Record the calls in agents' own session logs, each call once.
 
-    Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
-    else since midnight.
-    Without a name: every agent found. In a project, its ledger gets the sessions that began there,
-    and your own ledger gets all of them.
+    Without --since, collecting starts now with --follow; else at the last reset or cycle boundary,
+    or at midnight if there was none. Without a name, every agent with logs is collected. In a project,
+    sessions that began there go into the project's ledger, and all sessions go into your own.
     """
     loaded = load_config(options)
     user = user_with_a_ledger(loaded)

@@ -28,11 +28,11 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE. To see where this one co
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, ASCII-escaped.")
 @click.option(
     "--exit-code", is_flag=True, help="Exit with 4 when the warning threshold is reached, 3 when nothing is left."
 )
-@click.option("--cycles", "with_cycles", is_flag=True, help="Also every cycle's totals and cost, resets or not.")
+@click.option("--cycles", "with_cycles", is_flag=True, help="Also show every cycle's totals and cost, resets or not.")
 @common
 def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
     """Show the tokens used by each agent, and the rest of the budget.
@@ -147,7 +147,7 @@ def _budget_lines(view: View) -> list[str]:
     yours, standing = total_words(user), nearer(user, view.snapshot)
     if standing is not None:
         # The total has no name; a limit does.
-        yours += f"; nearer its end: {standing.words}" if standing.name else ", which is nearer its end"
+        yours += f"; closer to its limit: {standing.words}" if standing.name else ", which is closer to its limit"
     return [whose, f"Yours   {yours}"]
 
 
