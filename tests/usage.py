@@ -41,9 +41,9 @@ def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECO
     return Ledger(path, sync=sync, lock_timeout=timeout).locked()
 
 
-def importing(path: Path, cache: Path | None = None) -> Ledger:
+def importing(path: Path, cache: Path | None = None, *, sync: bool = False) -> Ledger:
     """A ledger that knows all ids."""
-    return Ledger(path, cache=cache, keeps_all_ids=True)
+    return Ledger(path, cache=cache, keeps_all_ids=True, sync=sync)
 
 
 def plain_total(path: Path) -> int:

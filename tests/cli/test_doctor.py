@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from budgauge.accounting.records import Release, Reset, UndoReset, encode
 from budgauge.cli import cli
-from budgauge.doctor import doctor as doctor_module
+from budgauge.doctor import surroundings
 from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger import network
 from budgauge.ledger.ledger import Ledger
@@ -139,6 +139,7 @@ def test_a_ledger_open_to_others_is_a_warning(doctor: Doctor, ledger: Path) -> N
     ledger.chmod(0o644)
     finding = found(doctor("--json"), "ledger")
     assert (finding["state"], finding["mend"]) == ("warning", f"chmod 600 {ledger}")
+    assert f"    → chmod 600 {ledger}\n    more: budgauge help files\n" in doctor().stdout
 
 
 def test_a_lock_that_is_held_is_an_error(doctor: Doctor, ledger: Path) -> None:
@@ -195,8 +196,8 @@ def test_a_checkpoint_that_no_longer_agrees_is_found(
 
 
 def test_events_that_do_not_arrive_are_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "EVENT_SECONDS", 0.05)
-    monkeypatch.setattr(doctor_module, "watch", lambda folders, stop: iter([frozenset()]))
+    monkeypatch.setattr(surroundings, "EVENT_SECONDS", 0.05)
+    monkeypatch.setattr(surroundings, "watch", lambda folders, stop: iter([frozenset()]))
     finding = found(doctor("--json"), "watching")
     assert (finding["state"], "once a second" in finding["mend"]) == ("warning", True)
 
@@ -244,12 +245,12 @@ def test_the_probe_never_follows_a_link_nor_leaves_anything(ledger: Path, tmp_pa
     precious.write_bytes(b"x")
     (tmp_path / f".budgauge-doctor-{os.getpid()}").symlink_to(precious)
     before = sorted(os.listdir(tmp_path))
-    assert doctor_module._event_seconds(tmp_path) is not None
+    assert surroundings.event_seconds(tmp_path) is not None
     assert (precious.read_bytes(), sorted(os.listdir(tmp_path))) == (b"x", before)
 
 
 def test_a_network_file_system_that_is_forced_is_a_warning(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "network_kind", lambda _device: "nfs4")
+    monkeypatch.setattr(surroundings, "network_kind", lambda _device: "nfs4")
     monkeypatch.setenv(network.FORCE, "1")
     assert found(doctor("--json"), "file system")["state"] == "warning"
 

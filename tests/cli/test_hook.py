@@ -52,11 +52,12 @@ def test_the_command_is_of_this_installation_whatever_stands_on_the_path(own_pla
 def test_it_says_where_no_budget_is_set(own_place: Path) -> None:
     said = "no budget is set, so nothing will be refused"
     assert said in completed("claude-code").stderr
-    assert said in completed("claude-code").stderr, "also where nothing is to change"
+    assert said in (again := completed("claude-code").stderr), "also where nothing is to change"
+    assert again.endswith("\n  more: budgauge help gate\n")
     assert said not in completed("claude-code", "--uninstall").stderr
     (own_place / ".codex").mkdir()
     (own_place / ".codex" / "config.toml").write_text("[token_budget.per_agent_limits]\na = 5\n", encoding="utf-8")
-    assert said not in completed("claude-code").stderr
+    assert completed("claude-code").stderr == ""
 
 
 @pytest.mark.parametrize("agent", ["codex", "claude-code"])

@@ -31,7 +31,7 @@ def record(ledger: Path, agent: str, prompt: int) -> None:
 
 
 def append(ledger: Path, agent: str, prompt: int) -> None:
-    """A program that knows nothing of budgauge appends a line, as README tells."""
+    """A program that knows nothing of budgauge appends a line, as the documentation says."""
     line = (
         f'\n{{"agent_id":"{agent}","model":"gpt-4","prompt_tokens":{prompt},"completion_tokens":0,'
         f'"total_tokens":{prompt},"timestamp":{int(time.time())}}}\n'

@@ -67,8 +67,8 @@ def test_a_sparse_transcript_is_not_decided_on(stage: Stage, policy: str, monkey
     os.truncate(stage.transcript, 0)
     os.truncate(stage.transcript, 10 << 30)
     reads: list[int] = []
-    preadv = os.preadv
-    monkeypatch.setattr(os, "preadv", lambda *arguments: reads.append(1) or preadv(*arguments))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda *arguments: reads.append(1) or pread(*arguments))
     reply = stage.ask("PreToolUse")
     assert (reply.code, "no log that can be read" in reply.error) == (2 if policy == "deny" else 0, True)
     assert len(reads) < 100
@@ -99,9 +99,9 @@ def test_many_hooks_at_once_read_a_fresh_session_once(
     fed: list[int] = []
     real, replies = Reader.feed, list[Answer]()
 
-    def feed(self: Any, data: bytes, end: int) -> None:
-        fed.append(end)
-        real(self, data, end)
+    def feed(self: Any, data: bytes) -> None:
+        fed.append(len(data))
+        real(self, data)
 
     monkeypatch.setattr(Reader, "feed", feed)
     monkeypatch.setattr(gate.turn, "TURN_SECONDS", float(WAIT_SECONDS))

@@ -25,18 +25,13 @@ FEW = 400
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The offsets that are read from."""
     found: list[int] = []
-    pread, preadv = os.pread, os.preadv
+    pread = os.pread
 
     def counted_pread(descriptor: int, size: int, offset: int) -> bytes:
         found.append(offset)
         return pread(descriptor, size, offset)
 
-    def counted_preadv(descriptor: int, buffers: Any, offset: int) -> int:
-        found.append(offset)
-        return preadv(descriptor, buffers, offset)
-
     monkeypatch.setattr(os, "pread", counted_pread)
-    monkeypatch.setattr(os, "preadv", counted_preadv)
     return found
 
 

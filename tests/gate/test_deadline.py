@@ -17,12 +17,14 @@ import pytest
 
 from asking import Stage, refusal
 from budgauge import gate
+from budgauge.files import tail
 from budgauge.gate import Answer, deadline
 from budgauge.gate.session import Gate
 from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.lock import take_lock
-from budgauge.sources import collector, tail
+from budgauge.sources import collector
+from budgauge.sources import tail as log_tail
 from sources.sessions import Session, tokens
 from usage import importing, line
 
@@ -180,13 +182,15 @@ def test_a_long_log_is_read_on_where_the_last_call_was_cut_off(own_place: Path, 
     assert 0 < booked < 40
     read: list[int] = []
     with late.monkeypatch.context() as patched:
-        real_pread = os.preadv
+        real_pread = os.pread
+        log = os.stat(stage.transcript).st_ino
 
-        def preadv(descriptor: int, buffers: Any, offset: int) -> int:
-            read.append(offset)
-            return real_pread(descriptor, buffers, offset)
+        def pread(descriptor: int, size: int, offset: int) -> bytes:
+            if os.fstat(descriptor).st_ino == log and size == tail.BLOCK_BYTES:
+                read.append(offset)
+            return real_pread(descriptor, size, offset)
 
-        patched.setattr(os, "preadv", preadv)
+        patched.setattr(os, "pread", pread)
         assert stage.ask() == Answer()
     assert stage.used == {"claude-code": 40}
     assert min(read) >= 8192, "two steps were kept"
@@ -197,7 +201,7 @@ def test_a_line_that_is_skipped_can_be_left_in_its_midst(own_place: Path, ledger
     stage = Stage("claude-code", own_place, ledger)
     stage.config("total_budget = 1_000_000")
     late.monkeypatch.setattr(tail, "BLOCK_BYTES", 1024)
-    late.monkeypatch.setattr(tail, "MAX_LINE_BYTES", 1024)
+    late.monkeypatch.setattr(log_tail, "MAX_LINE_BYTES", 1024)
     late.monkeypatch.setattr(gate.session, "STEP_BYTES", 10_000)
     late.monkeypatch.setattr(collector, "KEEP_SECONDS", -1.0)
     with stage.transcript.open("ab") as file:
@@ -207,7 +211,7 @@ def test_a_line_that_is_skipped_can_be_left_in_its_midst(own_place: Path, ledger
 
     def write(self: Any, cursors: Any) -> None:
         real(self, cursors)
-        kept.extend(tail.Position(*_position(cursor)).offset for cursor in cursors["claude-code"].values())
+        kept.extend(log_tail.LogOffset(*_position(cursor)).offset for cursor in cursors["claude-code"].values())
 
     late.monkeypatch.setattr(collector.CursorFile, "write", write)
     assert stage.ask() == Answer()

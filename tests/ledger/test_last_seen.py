@@ -146,7 +146,7 @@ def test_a_first_ledger_was_nothing_before(ledger: Path) -> None:
 
 def test_a_note_that_the_doctor_names_may_be_removed(used: Path) -> None:
     cut(used)
-    note = finding(used).mend.rpartition("rm ")[2]
+    note = finding(used).fix.rpartition("rm ")[2]
     Path(note).unlink()
     assert problems(used) == []
     assert finding(used).state == "ok"

@@ -158,7 +158,7 @@ def claude_call(*usages: dict[str, object]) -> Usage:
     for usage in usages:
         session.said("m1", usage)
     reader = claude_session.Session()
-    reader.feed(session.data, len(session.data))
+    reader.feed(session.data)
     (call,) = reader.take()
     return call
 
@@ -182,7 +182,7 @@ def test_codex_settings_hold_for_what_follows() -> None:
         settings = {"type": "thread_settings_applied", "thread_settings": {"service_tier": tier}}
         log.line("event_msg", settings).call(*counts)
     rollout = Rollout(log.thread)
-    rollout.feed(log.data, len(log.data))
+    rollout.feed(log.data)
     assert [call.service_tier for call in rollout.take()] == ["priority", None]
 
 

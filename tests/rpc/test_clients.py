@@ -25,8 +25,7 @@ from budgauge import (
     ServerError,
     TokenBudgetTracker,
 )
-from budgauge.rpc import calls as wire
-from budgauge.rpc import client as client_module
+from budgauge.rpc import address, exchange
 from budgauge.rpc.client import Client
 from clock import Clock
 from served import Configured, Served, lines
@@ -83,6 +82,20 @@ def test_errors_are_those_of_a_tracker(ledger: Path, serve: Serve, configured: C
     client.close()
 
 
+def test_a_reset_is_undone_once(ledger: Path, serve: Serve) -> None:
+    serve()
+    with budgauge.connect(ledger=str(ledger)) as client:
+        client.report_usage("a", "gpt-4", 1500, 800)
+        reset = client.reset()
+        assert (client.state().total_used, client.state().reset_id) == (0, reset)
+        assert client.undo_reset() == reset
+        state = client.state()
+        assert (state.total_used, state.agent_totals, state.reset_id) == (2300, {"a": 2300}, None)
+        assert (state.total_budget, state.remaining_budget, state.reserved) == (1_000_000, 997_700, 0)
+        with pytest.raises(ResetError, match="no reset"):
+            client.undo_reset()
+
+
 def test_reserve_and_settle(ledger: Path, serve: Serve) -> None:
     serve()
     with budgauge.connect(ledger=str(ledger)) as client:
@@ -118,7 +131,9 @@ async def test_the_same_awaited(ledger: Path, serve: Serve, configured: Configur
             await client.release("unknown")
         results = await asyncio.gather(*(client.report_usage("b", "gpt-4", 1, 0) for _ in range(20)))
         assert max(result.total_used for result in results) == 2335
-        assert await client.reset("a", expected_reset_id=None)
+        reset = await client.reset("a", expected_reset_id=None)
+        assert await client.undo_reset() == reset
+        assert (await client.state()).agent_totals == {"a": 2315, "b": 20}
     served.end()
     async with budgauge.connect_async(ledger=str(ledger), timeout=0.2) as client:
         with pytest.raises(ServerError, match="no budgauge server"):
@@ -156,7 +171,7 @@ def test_without_a_server_the_error_says_what_to_do(ledger: Path, monkeypatch: p
         pauses.append(seconds)
         clock.now += seconds
 
-    monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=clock, sleep=sleep))
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=clock, sleep=sleep))
     with budgauge.connect(ledger=str(ledger), timeout=0.3) as client, pytest.raises(ServerError) as caught:
         client.report_usage("a", "gpt-4", 1, 0)
     assert 0 < sum(pauses) <= 0.3
@@ -250,6 +265,20 @@ def test_whatever_answer_is_lost_it_counts_once(ledger: Path, lossy: Callable[[i
         each.close()
 
 
+def test_an_undo_whose_answer_is_lost_is_not_made_again(
+    ledger: Path, lossy: Callable[[int], tuple[Path, Lossy]]
+) -> None:
+    tracker = TokenBudgetTracker(ledger=ledger)
+    for tokens in (1, 2):
+        tracker.report_usage("a", "gpt-4", tokens, 0)
+        tracker.reset()
+    path, _ = lossy(1)
+    with budgauge.connect(socket=path) as client:
+        with pytest.raises(ServerError, match=r"answer to tokens\.undoReset .* was lost"):
+            client.undo_reset()
+        assert client.state().total_used == 2
+
+
 async def test_the_same_awaited_where_answers_are_lost(
     ledger: Path, lossy: Callable[[int], tuple[Path, Lossy]]
 ) -> None:
@@ -332,7 +361,7 @@ def test_a_socket_of_another_user_is_not_used(ledger: Path, serve: Serve, monkey
     with budgauge.connect(ledger=str(ledger)) as client, pytest.raises(ServerError, match="others can change"):
         client.get_budget()
     served.path.parent.chmod(0o700)
-    monkeypatch.setattr(wire.os, "geteuid", lambda: 12345)  # type: ignore[attr-defined]  # as imported there
+    monkeypatch.setattr(address.os, "geteuid", lambda: 12345)  # type: ignore[attr-defined]  # as imported there
     with budgauge.connect(ledger=str(ledger)) as client:
         if os.stat(served.path).st_uid:
             with pytest.raises(ServerError, match="another user"):

@@ -15,7 +15,7 @@ import pytest
 
 import budgauge
 from budgauge.errors import ServerError, ServerRunningError
-from budgauge.rpc.endpoint import Place, socket_path, token_path
+from budgauge.rpc.endpoint import Endpoint, socket_path, token_path
 from served import Client, Served
 
 Serve = Callable[..., Served]
@@ -58,11 +58,11 @@ def test_a_live_one_is_named_and_left(ledger: Path, serve: Serve, client: Client
     served = serve()
     inode = os.lstat(served.path).st_ino
     with pytest.raises(ServerRunningError, match=f"process {os.getpid()}") as caught:
-        Place(ledger)
+        Endpoint(ledger)
     assert str(served.path) in str(caught.value)
     os.unlink(served.path.with_suffix(".server"))
     with pytest.raises(ServerRunningError):
-        Place(ledger)
+        Endpoint(ledger)
     assert os.lstat(served.path).st_ino == inode
     assert client(served.path).result("tokens.getBudget")
 
@@ -71,10 +71,10 @@ def test_what_is_no_socket_is_left(ledger: Path) -> None:
     path = socket_path(ledger)
     path.parent.mkdir(mode=0o700, parents=True)
     path.write_text("mine")
-    place = Place(ledger)
+    endpoint = Endpoint(ledger)
     with pytest.raises(ServerError, match="no socket"):
-        place.listen(1)
-    place.leave()
+        endpoint.listen(1)
+    endpoint.leave()
     assert path.read_text() == "mine"
 
 
@@ -94,13 +94,13 @@ def test_a_folder_that_others_could_change_is_refused(ledger: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     with pytest.raises(ServerError, match="0700"):
-        Place(ledger)
+        Endpoint(ledger)
 
 
 def test_a_path_too_long_for_a_socket_is_told(ledger: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 100)))
     with pytest.raises(ServerError, match="too long"):
-        Place(ledger)
+        Endpoint(ledger)
 
 
 def test_a_port_that_is_taken_is_told_and_nothing_is_left(ledger: Path) -> None:

@@ -21,13 +21,13 @@ class Sink:
 
     def __init__(self) -> None:
         self.calls: list[Usage] = []
-        self._trial = DryRun(importing(NOWHERE), self.calls.extend)
+        self._dry_run = DryRun(importing(NOWHERE), self.calls.extend)
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        return self._trial.book(calls)
+        return self._dry_run.book(calls)
 
     def holds(self, id: str) -> bool:
-        return self._trial.holds(id)
+        return self._dry_run.holds(id)
 
     @property
     def spent(self) -> list[tuple[int, int]]:

@@ -247,13 +247,13 @@ class Restored(Booking):
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
         outcomes = super().book(calls)
-        self.booked.path.with_name("new").write_bytes(line("other", 1, 0))
-        os.replace(self.booked.path.with_name("new"), self.booked.path)
+        self.ledger.path.with_name("new").write_bytes(line("other", 1, 0))
+        os.replace(self.ledger.path.with_name("new"), self.ledger.path)
         return outcomes
 
 
 def test_a_ledger_replaced_while_it_is_collected_into_is_another_ledger(home: Home) -> None:
-    home.collect_by(Restored(home.ledger, cache=home.cache))
+    home.collect_by(Restored(importing(home.ledger, home.cache)))
     home.collect()
     home.assert_booked()
 

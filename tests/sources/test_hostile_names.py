@@ -47,7 +47,7 @@ def collected(home: Path, ledger: Path, *, by_project: bool = False) -> list[Usa
         Source(CodexFormat(home / ".codex", names)),
         Source(ClaudeCodeFormat([home / ".claude/projects"], names)),
     ]
-    report = Collector(Booking(ledger), sources).collect()
+    report = Collector(Booking(importing(ledger)), sources).collect()
     assert [source.set_aside for source in report.sources] == [0, 0]
     batch = decode(ledger.read_bytes())
     assert not batch.faults
@@ -119,11 +119,11 @@ def test_an_importer_knows_every_id_however_long_ago_it_was_recorded(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fold forgets all but the latest ids; a session that is resumed after months must not count anew."""
-    monkeypatch.setattr("budgauge.accounting.fold.KNOWN_IDS", 10)
+    monkeypatch.setattr("budgauge.accounting.deduplicator.KNOWN_IDS", 10)
     old = [usage("codex", 1, 0, id=f"x{number}", session="s", source="codex") for number in range(500)]
-    booking = Booking(ledger)
+    booking = Booking(importing(ledger))
     assert booking.book(old) == ["recorded"] * 500
-    for late in (booking, Booking(ledger)):
+    for late in (booking, Booking(importing(ledger))):
         assert late.book(old) == ["known"] * 500
     booked = importing(ledger)
     booked.refresh()

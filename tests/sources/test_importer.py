@@ -22,7 +22,7 @@ from budgauge.errors import LedgerWriteError
 from budgauge.ledger import ledger as ledger_module
 from budgauge.sources.importer import Booking
 from faults.crew import Outcome, fold
-from usage import usage
+from usage import importing, usage
 
 Kinds = tuple[int, ...]
 """Fresh, cached, written to cache, of that for an hour, completion, of that reasoning."""
@@ -60,7 +60,7 @@ def sums(records: Iterable[Usage]) -> dict[str, Kinds]:
 
 @pytest.fixture
 def booking(ledger: Path) -> Booking:
-    return Booking(ledger)
+    return Booking(importing(ledger))
 
 
 def test_a_new_call_is_recorded_as_it_is(ledger: Path, booking: Booking) -> None:
@@ -73,7 +73,7 @@ def test_a_new_call_is_recorded_as_it_is(ledger: Path, booking: Booking) -> None
 def test_a_call_booked_before_with_as_much_is_known(ledger: Path, booking: Booking, again: Kinds) -> None:
     booking.book([call("x", 10, 5, 3, 2, 4, 1)])
     before = ledger.read_bytes()
-    for later in (booking, Booking(ledger)):
+    for later in (booking, Booking(importing(ledger))):
         assert later.book([call("x", *again), call("x", *again, session="s2")]) == ["known", "replayed"]
     assert ledger.read_bytes() == before
 
@@ -84,14 +84,14 @@ def test_what_a_call_grew_by_is_added_kind_by_kind_for_whom_it_was_booked(ledger
     booking.book([first])
     other: dict[str, Any] = {**own, "session": "s2", "timestamp": 1_767_000_059, "project": "/q"}
     assert booking.book([call("x", 12, 5, 4, 3, 9, 2, **other)]) == ["grown"]
-    assert Booking(ledger).book([call("x", 1, 50, 0, 0, 0, 0, **other)]) == ["grown"]
+    assert Booking(importing(ledger)).book([call("x", 1, 50, 0, 0, 0, 0, **other)]) == ["grown"]
     assert booking.book([call("x", 12, 50, 4, 3, 9, 2, **other)]) == ["replayed"]
     assert lines(ledger) == [first, call("x#2", 2, 0, 1, 1, 5, 1, **own), call("x#3", 0, 45, 0, 0, 0, 0, **own)]
 
 
 def test_a_call_may_stand_several_times_in_what_is_booked_at_once(ledger: Path, booking: Booking) -> None:
     told: list[Usage] = []
-    booking = Booking(ledger, count=told.extend)
+    booking = Booking(importing(ledger), count=told.extend)
     several = [call("x", 1), call("y", 5), call("x", 3), call("x", 2, session="s2"), call("x", 4)]
     assert booking.book(several) == ["recorded", "recorded", "grown", "replayed", "grown"]
     assert told == lines(ledger)
@@ -101,7 +101,7 @@ def test_a_call_may_stand_several_times_in_what_is_booked_at_once(ledger: Path, 
 def test_more_than_is_booked_under_one_lock(ledger: Path, booking: Booking) -> None:
     many = [call(f"x{number}", number) for number in range(1, 352)]
     assert booking.book(many) == ["recorded"] * 351
-    assert Booking(ledger).book(many[::-1]) == ["known"] * 351
+    assert Booking(importing(ledger)).book(many[::-1]) == ["known"] * 351
     assert lines(ledger) == many
 
 
@@ -132,11 +132,11 @@ def test_a_call_of_which_a_fold_knows_nothing_any_more_is_not_counted_twice(ledg
     first = call("x", 10)
     later = b"".join(encode(call(f"y{number}", 1)) for number in range(KNOWN_IDS + 1))
     ledger.write_bytes(encode(first) + later)
-    booking = Booking(ledger)
+    booking = Booking(importing(ledger))
     assert booking.book([first, call("x", 15)]) == ["known", "grown"]
     with ledger.open("ab") as file:
         file.write(later.replace(b'"y', b'"z'))
-    for late in (booking, Booking(ledger)):
+    for late in (booking, Booking(importing(ledger))):
         assert late.book([first, call("x", 15), call("y0", 1)]) == ["known"] * 3
     assert fold(ledger) == {"codex": 15 + 2 * (KNOWN_IDS + 1)}
 
@@ -157,13 +157,13 @@ def test_what_could_not_be_booked_is_booked_when_it_is_tried_again(tmp_path: Pat
     calls = [call("x", 1), call("y", 2), call("x", 4), *(call(f"z{number}", 1) for number in range(150))]
     for nth in (1, 2, 3, 4, 120):
         ledger = tmp_path / f"{nth}.jsonl"
-        booking = Booking(ledger, sync=True)
+        booking = Booking(importing(ledger, sync=True))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, name, failing(getattr(os, name), nth, errno.EIO))
             if name != "fdatasync" or nth <= 2:
                 with pytest.raises(LedgerWriteError):
                     booking.book(calls)
-        for again in (booking, Booking(ledger)):
+        for again in (booking, Booking(importing(ledger))):
             again.book(calls)
         assert sums(lines(ledger)) == {**{f"z{n}": kinds(calls[3]) for n in range(150)}, **sums(calls[1:3])}
         assert fold(ledger) == {"codex": 4 + 2 + 150}
@@ -173,10 +173,11 @@ _BOOKING = """
 import random, sys
 from pathlib import Path
 from budgauge.sources.importer import Booking
+from budgauge.ledger.ledger import Ledger
 from budgauge.accounting.records import make_usage
 ledger, cache, seed, calls, steps = sys.argv[1:]
 chance = random.Random(int(seed))
-booking = Booking(Path(ledger), cache=Path(cache))
+booking = Booking(Ledger(Path(ledger), cache=Path(cache), keeps_all_ids=True))
 work = [(number, step) for step in range(1, int(steps) + 1) for number in range(int(calls))]
 size = 1
 while work:
@@ -218,7 +219,7 @@ def test_copies_in_any_order_add_up_to_the_most_of_each_kind(steps: list[tuple[l
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger_module, "DUE_BYTES", 1)
         ledger, cache = Path(folder, "ledger.jsonl"), Path(folder, "cache")
-        booking, most = Booking(ledger, cache=cache), dict[str, Kinds]()
+        booking, most = Booking(importing(ledger, cache)), dict[str, Kinds]()
         for copies, then in steps:
             booking.book([call(id, *counts, session=session) for id, counts, session in copies])
             for id, counts, _ in copies:
@@ -230,7 +231,7 @@ def test_copies_in_any_order_add_up_to_the_most_of_each_kind(steps: list[tuple[l
             elif then:
                 for kept in cache.glob("*") if then == "lost" else ():
                     kept.unlink()
-                booking = Booking(ledger, cache=cache)
+                booking = Booking(importing(ledger, cache))
 
 
 def check_most(ledger: Path, most: dict[str, Kinds]) -> None:
@@ -249,7 +250,7 @@ def check_most(ledger: Path, most: dict[str, Kinds]) -> None:
 
 def test_a_record_is_told_of_once_it_is_on_the_disk(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Usage] = []
-    booking = Booking(ledger, sync=True, count=told.extend)
+    booking = Booking(importing(ledger, sync=True), count=told.extend)
 
     def fails(_fd: int) -> None:
         raise OSError(5, "Input/output error")

@@ -8,27 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from budgauge.files import tail as tail_module
+from budgauge.files.tail import ReplacedError
 from budgauge.sources import long_line
-from budgauge.sources import tail as tail_module
-from budgauge.sources.tail import ReplacedError, Tail
+from budgauge.sources import tail as log_module
+from budgauge.sources.tail import LogOffset, log_lines
 
 
 def test_lines_come_once_and_the_last_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\nthr")
-    tail = Tail()
-    assert lines(tail, path) == [b"one\ntwo\n"]
-    assert lines(tail, path) == []
+    at = LogOffset()
+    assert lines(at, path) == [b"one\ntwo\n"]
+    assert lines(at, path) == []
     with path.open("ab") as file:
         file.write("ee\u2028\n".encode())
-    assert lines(tail, path) == ["three\u2028\n".encode()]
-    assert tail.bytes_read == path.stat().st_size
-    assert tail.position.size == path.stat().st_size
+    assert lines(at, path) == ["three\u2028\n".encode()]
+    assert at.offset == path.stat().st_size
+    assert at.size == path.stat().st_size
 
 
-def lines(tail: Tail, path: Path) -> list[bytes]:
+def lines(at: LogOffset, path: Path) -> list[bytes]:
     """What is new, in blocks."""
-    return [data[:end] for data, end in tail.blocks(path)]
+    return [block for block in log_lines(path, at) if block]
 
 
 def test_blocks_meet_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +38,7 @@ def test_blocks_meet_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "log"
     written = [b"x" * n + b"\n" for n in range(20)]
     path.write_bytes(b"".join(written))
-    blocks = lines(Tail(), path)
+    blocks = lines(LogOffset(), path)
     assert b"".join(blocks) == path.read_bytes()
     assert all(block.endswith(b"\n") for block in blocks)
 
@@ -47,17 +49,17 @@ def test_a_line_without_end_is_skipped_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, within: bytes, skipped: int
 ) -> None:
     monkeypatch.setattr(tail_module, "BLOCK_BYTES", 8)
-    monkeypatch.setattr(tail_module, "MAX_LINE_BYTES", 32)
+    monkeypatch.setattr(log_module, "MAX_LINE_BYTES", 32)
     path = tmp_path / "log"
     path.write_bytes(b"one\n" + b"x" * 500 + within + b"x" * 500 + (b"\ntwo\n" if ended else b""))
-    tail = Tail()
-    given = b"".join(lines(tail, path))
+    at = LogOffset()
+    given = b"".join(lines(at, path))
     if not ended:
         with path.open("ab") as file:
             file.write(b"xx\ntwo\n")
-        given += b"".join(lines(tail, path))
+        given += b"".join(lines(at, path))
     assert given == b"one\ntwo\n"
-    assert tail.position.skipped_lines == skipped, "only a line that tells of usage is a loss"
+    assert at.skipped_lines == skipped, "only a line that tells of usage is a loss"
 
 
 PICTURE = "x" * 500
@@ -90,12 +92,12 @@ def test_usage_within_a_tools_answer_is_no_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, skipped: int, block_bytes: int
 ) -> None:
     monkeypatch.setattr(tail_module, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(tail_module, "MAX_LINE_BYTES", 350)
+    monkeypatch.setattr(log_module, "MAX_LINE_BYTES", 350)
     path = tmp_path / "log"
     path.write_text(f"one\n{text % (INNER, PICTURE)}\ntwo\n")
-    tail = Tail()
-    assert b"".join(lines(tail, path)) == b"one\ntwo\n"
-    assert tail.position.skipped_lines == skipped
+    at = LogOffset()
+    assert b"".join(lines(at, path)) == b"one\ntwo\n"
+    assert at.skipped_lines == skipped
 
 
 def test_the_kind_of_a_line_is_looked_for_in_bounded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,15 +131,15 @@ def rewritten(path: Path) -> None:
 def test_a_file_that_was_replaced_is_noticed(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\ntwo\n")
-    tail = Tail()
-    lines(tail, path)
+    at = LogOffset()
+    lines(at, path)
     change(path)
     with pytest.raises(ReplacedError):
-        lines(tail, path)
+        lines(at, path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     with pytest.raises(OSError, match="not a regular file"):
-        list(Tail().blocks(tmp_path / "log"))
+        list(log_lines(tmp_path / "log", LogOffset()))

@@ -378,7 +378,7 @@ def test_a_sessions_later_calls_write_nothing_and_read_no_settings(
     place.ask(agent, 1)
     kept = {path.name: path.stat().st_mtime_ns for path in cache_folder().glob("*.asked")}
     read = []
-    monkeypatch.setattr("budgauge.sources.unasked.asked.read_cache", lambda path: read.append(path))
+    monkeypatch.setattr("budgauge.sources.unasked.asked.read_hooks", lambda cache: read.append(cache))
     opened = []
     monkeypatch.setattr("budgauge.sources.hook_settings.read", lambda path: opened.append(path))
     place.ask(agent, 1, "Stop")

@@ -10,7 +10,7 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgauge.accounting import fold
+from budgauge.accounting import usage_sums
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
@@ -69,7 +69,7 @@ def test_they_are_those_of_the_whole_fold(
         begin = second // DAY * DAY
         return (begin, begin + DAY) if daily else (0.0, float("inf"))
 
-    with mock.patch.object(fold, "KEPT_AGENTS", 2):
+    with mock.patch.object(usage_sums, "KEPT_AGENTS", 2):
         _compare(batches, CONFIGS[first], Totals(cycle_of=cycle_of, recent_from=0))
 
 

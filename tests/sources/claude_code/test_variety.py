@@ -20,7 +20,7 @@ from usage import importing
 def read(*logs: Session) -> tuple[list[Usage], Reader]:
     reader, calls = Reader(), []
     for log in logs:
-        reader.feed(log.data, len(log.data))
+        reader.feed(log.data)
         calls += reader.take()
     return calls, reader
 

@@ -19,7 +19,7 @@ NAMES = ("input", "cached", "output", "reasoning", "written")
 
 def read(log: Log) -> list[Usage]:
     rollout = Rollout(log.thread)
-    rollout.feed(log.data, len(log.data))
+    rollout.feed(log.data)
     return rollout.take()
 
 

@@ -22,7 +22,7 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 def read(log: Log) -> tuple[list[Usage], Rollout]:
     rollout = Rollout(log.thread)
-    rollout.feed(log.data, len(log.data))
+    rollout.feed(log.data)
     return rollout.take(), rollout
 
 
@@ -66,7 +66,7 @@ def test_reading_that_goes_on_later_knows_what_was_told_before(log: Log) -> None
     later = Rollout("", saved=first.save())
     more = Log()
     tell(more, "count", renamed(usage((3000, 2800, 150, 30)), "cached_input_tokens", None))
-    later.feed(more.data, len(more.data))
+    later.feed(more.data)
     assert (later.take(), later.counts.set_aside) == ([], 1)
 
 

@@ -20,7 +20,7 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 def read(log: Log) -> tuple[list[Usage], Rollout]:
     rollout = Rollout(log.thread)
-    rollout.feed(log.data, len(log.data))
+    rollout.feed(log.data)
     return rollout.take(), rollout
 
 
@@ -322,7 +322,7 @@ def test_where_reading_stops_and_goes_on_makes_no_difference(data: st.DataObject
     rest, parts, calls = log.data, Rollout(PARENT), list[Usage]()
     while rest:
         cut = rest.index(b"\n", data.draw(st.integers(0, len(rest) - 1))) + 1
-        parts.feed(rest, cut)
+        parts.feed(rest[:cut])
         calls += parts.take()
         rest = rest[cut:]
         if data.draw(st.booleans()):

@@ -1,7 +1,7 @@
 """The ledger's lines as typed, frozen values: what they hold, and how they are read and written.
 
 A line without `type` is a call's usage; the others change how usage is counted. Field meanings
-are those of the ledger format in README.
+are those of the ledger format (`budgauge help ledger`).
 """
 
 import re

@@ -21,6 +21,7 @@ _COMMANDS = {
     "demo": "demo",
     "doctor": "doctor",
     "export": "export",
+    "help": "help",
     "hook": "hook",
     "record": "record",
     "reset": "reset",
@@ -107,7 +108,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 def cli(options: Options, collecting: bool, in_line: bool) -> None:
     """A live token budget for AI coding agents.
 
-    Without a command it opens the monitor.
+    Without a command, the monitor opens. The documentation: budgauge help
     """
     if click.get_current_context().invoked_subcommand is not None:
         if collecting:

@@ -16,6 +16,17 @@ from budgauge.text import count, safe
 
 SHOWN = 20
 """Details shown of one finding; JSON has all."""
+TOPICS = {
+    "config": "config",
+    "budget": "limits",
+    "ledger": "files",
+    "lines": "ledger",
+    "prices": "prices",
+    "agents' logs": "collect",
+    "gate": "gate",
+    "sessions": "gate",
+}
+"""finding → the topic of `budgauge help` that says more."""
 _SIGNS: dict[State, str] = {"ok": "●", "warning": "▲", "error": "■"}
 
 
@@ -44,5 +55,7 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"    {safe(detail)}"
     if len(finding.details) > SHOWN:
         yield f"    and {count(len(finding.details) - SHOWN)} more; all of them: budgauge doctor --json"
-    if finding.mend:
-        yield f"    → {safe(finding.mend)}"
+    if finding.fix:
+        yield f"    → {safe(finding.fix)}"
+    if finding.state != "ok" and finding.name in TOPICS:
+        yield f"    more: budgauge help {TOPICS[finding.name]}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from budgauge.cli.options import common, note, on_terminal
+from budgauge.cli.options import common, note, note_topic, on_terminal
 from budgauge.cli.own_command import own_command
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
@@ -94,13 +94,16 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
     _make(changes, files)
     # From now on sessions call the gate; who spends without is found by that.
     add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
-    _note_missing_budget(options)
     if folder is not None and (project_folders(folder)[-1] / ".git").exists():
         named = ", ".join(str(change.path) for change in changes if change.diff and change.after)
         if named:
             note(f"keep out of commits, because of this machine's paths: {named}")
-    for obstacle in obstacles(agent, os.environ, working_folder()):
-        note(f"the gate does not work: {obstacle}")
+    troubles = _missing_budget(options)
+    troubles += [f"the gate does not work: {obstacle}" for obstacle in obstacles(agent, os.environ, working_folder())]
+    for trouble in troubles:
+        note(trouble)
+    if troubles:
+        note_topic("gate")
 
 
 def _make(changes: Sequence[Change], files: Sequence[Path]) -> None:
@@ -124,10 +127,11 @@ def _place(files: Sequence[Path], project: Path | None) -> tuple[str, str]:
     return os.path.realpath(files[0].parent), ""
 
 
-def _note_missing_budget(options: Options) -> None:
-    """Note on standard error if no budget and no limit is set."""
+def _missing_budget(options: Options) -> list[str]:
+    """Return why nothing will be refused: a broken config, or no budget and no limit that is set."""
     budgets = load_budgets(options)
-    for trouble in budgets.troubles:
-        note(str(trouble))
-    if not budgets.troubles and not any(loaded.sets_something for loaded in budgets.all):
-        note(f"no budget is set, so nothing will be refused. {SET_ONE}")
+    if budgets.troubles:
+        return [*map(str, budgets.troubles)]
+    if any(loaded.sets_something for loaded in budgets.all):
+        return []
+    return [f"no budget is set, so nothing will be refused. {SET_ONE}"]

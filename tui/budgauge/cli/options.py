@@ -41,18 +41,19 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Failure(click.ClickException):
-    """An error in two lines: the reason, and a hint."""
+    """An error in up to three lines: the reason, a hint, and the help topic."""
 
-    def __init__(self, message: str, hint: str, exit_code: int) -> None:
+    def __init__(self, message: str, hint: str, exit_code: int, topic: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.topic = topic
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
     @classmethod
     def of(cls, error: BudgaugeError) -> Failure:
         """Convert one of our own errors."""
         code = 3 if isinstance(error, RefusedError) else 2 if isinstance(error, (ConfigError, RecordError)) else 1
-        return cls(str(error), error.hint, code)
+        return cls(str(error), error.hint, code, "config" if isinstance(error, ConfigError) else "")
 
     @classmethod
     def of_system(cls, error: OSError) -> Failure:
@@ -65,6 +66,8 @@ class Failure(click.ClickException):
         click.echo(f"budgauge: {safe(self.message)}", err=True)
         if self.hint:
             click.echo(f"  {safe(self.hint)}", err=True)
+        if self.topic:
+            note_topic(self.topic)
 
 
 def on_terminal(*streams: IO[str] | None) -> bool:
@@ -81,6 +84,11 @@ def loaded() -> None:
 def note(text: str) -> None:
     """Print a note on standard error, beside the data."""
     click.echo(f"budgauge: {safe(text)}", err=True)
+
+
+def note_topic(topic: str) -> None:
+    """Name the topic of the documentation that says more, below a note or an error."""
+    click.echo(f"  more: budgauge help {topic}", err=True)
 
 
 def note_set_aside(budget: Local) -> None:

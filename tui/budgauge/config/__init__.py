@@ -1,4 +1,4 @@
-"""The configuration: what it is (model), where it lies (find), and how its layers join (load)."""
+"""The configuration: values (model), files (find), and the join of layers (load)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two budgets that hold in a folder: the user's own, and the project's."""
+"""The two budgets in force in a folder: the user's own, and the project's."""
 
 import os
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def budgets_asked(options: Options = Options()) -> tuple[Loaded, ...]:
 def load_user(
     options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
 ) -> Loaded:
-    """Load the user's own budget as it holds beside a project's. Raises ConfigError."""
+    """Load the user's own budget, as in force beside a project's. Raises ConfigError."""
     user = load(options, env=env, start=start, with_project=False)
     if not user.budget_is_default:
         return user
@@ -77,5 +77,5 @@ def load_user(
 
 
 def same_ledger(one: Loaded, other: Loaded) -> bool:
-    """Do both budgets count by the same ledger?"""
+    """Return True if both budgets count by the same ledger."""
     return os.path.realpath(one.ledger.path) == os.path.realpath(other.ledger.path)

@@ -1,4 +1,4 @@
-"""What a call costs beside its tokens: service tier, speed, region, web searches. Pure.
+"""Cost of a call beside the tokens: service tier, speed, region, web searches. Pure.
 
 A factor multiplies every token price of a call. A combination that no factor is known for
 has no price: a factor is never guessed.
@@ -66,7 +66,7 @@ _KINDS = ("service_tier.", "speed.", "inference_geo.")
 
 
 def near_key(key: str) -> str | None:
-    """The known key that is nearest to a wrong one of `[token_budget.price_factors]`; None for a right one."""
+    """Return the known key nearest to a wrong one of `[token_budget.price_factors]`; None for a right one."""
     known = {line.key for line in TABLE}
     if key in known or (key.startswith(_KINDS) and not key.endswith(".")):
         return None
@@ -80,7 +80,7 @@ _KNOWN_FORM = re.compile(r"[a-z0-9_-]{1,32}")
 
 
 def charged(value: object) -> str | None:
-    """A tier, speed or region as a log or an answer names it; None where it is the standard one or not named."""
+    """Return a tier, speed or region named by a log or an answer; None if standard or not named."""
     if value is None:
         return None
     text = str(value).strip().lower()
@@ -90,7 +90,7 @@ def charged(value: object) -> str | None:
 
 
 class Charged(Protocol):
-    """What a call says of its price."""
+    """A call's fields that decide on the price."""
 
     @property
     def service_tier(self) -> str | None: ...  # noqa: D102  # fields of a usage record
@@ -113,19 +113,19 @@ class Factors:
         self._overrides = overrides or {}
 
     def value(self, key: str, model: ModelName) -> Decimal | None:
-        """A factor, or a web search's price in US dollars; None where it is not known for this model."""
+        """Return a factor, or a web search's price in US dollars; None if unknown for this model."""
         if key in self._overrides:
             return Decimal(self._overrides[key])
         return next((line.value for line in TABLE if line.key == key and line.models.fullmatch(model.plain)), None)
 
     def unknown(self, model: str, keys: str, web_searches: int, *, profile: bool = True) -> tuple[str, ...]:
-        """The keys that have no value for this model."""
+        """Return the keys without a value for this model."""
         name = model_name(model)
         needed = [*self._keys(name, keys, profile), *([WEB_SEARCH] if web_searches else [])]
         return tuple(key for key in needed if self.value(key, name) is None)
 
     def apply(self, cost: Decimal, model: str, keys: str, web_searches: int, *, profile: bool = True) -> Decimal | None:
-        """A standard call's cost in US dollars with all that comes on top; None where something is not known.
+        """Return a standard call's cost in US dollars with everything on top; None if a factor is unknown.
 
         Without `profile` the price is that of the regional profile already.
         """

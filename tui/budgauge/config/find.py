@@ -1,4 +1,4 @@
-"""Where the config files and the ledger are."""
+"""Search for the config files and the ledger."""
 
 import os
 import re
@@ -19,7 +19,7 @@ DEFAULT = "default"
 
 
 def home_folder(env: Mapping[str, str]) -> Path:
-    """The user's home: $HOME, else what the system says. Raises ConfigError if neither tells."""
+    """Return the user's home: $HOME, else the system's. Raises ConfigError if neither is known."""
     home = env.get("HOME") or os.path.expanduser("~")
     if home == "~":
         raise ConfigError("no home folder is known: HOME is not set", hint="Set it: export HOME=/some/folder")
@@ -27,13 +27,13 @@ def home_folder(env: Mapping[str, str]) -> Path:
 
 
 def codex_home(env: Mapping[str, str]) -> Path:
-    """$CODEX_HOME, default ~/.codex. A leading `~/` is the user's home."""
+    """Return $CODEX_HOME, default ~/.codex. A leading `~/` is the user's home."""
     named = env.get("CODEX_HOME")
     return expanded(named, env).absolute() if named else home_folder(env) / ".codex"
 
 
 def missing_home(env: Mapping[str, str]) -> str | None:
-    """What is wrong with the folder that $CODEX_HOME names; None if it is there, or nothing is named.
+    """Return the trouble with the folder named by $CODEX_HOME; None if there is none.
 
     None as well where the folder cannot be looked at: whoever reads it says why.
     """
@@ -50,7 +50,7 @@ def missing_home(env: Mapping[str, str]) -> str | None:
 
 
 def read_folder(folder: Path, warnings: list[str]) -> Table | None:
-    """The budget in a `.codex` folder, if it holds one. Raises ConfigError.
+    """Return the budget in a `.codex` folder, if there is one. Raises ConfigError.
 
     Adds a warning for each name outside the table that seems to belong to it.
     """
@@ -70,7 +70,7 @@ def read_folder(folder: Path, warnings: list[str]) -> Table | None:
 
 
 def project_folders(start: Path, env: Mapping[str, str]) -> Iterator[Path]:
-    """The `.codex` folders from a folder up to its file system's border, the user's own left out."""
+    """Yield the `.codex` folders from a folder up to the file system's border, without the user's own."""
     own = {_real(codex_home(env)), _real(home_folder(env) / ".codex")}
     device = _device(start)
     for folder in (start, *start.parents):
@@ -81,14 +81,14 @@ def project_folders(start: Path, env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _device(folder: Path) -> int | None:
-    """The file system that a folder lies on; None where that cannot be seen."""
+    """Return the file system of a folder; None if unknown."""
     with suppress(OSError, ValueError):
         return os.stat(folder).st_dev
     return None
 
 
 def stranger(folder: Path) -> str | None:
-    """Why a `.codex` folder is passed over: it, a budget's file in it or a link's target is another user's.
+    """Return the reason why a `.codex` folder is passed over: a part of it is another user's.
 
     None as well where that cannot be seen: whoever reads the files says why.
     """
@@ -101,7 +101,7 @@ def stranger(folder: Path) -> str | None:
 
 
 def _others(path: Path) -> int | None:
-    """The user id that a path, or what it links to, belongs to, if that is neither this user's nor root's."""
+    """Return the owner's user id of a path or link's target, if neither this user nor root."""
     trusted = (os.geteuid(), 0) if hasattr(os, "geteuid") else None
     try:
         status = os.lstat(path)
@@ -112,12 +112,12 @@ def _others(path: Path) -> int | None:
 
 
 def config_files(start: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
-    """Every file that may hold the config, whether it exists or not."""
+    """Return every file in which the config may stand, whether it exists or not."""
     return tuple(folder / name for folder in (*project_folders(start, env), codex_home(env)) for name in NAMES)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the ledger is, and who said so."""
+    """The ledger's path, and the setting that named it."""
 
     path: Path
     origin: str
@@ -128,7 +128,7 @@ class Place(msgspec.Struct, frozen=True):
 def find_ledger(
     option: str | None, project: Table | None, user: Table | None, env: Mapping[str, str], start: Path
 ) -> Place:
-    """The ledger's path. Raises ConfigError for a server's address, and for a project's ledger outside its project."""
+    """Return the ledger's path. Raises ConfigError for a server's address, and for a path outside the project."""
     for named, origin in ((option, "--ledger"), (env.get("CODEX_TOKEN_LEDGER"), "$CODEX_TOKEN_LEDGER")):
         if named:
             return Place(start / _ledger_path(named, origin, env), origin)
@@ -148,7 +148,7 @@ def find_ledger(
 
 
 def left_behind(place: Place) -> Path | None:
-    """A ledger at the other default place, which was in use until `$CODEX_HOME` appeared; None if there is none."""
+    """Return a ledger at the other default place, in use until `$CODEX_HOME` appeared; None if there is none."""
     other = _data_ledger()
     if place.origin != DEFAULT or place.path == other:
         return None
@@ -165,7 +165,7 @@ def _data_ledger() -> Path:
 
 
 def expanded(path: str, env: Mapping[str, str]) -> Path:
-    """A path with a leading `~/` as the user's home. Raises ConfigError if no home is known."""
+    """Return a path with a leading `~/` as the user's home. Raises ConfigError if no home is known."""
     if path == "~" or path.startswith("~/"):
         return home_folder(env) / path[2:].lstrip("/")
     return Path(path)
@@ -175,7 +175,7 @@ _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|service=)")
 
 
 def _ledger_path(named: str, origin: str, env: Mapping[str, str]) -> Path:
-    """The file that a ledger's name means. Raises ConfigError for an address, of which only the scheme is shown."""
+    """Return the file named as ledger. Raises ConfigError for an address, showing only the scheme."""
     if address := _ADDRESS.match(named):
         raise ConfigError(
             f"{origin} names an address ({address[0]}...): a ledger is a file",
@@ -185,7 +185,7 @@ def _ledger_path(named: str, origin: str, env: Mapping[str, str]) -> Path:
 
 
 def _inside_project(path: Path, table: Table) -> Place:
-    """A cloned repository must not choose which of your files is written to."""
+    """Return the place of a project's ledger. A cloned repository must not choose other files."""
     root = table.path.parent.parent
     path = Path(os.path.normpath(path))
     if not _real(path.parent).is_relative_to(_real(root)):

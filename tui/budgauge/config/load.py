@@ -26,7 +26,7 @@ from budgauge.errors import ConfigError
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller names itself: the strongest layer."""
+    """The caller's own settings, the strongest layer."""
 
     config: str | None = None
     """Replaces the user's and the project's config file."""
@@ -34,7 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A config and where everything in it came from."""
+    """A config, with the origin of every value."""
 
     config: BudgetConfig
     ledger: Place
@@ -54,12 +54,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sets_something(self) -> bool:
-        """Somebody set a budget or a limit, so that the gate can refuse."""
+        """True if somebody set a budget or a limit, by which the gate can refuse."""
         return bool(self.config.per_agent_limits or (self.config.total_budget and not self.budget_is_default))
 
     @property
     def budget_is_default(self) -> bool:
-        """Nobody set the total budget."""
+        """True if nobody set the total budget."""
         return ("total_budget",) not in self.origins
 
 
@@ -108,7 +108,7 @@ def load(
 
 
 def working_folder() -> Path:
-    """The working directory. Raises ConfigError if it was removed."""
+    """Return the working directory. Raises ConfigError if removed."""
     try:
         return Path.cwd()
     except OSError as error:
@@ -130,7 +130,7 @@ def _read_named(path: Path, warnings: list[str]) -> Table:
 
 
 def _read_project(start: Path, env: Mapping[str, str], warnings: list[str]) -> Table | None:
-    """The nearest project's budget; what is passed over on the way to it becomes a warning."""
+    """Return the nearest project's budget. Folders passed over on the way become warnings."""
     for folder in project_folders(start, env):
         if reason := stranger(folder):
             warnings.append(reason)
@@ -140,13 +140,13 @@ def _read_project(start: Path, env: Mapping[str, str], warnings: list[str]) -> T
 
 
 def _doubt(values: dict[Keys, Any], origins: dict[Keys, str], key: str) -> str | None:
-    """A warning where a variable sets a percentage that looks like a fraction."""
+    """Return a warning where a variable sets a percentage like a fraction."""
     origin = origins.get((key,), "")
     return fraction(origin, key, values[key,]) if origin.startswith("$") else None
 
 
 def read_variables(env: Mapping[str, str]) -> dict[Keys, Any]:
-    """The values that the environment sets, by key. Raises ConfigError."""
+    """Return the values set by the environment, by key. Raises ConfigError."""
     return _join([], env)[0]
 
 
@@ -195,7 +195,7 @@ _PLAIN_KEYS = ("total_budget", "count", "sync", "on_hook_error", "language")
 
 
 def _build(values: dict[Keys, Any], origins: dict[Keys, str]) -> BudgetConfig:
-    """The config that checked values make."""
+    """Build the config from checked values."""
     settings: dict[str, Any] = {key: values[key,] for key in _PLAIN_KEYS if (key,) in values}
     for key in ("warning_threshold", "untracked_buffer"):
         if (key,) in values:
@@ -217,7 +217,7 @@ def _build(values: dict[Keys, Any], origins: dict[Keys, str]) -> BudgetConfig:
 
 
 def _section(values: dict[Keys, Any], name: str) -> dict[str, Any]:
-    """What stands in a table, by its own key."""
+    """Return the values of a table, by their own keys."""
     return {keys[1]: value for keys, value in values.items() if keys[0] == name}
 
 
@@ -239,5 +239,5 @@ def _price(entry: dict[str, Any]) -> PriceOverride:
 
 
 def _number(value: Any) -> float:
-    """A percentage as int where it is whole, so that it is shown as it was written."""
+    """Return a percentage as int if whole, to be shown as written."""
     return int(value) if value == int(value) else float(value)

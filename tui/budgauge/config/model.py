@@ -1,4 +1,4 @@
-"""What a budget's configuration is: its values, their defaults and what is allowed."""
+"""Values of a budget's configuration: their defaults, and the checks of each."""
 
 from decimal import Decimal
 from types import NoneType
@@ -14,7 +14,7 @@ DEFAULT_BUDGET = 1_000_000
 
 
 class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's price as its user set it, in US dollars per 1,000 tokens."""
+    """A model's price as set by the user, in US dollars per 1,000 tokens."""
 
     prompt_per_1k: Decimal
     completion_per_1k: Decimal
@@ -32,7 +32,7 @@ class PriceOverride(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True):
-    """How warnings reach a person beside the screen."""
+    """Ways to warn a person beside the screen."""
 
     desktop: bool = False
     bell: bool = False
@@ -40,7 +40,7 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cycle(msgspec.Struct, frozen=True, kw_only=True):
-    """When counters start afresh by themselves."""
+    """The period after which counters start afresh."""
 
     period: Literal["daily", "weekly", "monthly"]
     day: int = 1
@@ -55,7 +55,7 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BudgetConfig(msgspec.Struct, frozen=True):
-    """A budget and its rules. Raises ConfigError for a value that is not allowed.
+    """A budget and its rules. Raises ConfigError for a wrong value.
 
     Budgets and limits are counted tokens, percentages 0 to 100.
     """
@@ -103,18 +103,18 @@ class BudgetConfig(msgspec.Struct, frozen=True):
             check_factor(f"price_factors.{key}", factor)
 
     def counted(self, total: int, cached: int) -> int:
-        """What of `total` tokens, of which `cached` were cache reads, the budget counts."""
+        """Return the counted part of `total` tokens, of which `cached` were cache reads."""
         return total - cached if self.count == "uncached" else total
 
 
 def check_is_seen(key: str, name: str) -> None:
-    """ConfigError if a name, typed as a key below `key`, holds what a person cannot see."""
+    """Raise ConfigError if a name, a key below `key`, holds invisible characters."""
     if trouble := hidden(name):
         raise ConfigError(f"{key}: the name {name!r} {trouble}", hint="Type the name anew, without it.")
 
 
 def _in_one_form(limits: dict[str, int]) -> dict[str, int]:
-    """Limits by the form in which names are compared. Raises ConfigError."""
+    """Return limits by the form in which names are compared. Raises ConfigError."""
     if all(map(str.isascii, limits)):
         return limits
     found: dict[str, int] = {}
@@ -126,13 +126,13 @@ def _in_one_form(limits: dict[str, int]) -> dict[str, int]:
 
 
 def check_tokens(key: str, value: object) -> None:
-    """ConfigError unless `value` is an integer from 0 to 2^53-1."""
+    """Raise ConfigError unless `value` is an integer from 0 to 2^53-1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
         raise ConfigError(f"{key} = {show(value)}: must be an integer from 0 to {MAX_TOKENS}")
 
 
 def check_choice(key: str, value: object, *allowed: str) -> None:
-    """ConfigError unless `value` is one of the texts allowed."""
+    """Raise ConfigError unless `value` is one of the texts allowed."""
     if not isinstance(value, str) or value not in allowed:
         *most, last = map(show, allowed)
         raise ConfigError(f"{key} = {show(value)}: must be {', '.join(most)} or {last}")
@@ -151,7 +151,7 @@ def _check_entries(key: str, value: object) -> None:
 
 
 def check_percent(key: str, value: object) -> None:
-    """ConfigError unless `value` is a number from 0 to 100."""
+    """Raise ConfigError unless `value` is a number from 0 to 100."""
     number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and value == value
     if not number or not 0 <= value <= 100:  # type: ignore[operator]  # a number, said just above
         raise ConfigError(f"{key} = {show(value)}: must be a number from 0 to 100 (percent)")
@@ -163,7 +163,7 @@ PRICE_DECIMALS = 18
 
 
 def check_price(key: str, value: object) -> None:
-    """ConfigError unless `value` is a price whose products with token counts can be exact."""
+    """Raise ConfigError unless `value` is a price whose products with token counts can be exact."""
     if not _is_price(value):
         raise ConfigError(
             f"{key} = {show(value)}: must be a number of US dollars per 1,000 tokens, "
@@ -175,7 +175,7 @@ MAX_FACTOR = 1000
 
 
 def check_factor(key: str, value: object) -> None:
-    """ConfigError unless `value` is a factor of prices whose products can be exact."""
+    """Raise ConfigError unless `value` is a factor of prices whose products can be exact."""
     if not _is_price(value) or Decimal(value) > MAX_FACTOR:  # type: ignore[arg-type]  # a number, says _is_price
         raise ConfigError(
             f"{key} = {show(value)}: must be a number from 0 to {MAX_FACTOR} with at most {PRICE_DECIMALS} decimals"
@@ -195,7 +195,7 @@ _SHOWN = 100
 
 
 def show(value: object) -> str:
-    """A value as its user wrote it, nearly: TOML's spelling where it differs from Python's."""
+    """Return a value nearly as written by the user, in TOML's spelling."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and value.bit_length() > 4 * _SHOWN:

@@ -1,4 +1,4 @@
-"""A model's plain name, out of the names that clouds, routers and agents give it. Pure."""
+"""Plain names of models, out of the names given by clouds, routers and agents. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class ModelName(msgspec.Struct, frozen=True):
-    """A model as its maker names it."""
+    """A model's name as given by the maker."""
 
     plain: str
     is_regional: bool = False
@@ -26,7 +26,7 @@ _LONG_CONTEXT = re.compile(r"\[1m\]$")
 
 @lru_cache(maxsize=1024)
 def model_name(model: str) -> ModelName:
-    """The plain name of a model; the name itself where nothing is known of its form."""
+    """Return the plain name of a model; the name itself if its form is unknown."""
     arn = _ARN.fullmatch(model)
     name = _LONG_CONTEXT.sub("", _ROUTE.sub("", arn[1] if arn else model, count=1))
     is_regional = False
@@ -43,5 +43,5 @@ _DATE = re.compile(r"-20\d\d(\d{4}|-\d\d-\d\d)$")
 
 
 def undated(name: str) -> str:
-    """A plain name without the date of its release."""
+    """Return a plain name without the date of the release."""
     return _DATE.sub("", name)

@@ -1,4 +1,4 @@
-"""Names of agents and models: when two are the same, and which hide something from the eye. Pure."""
+"""Names of agents and models: comparison, and characters hidden from the eye. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def same_name(name: str) -> str:
 
 
 def hidden(name: str) -> str | None:
-    """Tell what of a name a person cannot see: spaces at its ends or invisible characters. None if all is seen."""
+    """Describe the invisible part of a name: spaces at the ends, or invisible characters. None if there is none."""
     key = name.removesuffix(FAMILY)
     if key != key.strip():
         return "begins or ends with a space"
@@ -43,7 +43,7 @@ def hidden(name: str) -> str | None:
 
 
 def cleaned(name: str) -> str:
-    """Return a name in NFC without what a person cannot see; it may be empty."""
+    """Return a name in NFC without invisible characters, perhaps empty."""
     if name.isascii():
         return name.strip()
     while places := set(_invisible(name)):
@@ -52,7 +52,7 @@ def cleaned(name: str) -> str:
 
 
 def _invisible(text: str) -> list[int]:
-    """Where invisible characters stand that change nothing of what is seen."""
+    """Return the places of invisible characters without an effect on visible ones."""
     emoji = [range(*match.span()) for match in _EMOJI.finditer(text)]
     within = {place for span in emoji for place in span}
     return [
@@ -63,7 +63,7 @@ def _invisible(text: str) -> list[int]:
 
 
 def _shapes(text: str, place: int) -> bool:
-    """Does a joiner choose the shape of the letters around it, as in Indic and Arabic scripts?"""
+    """Return True if a joiner shapes the letters around, as in Indic and Arabic scripts."""
     if text[place] not in _JOINERS or place == 0:
         return False
     before, after = text[place - 1], text[place + 1 : place + 2]

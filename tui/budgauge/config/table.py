@@ -1,4 +1,4 @@
-"""One `[token_budget]` table: read from its file, every value checked, unknown keys named."""
+"""A `[token_budget]` table, read from a file: every value checked, unknown keys named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def read_document(path: Path) -> tuple[dict[str, Value], str] | None:
-    """A TOML file's content, parsed and as text; None if there is no such file. Raises ConfigError."""
+    """Return a TOML file's content, parsed and as text; None if there is no such file. Raises ConfigError."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{path}: is not a regular file", hint="Put a TOML file there, or name another.")
@@ -62,7 +62,7 @@ _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\"'-])(?:{_KEY_PART}[ \t]*\.[ \t]*){{{M
 
 
 def _bounded(path: Path) -> str:
-    """Return a file's text, which the parser reads in a time that grows with its length. Raises ConfigError."""
+    """Return a file's text, short enough for the parser. Raises ConfigError."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
@@ -77,7 +77,7 @@ def _bounded(path: Path) -> str:
 
 
 def _number(text: str) -> Decimal | float:
-    """A TOML float, exactly; what is beyond any decimal may stand in tables that are not ours."""
+    """Return a TOML float, exactly if a decimal can hold it."""
     try:
         return Decimal(text)
     except ArithmeticError:
@@ -85,7 +85,7 @@ def _number(text: str) -> Decimal | float:
 
 
 def check_table(path: Path, document: dict[str, Value], text: str) -> Table:
-    """The document's `[token_budget]`, every value checked. Raises ConfigError, naming the line."""
+    """Return the document's `[token_budget]`, every value checked. Raises ConfigError, naming the line."""
     table = document.get(TABLE, {})
     values: dict[Keys, Value] = {}
     lines: dict[Keys, int] = {}
@@ -102,14 +102,14 @@ _PERCENTAGES = ("warning_threshold", "untracked_buffer")
 
 
 def fraction(where: str, key: str, value: Value) -> str | None:
-    """A warning where a percentage is above 0 and below 1, which most often means a fraction."""
+    """Return a warning where a percentage is above 0 and below 1, most often meant as a fraction."""
     if not isinstance(value, (int, float, Decimal)) or not 0 < value < 1:
         return None
     return f"{where}: {key} = {value} is less than one percent; did you mean {float(value) * 100:g}?"
 
 
 def misplaced(path: Path, document: dict[str, Value], text: str) -> list[str]:
-    """Warnings of tables and keys beside `[token_budget]` whose names say that they were meant for it."""
+    """Return warnings of tables and keys beside `[token_budget]` that were probably meant for it."""
     lines = line_map(text)
     warnings = []
     for name, value in document.items():
@@ -131,7 +131,7 @@ _OUR_OWN = ("total_budget", "total_budget_usd", "warning_threshold", "per_agent_
 
 
 class _Site(msgspec.Struct):
-    """Where checking stands and what it has gathered."""
+    """The state of a check: the present place, and everything found so far."""
 
     path: Path
     line_map: dict[Keys, int]
@@ -144,7 +144,7 @@ class _Site(msgspec.Struct):
         return f"{self.path}, line {line}" if line else str(self.path)
 
     def line(self, keys: Keys) -> int | None:
-        """Where a value stands; for one in an inline table, where that begins."""
+        """Return the line of a value; in an inline table, of the table's beginning."""
         lines = (self.line_map.get((TABLE, *keys[:end])) for end in range(len(keys), 0, -1))
         return next((line for line in lines if line), None)
 
@@ -193,7 +193,7 @@ def _timezone(_key: str, value: Value) -> None:
 
 
 class _Each(msgspec.Struct, frozen=True):
-    """A table whose keys are free (agents, models), and what each holds."""
+    """A table with free keys (agents, models), and the schema of each entry."""
 
     entry: Any
     near: Callable[[str], str | None] = lambda _name: None
@@ -288,7 +288,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def dotted(keys: Keys) -> str:
-    """Keys as TOML writes them: bare where they may be, else quoted."""
+    """Return keys in TOML's form: bare where allowed, else quoted."""
     return ".".join(
         key if _BARE.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in keys
     )
@@ -300,7 +300,7 @@ _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
 def line_map(text: str) -> dict[Keys, int]:
-    """key, or table → the first line on which it stands; what has an unusual layout is missing."""
+    """Return key, or table → first line. Keys in an unusual layout are missing."""
     lines: dict[Keys, int] = {}
     table: Keys = ()
     for number, line in enumerate(text.split("\n"), 1):

@@ -1,1 +1,1 @@
-"""What stands in the way of a budget that holds, and how to mend it."""
+"""The doctor: finds obstacles to a budget, and names the fix of each."""

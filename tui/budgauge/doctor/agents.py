@@ -1,4 +1,4 @@
-"""What the doctor looks at around agents: their logs, and whether they ask the gate."""
+"""The doctor's checks of agents: their logs, and their calls of the gate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Loaded, working_folder
 from budgauge.config.name import FAMILY
-from budgauge.doctor.finding import Finding
+from budgauge.doctor.finding import Finding, fail, ok, warn
 from budgauge.doctor.logs import agents_logs
 from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
@@ -31,40 +31,38 @@ _REFUSING = ("UserPromptSubmit", "PreToolUse")
 
 
 def logs(loaded: Loaded) -> Finding:
-    """What was met in agents' own logs, and what of them nobody brings into this ledger. Raises ConfigError."""
+    """Check agents' own logs: the troubles met in them, and logs not collected into this ledger. Raises ConfigError."""
     hooks = _Hooks()
     gated = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     return agents_logs(loaded, [] if hooks.gone or hooks.off else gated)
 
 
 def gate(loaded: Loaded) -> Finding:
-    """Whether agents call `budgauge hook`, in their user's settings and in this folder's. Raises ConfigError."""
+    """Check that agents call `budgauge hook`, by the user's settings and this folder's. Raises ConfigError."""
     hooks = _Hooks()
     asking = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     if hooks.gone:
-        message, mend = "an agent calls a program that is not there, and is let through", "budgauge hook install"
-        return Finding(name="gate", state="error", message=message, mend=mend, details=(*hooks.gone, *hooks.off))
+        message = "an agent calls a program that is not there, and is let through"
+        return fail(message, "budgauge hook install", [*hooks.gone, *hooks.off])
     if hooks.off:
-        message = "an agent's settings switch it off, or weaken it"
-        mend = "Change what is named above. To write our hooks anew: budgauge hook install AGENT"
-        return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(hooks.off))
+        fix = "Change what is named above. To write our hooks anew: budgauge hook install AGENT"
+        return fail("an agent's settings switch it off, or weaken it", fix, hooks.off)
     if not hooks.asking:
-        message = "no agent asks it; to stop one: budgauge hook install codex, or claude-code"
-        return Finding(name="gate", state="ok", message=message)
+        return ok("no agent asks it; to stop one: budgauge hook install codex, or claude-code")
     budgets = load_budgets(loaded.options)
     if not any(budget.sets_something for budget in budgets.all):
         message = "agents ask it, but no budget and no limit is set: it refuses nothing"
-        return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(hooks.asking))
+        return warn(message, SET_ONE, hooks.asking)
     if troubles := [*map(str, budgets.troubles), *_unusable(budgets.all)]:
         return _undecided(any(budget.config.on_hook_error == "deny" for budget in budgets.all), troubles)
     if free := [agent for agent in asking if not any(_concerns(budget, agent) for budget in budgets.all)]:
         message = f"no budget and no limit concerns {', '.join(free)}: it is asked, and refuses nothing there"
-        return Finding(name="gate", state="warning", message=message, mend=SET_ONE, details=tuple(hooks.asking))
-    return Finding(name="gate", state="ok", message="agents ask it", details=tuple(hooks.asking))
+        return warn(message, SET_ONE, hooks.asking)
+    return ok("agents ask it", hooks.asking)
 
 
 def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
-    """What is wrong with each budget's ledger, as far as can be seen without writing."""
+    """Yield the trouble with each budget's ledger, as far as visible without writing."""
     for budget in budgets:
         try:
             Ledger(budget.ledger.path).check_writable()
@@ -73,17 +71,17 @@ def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
 
 
 def _undecided(refuses: bool, troubles: Sequence[str]) -> Finding:
-    """The gate cannot decide: it refuses everything, or lets it through."""
+    """Return the finding of a gate that cannot decide, and refuses or allows everything."""
     if refuses:
-        message, mend = "it cannot decide, and refuses every call (on_hook_error)", "Correct what is named below."
-    else:
-        message = "it cannot decide, and lets agents through"
-        mend = 'Correct what is named below; on_hook_error = "deny" refuses instead.'
-    return Finding(name="gate", state="error", message=message, mend=mend, details=tuple(troubles))
+        return fail(
+            "it cannot decide, and refuses every call (on_hook_error)", "Correct what is named below.", troubles
+        )
+    fix = 'Correct what is named below; on_hook_error = "deny" refuses instead.'
+    return fail("it cannot decide, and lets agents through", fix, troubles)
 
 
 def _concerns(budget: Loaded, agent: Agent) -> bool:
-    """Can a budget refuse a call of an agent, or of one below it?"""
+    """Return True if a budget can refuse a call of an agent or a sub-agent."""
     config = budget.config
     if (config.total_budget and not budget.budget_is_default) or config.collect_agent == "project":
         return True
@@ -92,7 +90,7 @@ def _concerns(budget: Loaded, agent: Agent) -> bool:
 
 
 class _Hooks:
-    """Our hooks in agents' settings, and what is wrong with them, a line each."""
+    """Our hooks in agents' settings, and the troubles with them, a line each."""
 
     def __init__(self) -> None:
         self.asking: list[str] = []
@@ -103,7 +101,7 @@ class _Hooks:
         """What keeps an agent from asking, or from obeying."""
 
     def add(self, agent: Agent, here: Path) -> bool:
-        """Look at all files of an agent that is started in the folder `here`; True if it asks. Raises ConfigError."""
+        """Check all files of an agent started in the folder `here`; True if the agent calls us. Raises ConfigError."""
         places = (settings_files(agent, os.environ, project) for project in (None, *project_folders(here)))
         covered: set[str] = set()
         for path in dict.fromkeys(path for files in places for path in files):
@@ -129,22 +127,20 @@ class _Hooks:
 
 
 def sessions(loaded: Loaded) -> Finding:
-    """Sessions that spent today without asking the gate, though their agent's hooks ask it."""
+    """Check for sessions that spent today without calling the gate, though hooks are installed."""
     found = find_unasked(cache_folder(), loaded.ledger.path, loaded.config, time.time())
     if not found:
-        message = "none that was collected into this ledger today is known to have spent without asking the gate"
-        return Finding(name="sessions", state="ok", message=message)
-    details = tuple(
+        return ok("none that was collected into this ledger today is known to have spent without asking the gate")
+    details = [
         f"{one.source} {one.row.session}: {count(one.row.used)} tokens, begun in {one.folder or 'an unknown folder'}"
         for one in found
-    )
-    mend = (
+    ]
+    fix = (
         "See whether hooks are switched off there (Claude Code: disableAllHooks, --bare, --setting-sources; "
         "Codex: features.hooks, or hooks that are not trusted: /hooks). If you took them out yourself: "
         "budgauge hook install AGENT --uninstall"
     )
-    message = unasked_words([one.row for one in found])
-    return Finding(name="sessions", state="warning", message=message, mend=mend, details=details)
+    return warn(unasked_words([one.row for one in found]), fix, details)
 
 
 def _can_run(command: str) -> bool:

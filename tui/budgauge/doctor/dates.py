@@ -1,4 +1,4 @@
-"""Whether a ledger holds records of moments that have not come yet."""
+"""The doctor's check of records dated in the future."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from budgauge.accounting.fold import Totals
 from budgauge.config.load import Loaded
-from budgauge.doctor.finding import Finding
+from budgauge.doctor.finding import Finding, ok, warn
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.ledger import Ledger
 from budgauge.text import plural, safe
@@ -17,18 +17,14 @@ SKEW_SECONDS = 60.0
 
 
 def dates(loaded: Loaded) -> Finding:
-    """Find resets and calls that are dated in the future."""
-    reader = Ledger(loaded.ledger.path, cycle=loaded.config.cycle, cache=cache_folder())
-    reader.refresh()
-    odd = _future(reader.totals, time.time() + SKEW_SECONDS)
+    """Find resets and calls dated in the future."""
+    ledger = Ledger(loaded.ledger.path, cycle=loaded.config.cycle, cache=cache_folder(), keeps_cache=False)
+    ledger.refresh()
+    odd = _future(ledger.totals, time.time() + SKEW_SECONDS)
     if not odd:
-        return Finding(name="dates", state="ok", message="no record is dated in the future")
-    return Finding(
-        name="dates",
-        state="warning",
-        message="; ".join(odd),
-        mend="Check the clock of whatever wrote them. budgauge reset writes a reset with the right date.",
-    )
+        return ok("no record is dated in the future")
+    fix = "Check the clock of whatever wrote them. budgauge reset writes a reset with the right date."
+    return warn("; ".join(odd), fix)
 
 
 def _future(totals: Totals, now: float) -> list[str]:

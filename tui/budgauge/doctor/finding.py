@@ -1,5 +1,6 @@
-"""What one of the doctor's looks found."""
+"""The finding of one of the doctor's checks."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -8,11 +9,27 @@ State = Literal["ok", "warning", "error"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look found."""
+    """The finding of one check."""
 
-    name: str
+    name: str = ""
+    """Of the check."""
     state: State
     message: str
-    mend: str = ""
-    """What to do about it; empty where nothing must be done."""
+    fix: str = msgspec.field(default="", name="mend")
+    """Advice; empty where nothing must be done."""
     details: tuple[str, ...] = ()
+
+
+def ok(message: str, details: Sequence[str] = ()) -> Finding:
+    """Return the finding of a check without trouble."""
+    return Finding(state="ok", message=message, details=tuple(details))
+
+
+def warn(message: str, fix: str, details: Sequence[str] = ()) -> Finding:
+    """Return the finding of trouble with which budgets still hold."""
+    return Finding(state="warning", message=message, fix=fix, details=tuple(details))
+
+
+def fail(message: str, fix: str, details: Sequence[str] = ()) -> Finding:
+    """Return the finding of trouble with which budgets may not hold."""
+    return Finding(state="error", message=message, fix=fix, details=tuple(details))

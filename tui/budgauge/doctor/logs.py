@@ -1,4 +1,4 @@
-"""What the doctor says of agents' own logs: what was read of them, and what nobody collects."""
+"""The doctor's check of agents' own logs: troubles met in them, and logs not collected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.accounting.period import since
 from budgauge.config.load import Loaded
-from budgauge.doctor.finding import Finding, State
+from budgauge.doctor.finding import Finding, ok, warn
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.ledger import Ledger
 from budgauge.sources.cursors import CursorFile, Cursors
@@ -27,7 +27,7 @@ _SHOWN = 5
 
 
 def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
-    """What was met in agents' own logs, and what of them nobody brings into this ledger.
+    """Check agents' own logs: the troubles met in them, and logs not collected into this ledger.
 
     `gated` are the agents that call the gate, which records their calls itself.
     """
@@ -37,24 +37,23 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
     missed = {format.name: logs for format in formats(os.environ) if (logs := _missed(loaded, format, kept, gated))}
     odd = tuple(line for format in formats(os.environ) for line in _unread(format))
     message = f"collected: {', '.join(read)}" if read else _without_cursors(ledger)
-    mend = []
+    fix = []
     details = [*_met(kept), *odd]
     counts = [one.counts for cursors in read.values() for one in cursors]
     if any(of.set_aside or of.disagreements for of in counts) or odd:
         message = f"{message}; not everything could be read"
-        mend.append("Look at these logs: what was set aside in them is not counted.")
+        fix.append("Look at these logs: what was set aside in them is not counted.")
     if missed:
         agents = ", ".join(missed)
         message = f"{message}; what {agents} wrote is not collected"
-        mend.append(
+        fix.append(
             f"budgauge collect {' '.join(missed)} brings it in. To go on: keep budgauge --collect open, "
             "or let the agent ask the gate (budgauge hook install AGENT)."
         )
         for agent, logs in missed.items():
             details.append(f"{agent}: {plural(len(logs), 'log')} written since the counters began, but not read")
             details += [f"{agent}: {path}" for path in logs[:_SHOWN]]
-    state: State = "warning" if mend else "ok"
-    return Finding(name="agents' logs", state=state, message=message, mend=" ".join(mend), details=tuple(details))
+    return warn(message, " ".join(fix), details) if fix else ok(message, details)
 
 
 def _without_cursors(ledger: Ledger) -> str:
@@ -65,7 +64,7 @@ def _without_cursors(ledger: Ledger) -> str:
 
 
 def _met(kept: Cursors) -> Iterator[str]:
-    """What was read of each agent's logs, and which logs could not be read whole."""
+    """Yield the counts of each agent's logs, and the logs with unreadable lines."""
     for source, cursors in kept.items():
         if not cursors:
             continue
@@ -83,7 +82,7 @@ def _met(kept: Cursors) -> Iterator[str]:
 
 
 def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str]) -> list[Path]:
-    """Logs that were written to since the counters began, and that nobody read to their end."""
+    """Return logs written since the counters began, and not read to the end."""
     if format.name in gated:
         return []
     now = time.time()
@@ -104,7 +103,7 @@ def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str
 
 
 def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) -> bool:
-    """Is a log for this ledger? A project's takes only sessions that began inside the project."""
+    """Return True if a log is for this ledger. A project's takes only sessions begun inside the project."""
     if loaded.ledger.project is None:
         return True
     origin = format.origin(path, logs.get)
@@ -112,13 +111,13 @@ def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) 
 
 
 def _ledger(loaded: Loaded) -> Ledger:
-    """The ledger, of which nothing is kept: nothing is changed here."""
+    """Return the ledger for reading; no checkpoint is kept."""
     cycle = loaded.config.cycle
     return Ledger(loaded.ledger.path, cycle=cycle, cache=cache_folder(), keeps_cache=False, keeps_all_ids=True)
 
 
 def _begin(loaded: Loaded, now: float) -> float:
-    """Unix seconds since when the counters run; local midnight where nothing was reset."""
+    """Return the unix seconds since when the counters run; local midnight without a reset."""
     ledger = _ledger(loaded)
     ledger.refresh()
     begun = since(ledger.totals, now)
@@ -126,7 +125,7 @@ def _begin(loaded: Loaded, now: float) -> float:
 
 
 def _unread(format: Format) -> Iterator[str]:
-    """Files that look like session logs, in a format that is not read."""
+    """Yield a line about files like session logs, in a format that is not read."""
     known = (".jsonl", ".jsonl.zst", ".tmp") if format.name == CODEX else (".jsonl", ".tmp")
     odd = sorted(
         Path(folder, name)

@@ -1,1 +1,1 @@
-"""Files beside the ledger: caches, private folders, and hints of what changed."""
+"""Files beside the ledger: caches, private folders, tails, and hints of changes."""

@@ -1,4 +1,4 @@
-"""Files that can be rebuilt, in the user's cache folder: written whole, and never believed if damaged."""
+"""Files in the user's cache folder, which can be rebuilt: written whole, and read as missing if damaged."""
 
 from __future__ import annotations
 
@@ -6,24 +6,60 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 from zlib import adler32, crc32
+
+import msgspec
+
+_Value = TypeVar("_Value")
+
+
+class CacheFile(Generic[_Value]):
+    """A value in a cache file. A missing or damaged file, or one of another version, reads as None."""
+
+    def __init__(
+        self,
+        path: Path,
+        decoder: msgspec.msgpack.Decoder[_Value] | msgspec.json.Decoder[_Value],
+        version: int | None = None,
+    ) -> None:
+        """With a `version`, values have a field of this name, which must be equal."""
+        self.path = path
+        self._decoder = decoder
+        self._version = version
+
+    def read(self) -> _Value | None:
+        """Return the value; None if the file cannot be used."""
+        content = read_cache(self.path)
+        if content is None:
+            return None
+        try:
+            value = self._decoder.decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return value if self._version is None or getattr(value, "version", None) == self._version else None
+
+    def write(self, value: _Value) -> bool:
+        """Keep a value; False if this failed, which only makes the next start slower."""
+        is_json = isinstance(self._decoder, msgspec.json.Decoder)
+        return write_cache(self.path, msgspec.json.encode(value) if is_json else msgspec.msgpack.encode(value))
 
 
 def cache_folder() -> Path:
-    """Where what can be rebuilt is kept."""
+    """Return the user's cache folder."""
     from platformdirs import user_cache_path
 
     return user_cache_path("budgauge", appauthor=False)
 
 
 def short_name(text: str) -> str:
-    """A file name for any text, the same in every process; 64 bits of it, without the cost of loading hashlib."""
+    """Return a file name for any text, the same in every process: 64 bits, without the cost of loading hashlib."""
     data = text.encode(errors="surrogatepass")
     return f"{crc32(data):08x}{adler32(data):08x}"
 
 
 def read_cache(path: Path) -> bytes | None:
-    """What `write_cache` wrote; None if there is no such file, it cannot be read or it is damaged."""
+    """Return the content written by `write_cache`; None if the file is missing, unreadable or damaged."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(fd, "rb") as file:
@@ -36,13 +72,13 @@ def read_cache(path: Path) -> bytes | None:
 
 
 def verified(data: bytes) -> bytes | None:
-    """A cache file's content without its checksum, if that is right."""
+    """Return a cache file's content without its checksum; None if the checksum is wrong."""
     checksum, _, content = data.partition(b"\n")
     return content if checksum == _checksum(content) else None
 
 
 def write_cache(path: Path, content: bytes) -> bool:
-    """Put a file in place whole, for its owner alone; False if that failed: it only makes the next start slower."""
+    """Write a file whole, readable by its owner alone; False if that failed."""
     # A name that nobody else takes, without the cost of loading tempfile.
     temporary = f"{path}.{os.urandom(6).hex()}"
     try:

@@ -1,4 +1,4 @@
-"""Which configs refuse where nothing can be decided, as their text tells, whatever else in them is broken.
+"""Configs that refuse where nothing can be decided, recognised by their text, however broken.
 
 The standard library alone: it is asked where nothing else could be loaded, too.
 """
@@ -21,12 +21,12 @@ _DENIES = re.compile(rb"""\bon_hook_error["']?\s*=\s*["']{1,3}deny["']""")
 
 
 def any_says_deny(files: Iterable[Path]) -> bool:
-    """Does the text of any config refuse where nothing can be decided? A file that cannot be read hides no other."""
+    """Return True if any config's text refuses where nothing can be decided. Unreadable files are passed over."""
     return any(map(_says_deny, files))
 
 
 def nearby_files(env: Mapping[str, str]) -> Iterator[Path]:
-    """The user's files and those above the working folder that belong to the user or to root."""
+    """Yield the user's files, and those above the working folder that belong to the user or to root."""
     with suppress(OSError, RuntimeError):
         own = Path(env.get("CODEX_HOME") or "~/.codex").expanduser()
         yield from (own / name for name in NAMES)

@@ -1,4 +1,4 @@
-"""Folders that the installed command of a hook names: stronger than what the environment says of them.
+"""Folders named by an installed hook's command, which are stronger than the environment.
 
 The standard library alone: it is asked where nothing else could be loaded, too.
 """
@@ -12,7 +12,7 @@ _FINDING = ("CODEX_HOME", "CODEX_TOKEN_LEDGER", "XDG_DATA_HOME", "XDG_CACHE_HOME
 
 
 def pin(env: MutableMapping[str, str], home: str | None, codex_home: str | None, cache_home: str | None) -> None:
-    """Let the user's budget be found from these folders alone, whatever the environment says of it by now.
+    """Let the user's budget be found from these folders alone, whatever the environment says now.
 
     The cache folder holds how far logs are read, and which sessions asked.
     Without a home, as in commands that earlier versions installed, the environment stays as it is.

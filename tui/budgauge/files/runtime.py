@@ -1,4 +1,4 @@
-"""The folder for what lives as long as the machine runs: sockets, and notes between processes."""
+"""The folder for files that live as long as the machine runs: sockets, and notes between processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class NotPrivateError(OSError):
 
 
 def private_folder() -> Path:
-    """The folder, made if it is missing: 0700 and ours. Raises OSError, NotPrivateError if others could change it."""
+    """Return the folder, made if missing: 0700 and ours. Raises OSError, NotPrivateError if others could change it."""
     folder = folder_path()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(folder)
@@ -25,7 +25,7 @@ def private_folder() -> Path:
 
 
 def folder_path() -> Path:
-    """Where it is, whether it exists or not."""
+    """Return the folder's path, whether the folder exists or not."""
     from platformdirs import user_runtime_path
 
     with warnings.catch_warnings():
@@ -35,5 +35,5 @@ def folder_path() -> Path:
 
 
 def name_of(ledger: Path) -> str:
-    """The name, without a suffix, of what belongs to a ledger, by whatever path it is reached."""
+    """Return the name, without a suffix, of a ledger's files, the same for every path to the ledger."""
     return short_name(os.path.realpath(ledger))

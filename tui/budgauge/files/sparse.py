@@ -7,7 +7,7 @@ import os
 
 
 def data_from(descriptor: int, offset: int) -> int:
-    """Where the first data at or behind an offset begins, in bytes from the start; the file's end if there is none.
+    """Return the place of the first data at or behind an offset; the file's end if there is none.
 
     Where the system cannot tell, it is the offset itself.
     """

@@ -1,4 +1,4 @@
-"""Change hints: what may have changed on disk, soon after it did, and once a second in any case."""
+"""Hints of changes on disk, soon after each, and once a second in any case."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def watch(
 
 
 class _Glancing:
-    """Stands in the place of an event that ends a wait: set once what is glanced at differs."""
+    """An event that ends a wait: set once a glance differs from the last one."""
 
     def __init__(self, stop: threading.Event, glance: Callable[[], object]) -> None:
         self._stop = stop
@@ -80,7 +80,7 @@ class _Glancing:
         self._seen = glance()
 
     def is_set(self) -> bool:
-        """Is there a reason to wait no longer?"""
+        """Return True if there is no reason to wait longer."""
         return self._stop.is_set() or self._glance() != self._seen
 
     def wait(self, seconds: float) -> bool:
@@ -88,13 +88,13 @@ class _Glancing:
         return self._stop.wait(seconds)
 
     def take(self) -> bool:
-        """Did it differ? From now on it is compared with what it is now."""
+        """Return True if the glance differs, and compare with the new one from now on."""
         before, self._seen = self._seen, self._glance()
         return self._seen != before
 
 
 class _Watcher:
-    """One set of watched folders, made anew whenever what stands at their paths changes."""
+    """A set of watched folders, made anew whenever one of them is replaced."""
 
     def __init__(self, recursive: bool) -> None:
         self._recursive = recursive
@@ -103,7 +103,7 @@ class _Watcher:
         self._retry_at: float | None = None
 
     def refresh(self, folders: Iterable[Path]) -> frozenset[str]:
-        """Watch what stands at these paths now, and name those that were not watched before."""
+        """Watch the folders at these paths now, and return the ones that were not watched before."""
         standing = {str(folder): inode for folder in folders if (inode := _inode(folder)) is not None}
         retry = self._retry_at is not None and time.monotonic() >= self._retry_at
         if standing == self._standing and not retry:
@@ -124,7 +124,7 @@ class _Watcher:
             self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def wait(self, seconds: float, step_ms: int, stop: threading.Event | _Glancing) -> frozenset[str]:
-        """The next paths that changed; empty when the time is over, on `stop`, or when watching fails."""
+        """Return the next paths that changed; none at the end of the time, on `stop`, or where watching fails."""
         if self._notify is None:
             stop.wait(seconds)
             return frozenset()
@@ -139,7 +139,7 @@ class _Watcher:
         return frozenset(path for _, path in changes) if isinstance(changes, set) else frozenset()
 
     def lost(self, changed: frozenset[str]) -> bool:
-        """Has a watched folder itself been moved, removed or replaced?"""
+        """Return True if a watched folder itself was moved, removed or replaced."""
         return any(path in changed and _inode(Path(path)) != inode for path, inode in self._standing.items())
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from budgauge.errors import SourceError
 from budgauge.gate.call import HookCall
-from budgauge.sources.block import open_log
 from budgauge.sources.source import Source
+from budgauge.sources.tail import open_log
 from budgauge.text import plural
 
 LINE_SECONDS = 0.1

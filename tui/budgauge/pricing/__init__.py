@@ -1,1 +1,1 @@
-"""What a call costs: models, prices, and the factors beside them."""
+"""Cost of calls: models, prices, and the factors beside them."""

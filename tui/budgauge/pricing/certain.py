@@ -1,4 +1,4 @@
-"""Whether a model of the price table is certainly the one that a name means, and not one that only begins alike."""
+"""Certainty that a model of the price table is the named one, and not another with a similar name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_certain(info: ModelInfo, name: str) -> bool:
 
 
 def _forms(name: str) -> Iterator[str]:
-    """The name, then the name without its release, part by part."""
+    """Yield the name, then the name without the release, part by part."""
     yield name
     while (shorter := _RELEASE.sub("", name)) != name:
         name = shorter
@@ -39,13 +39,13 @@ def _clauses(match: MatchLogic) -> Iterator[MatchLogic]:
 
 
 def _texts(match: MatchLogic) -> Iterator[str]:
-    """The names that a rule looks for, at whatever place of a name."""
+    """Yield the names for which a rule looks, at any place of a name."""
     for clause in _clauses(match):
         yield from (text.lower().rstrip("-@") for text in vars(clause).values() if not isinstance(clause, ClauseRegex))
 
 
 def _patterns(match: MatchLogic) -> Iterator[str]:
-    """The rules that describe a whole name."""
+    """Yield the rules about a whole name."""
     for clause in _clauses(match):
         if isinstance(clause, ClauseRegex) and clause.regex.startswith("^") and clause.regex.endswith("$"):
             yield clause.regex

@@ -1,4 +1,4 @@
-"""What a model costs: small frozen values, applied exactly."""
+"""Prices of a model: small frozen values, applied exactly."""
 
 from collections.abc import Iterator
 from decimal import Context, Decimal
@@ -33,7 +33,7 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Period(msgspec.Struct, frozen=True):
-    """When a set of tiers is in force; the last period that matches wins."""
+    """A time in which tiers are in force. The last period in force wins."""
 
     tiers: tuple[Tier, ...]
     """By rising `above`; the first is for every prompt."""
@@ -43,7 +43,7 @@ class Period(msgspec.Struct, frozen=True):
     """From this second of the UTC day to that one; may pass midnight."""
 
     def active(self, timestamp: float) -> bool:
-        """Is it in force at this unix second?"""
+        """Return True if the period is in force at this unix second."""
         if self.start is not None and timestamp < self.start:
             return False
         if self.daily is None:
@@ -53,7 +53,7 @@ class Period(msgspec.Struct, frozen=True):
         return begin <= second < end if begin < end else not end <= second < begin
 
     def borders(self, timestamp: float) -> Iterator[float]:
-        """Moments at which it begins or ends, among them the nearest before and after this one."""
+        """Yield moments of beginning or end, among them the nearest before and after this one."""
         if self.start is not None:
             yield self.start
         if self.daily is not None:
@@ -68,16 +68,16 @@ class ModelPrice(msgspec.Struct, frozen=True):
 
     @property
     def plain(self) -> bool:
-        """One price, whatever the date and the prompt."""
+        """True for a single price, whatever the date and the prompt."""
         return len(self.periods) == 1 and len(self.periods[0].tiers) == 1
 
     @property
     def shape(self) -> str:
-        """How calls are told apart, whatever they cost: other shapes need a new fold."""
+        """The grouping of calls by tiers and periods, whatever they cost. Another shape needs a new fold."""
         return repr([(p.start, p.daily, [tier.above for tier in p.tiers]) for p in self.periods])
 
     def extent(self, prompt_tokens: int, timestamp: float) -> Extent:
-        """Which period and tier a call falls into, and what other calls do."""
+        """Return the period and tier of a call, and their borders."""
         index = len(self.periods) - 1
         while index and not self.periods[index].active(timestamp):
             index -= 1
@@ -95,7 +95,7 @@ class ModelPrice(msgspec.Struct, frozen=True):
         )
 
     def cost(self, bucket: Bucket, sums: Sums) -> Decimal:
-        """US dollars for what one bucket counted, unrounded."""
+        """Return the US dollars of one bucket's counts, unrounded."""
         rates = self.periods[bucket[0]].tiers[bucket[1]].rates
         fresh = sums.prompt - sums.cached - sums.cache_write
         total = Decimal(0)
@@ -112,7 +112,7 @@ class ModelPrice(msgspec.Struct, frozen=True):
 
 
 def overridden(price: PriceOverride) -> ModelPrice:
-    """The price that a config sets."""
+    """Return the price set by a config."""
     per_million = Decimal(1000)
     write = price.prompt_per_1k if price.cache_write_per_1k is None else price.cache_write_per_1k
     rates = Rates(

@@ -1,4 +1,4 @@
-"""Which price a model has: what the config sets, else what the price table says, resolved once and kept.
+"""Prices of models: set by the config, else looked up in the price table once and kept.
 
 Prices come from genai-prices, overridden by `[token_budget.prices]`. Importing that table costs
 more than everything `budgauge status` does, so what it says of a model is kept in the cache folder
@@ -20,12 +20,16 @@ from budgauge.config import PriceOverride
 from budgauge.config.factors import Factors
 from budgauge.config.name import same_name
 from budgauge.errors import PriceError
-from budgauge.files.cache import read_cache, write_cache
+from budgauge.files.cache import CacheFile
 from budgauge.pricing.model_price import EXACT, ModelPrice, overridden
+
+Prices = dict[str, ModelPrice | None]
+"""model → its price; None where the price table has none."""
+_decoder = msgspec.json.Decoder(Prices)
 
 
 class PriceBook:
-    """Prices by model: the config's, then those resolved before and kept in `folder`.
+    """Prices by model: the config's, then prices resolved before and kept in `folder`.
 
     Looking up never imports the price table; `resolve` does, once for what is `missing`.
     """
@@ -40,24 +44,26 @@ class PriceBook:
         version = table_version()
         self._factors = Factors(factors)
         self._overrides = {same_name(model): overridden(price) for model, price in overrides.items()}
-        # What an unknown version said cannot be told from what the next one says: it is not kept.
-        self._path = folder / f"prices-{NAMING}-{version}.json" if folder and version != UNKNOWN_VERSION else None
-        self._resolved: dict[str, ModelPrice | None] = _read_cache(self._path)
+        # Prices of an unknown version cannot be told from the next version's: they are not kept.
+        self._file: CacheFile[Prices] | None = None
+        if folder is not None and version != UNKNOWN_VERSION:
+            self._file = CacheFile(folder / f"prices-{NAMING}-{version}.json", _decoder)
+        self._resolved = self._kept()
         self.lessons = 0
         """How often something was looked up: between two times, costs stay as they are."""
 
     def under(self, overrides: Mapping[str, PriceOverride], factors: Mapping[str, Decimal] | None) -> PriceBook:
-        """Return a book of what another config sets, with everything that was looked up for this one."""
+        """Return a book for another config, with everything looked up for this one."""
         book = PriceBook(overrides, factors=factors)
-        book._path, book._resolved = self._path, dict(self._resolved)
+        book._file, book._resolved = self._file, dict(self._resolved)
         return book
 
     def price(self, model: str) -> ModelPrice | None:
-        """A model's price; None if it is unknown or not resolved yet."""
+        """Return a model's price; None if unknown or not resolved yet."""
         return self._overrides.get(same_name(model)) or self._resolved.get(model)
 
     def cost(self, key: GroupKey, sums: Sums) -> Decimal | None:
-        """US dollars for one group of calls, unrounded; None where a price or a factor is not known."""
+        """Return the US dollars for one group of calls, unrounded; None if a price or factor is unknown."""
         _, model, bucket, surcharges = key
         price = self.price(model)
         if price is None:
@@ -70,41 +76,44 @@ class PriceBook:
             return self._factors.apply(cost, model, surcharges, sums.web_searches, profile=listed)
 
     def unknown_factors(self, key: GroupKey, sums: Sums) -> tuple[str, ...]:
-        """The keys of `[token_budget.price_factors]` that a group's price needs, and that are not known."""
+        """Return the unknown keys of `[token_budget.price_factors]` on which a group's price depends."""
         _, model, _, surcharges = key
         return self._factors.unknown(
             model, surcharges, sums.web_searches, profile=same_name(model) not in self._overrides
         )
 
     def origin(self, model: str) -> str:
-        """Where a model's price comes from, in words; empty where it has none."""
+        """Return the origin of a model's price in words; empty without a price."""
         if same_name(model) in self._overrides:
             return "[token_budget.prices]"
         return f"genai-prices {table_version()}" if self._resolved.get(model) else ""
 
     def pricing_of(self, model: str) -> ModelPrice | None:
-        """How this model's calls are told apart by price; None if all cost the same, as far as is known."""
+        """Return the price by which this model's calls are grouped; None if all cost the same, as far as known."""
         price = self.price(model)
         return None if price is None or price.plain else price
 
     def missing(self, models: Iterable[str]) -> set[str]:
-        """Those whose price has not been looked up yet."""
+        """Return the models without a look-up so far."""
         return {model for model in models if same_name(model) not in self._overrides and model not in self._resolved}
 
     def resolve(self, models: Iterable[str]) -> bool:
-        """Look up what is missing, in this process; True if a fold with the old buckets is no longer right."""
+        """Look up missing prices in this process; True if the fold needs other buckets."""
         return self.learn(lookup(self.missing(models)))
 
-    def learn(self, found: Mapping[str, ModelPrice | None], *, keep: bool = True) -> bool:
-        """Take over what was looked up; True if a fold with the old buckets is no longer right.
+    def learn(self, found: Prices, *, keep: bool = True) -> bool:
+        """Take over looked-up prices; True if the fold needs other buckets.
 
         With `keep`, the cache folder keeps it.
         """
         self._resolved.update(found)
         self.lessons += bool(found)
-        if keep and found and self._path is not None:
-            write_cache(self._path, msgspec.json.encode({**_read_cache(self._path), **self._resolved}))
+        if keep and found and self._file is not None:
+            self._file.write({**self._kept(), **self._resolved})
         return any(price is not None and not price.plain for price in found.values())
+
+    def _kept(self) -> Prices:
+        return (self._file.read() if self._file else None) or {}
 
 
 NAMING = 3
@@ -113,7 +122,7 @@ UNKNOWN_VERSION = "unknown"
 
 
 def table_version() -> str:
-    """The installed price table's version, without importing it."""
+    """Return the installed price table's version, without importing the table."""
     for folder in sys.path:
         try:
             names = os.listdir(folder or ".")
@@ -125,20 +134,8 @@ def table_version() -> str:
     return UNKNOWN_VERSION
 
 
-_cache_decoder = msgspec.json.Decoder(dict[str, ModelPrice | None])
-
-
-def _read_cache(path: Path | None) -> dict[str, ModelPrice | None]:
-    """What was resolved before; nothing if there is no such file or it is damaged: it is only a cache."""
-    content = read_cache(path) if path else None
-    try:
-        return _cache_decoder.decode(content) if content else {}
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return {}
-
-
-def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
-    """What the price table says of these models; None where it knows no price. Imports the table."""
+def lookup(models: Iterable[str]) -> Prices:
+    """Look up models in the price table, which is imported; None for a model without a known price."""
     wanted = list(models)
     if not wanted:
         return {}
@@ -147,8 +144,8 @@ def lookup(models: Iterable[str]) -> dict[str, ModelPrice | None]:
     return {model: model_price(model) for model in wanted}
 
 
-def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
-    """`lookup` in a short-lived process, so that the table's memory is given back. Raises PriceError."""
+def lookup_in_child(models: Iterable[str]) -> Prices:
+    """Call `lookup` in a short-lived process, which gives the table's memory back. Raises PriceError."""
     import subprocess
 
     # -m puts the working directory first on the path: it must not be one that a stranger filled.
@@ -156,6 +153,6 @@ def lookup_in_child(models: Iterable[str]) -> dict[str, ModelPrice | None]:
     asked = msgspec.json.encode(sorted(models))
     try:
         answer = subprocess.run(command, input=asked, cwd=folder, capture_output=True, timeout=60, check=True)
-        return _cache_decoder.decode(answer.stdout)
+        return _decoder.decode(answer.stdout)
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as error:
         raise PriceError(f"the price table could not be read: {error}") from error

@@ -1,4 +1,4 @@
-"""What genai-prices says of a model, as our own small values. The only place that imports it: it is large."""
+"""Prices from genai-prices, as our own small values. Only this module imports the large table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Price = Union[Decimal, TieredPrices]
 
 
 def model_price(model: str) -> ModelPrice | None:
-    """A model's prices over all dates and prompt lengths; None if the table has no price per token for it."""
+    """Return a model's prices over all dates and prompt lengths; None if the table has no price per token."""
     plain = model_name(model).plain
     if plain.startswith("claude-") and ":" in plain:
         # A router's variant, such as `:free`, has a price of its own.
@@ -57,14 +57,14 @@ def _period(conditional: ConditionalPrice) -> Period | None:
 
 
 def _utc_second(moment: time) -> int:
-    """Second of the UTC day; a time without a zone is UTC."""
+    """Return the second of the UTC day; a time without a zone is UTC."""
     zoned = datetime.combine(date(1970, 1, 2), moment.replace(tzinfo=moment.tzinfo or timezone.utc))
     utc = zoned.astimezone(timezone.utc)
     return utc.hour * 3600 + utc.minute * 60 + utc.second
 
 
 def _tiers(prices: TablePrice) -> tuple[Tier, ...] | None:
-    """Rates by prompt length; a part without a price of its own costs what the part that contains it costs."""
+    """Return rates by prompt length. A part without a price costs as much as the part around it."""
     if prices.input_mtok is None or prices.output_mtok is None:
         return None
     read = prices.input_mtok if prices.cache_read_mtok is None else prices.cache_read_mtok
@@ -77,7 +77,7 @@ def _tiers(prices: TablePrice) -> tuple[Tier, ...] | None:
 
 
 def _at(price: _Price, above: int) -> Decimal:
-    """The price of a call whose prompt is just larger than `above` tokens."""
+    """Return the price of a call whose prompt is just larger than `above` tokens."""
     if isinstance(price, Decimal):
         return price
     reached = [tier.price for tier in price.tiers if tier.start <= above] if above else []

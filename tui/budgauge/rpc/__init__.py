@@ -1,1 +1,1 @@
-"""The orchestrator's side: a JSON-RPC server on a socket, and its clients."""
+"""JSON-RPC: the protocol, the server's endpoint, and the clients."""

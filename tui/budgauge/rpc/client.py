@@ -1,98 +1,95 @@
-"""A client for programs that call and wait."""
+"""The blocking client."""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from budgauge.accounting.reservation import Hold
-from budgauge.rpc import calls as wire
-from budgauge.rpc import protocol
-from budgauge.rpc.calls import Charge, Target
+from budgauge.rpc import calls
+from budgauge.rpc.address import Address
+from budgauge.rpc.calls import BudgetState, Call, Charge
+from budgauge.rpc.exchange import Exchange
 
-_CHUNK_BYTES = 1 << 16
+_Result = TypeVar("_Result")
 
 
 class Client:
-    """Calls a ledger's server as if it were a tracker; made by `budgauge.connect`. Safe to use from several threads.
+    """Calls a ledger's server like a tracker; made by `budgauge.connect`. Safe to use from several threads.
 
     A call whose answer is lost is made again, with the same id, until it is answered or
     `timeout` seconds are over: it counts once. Errors are those of a tracker, and ServerError.
     """
 
-    def __init__(self, target: Target, *, timeout: float = 10.0) -> None:
-        self._target = target
-        self._line = _Line(target)
+    def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
+        self._address = address
         self._timeout = timeout
+        self._exchange = Exchange(address, timeout, blocks=True)
         self._mutex = threading.Lock()
 
     def report_usage(
         self, agent_id: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any
     ) -> Charge:
-        """Record a call if the budget admits it; as `TokenBudgetTracker.report_usage`, with its fields."""
-        call = wire.report_call(agent_id, model, prompt_tokens, completion_tokens, fields)
-        return wire.charge_of(self._call(call))
+        """Record a call if the budget admits it; as `TokenBudgetTracker.report_usage`, with the same fields."""
+        return self._call(calls.report_usage(agent_id, model, prompt_tokens, completion_tokens, fields))
 
     def get_budget(self) -> dict[str, Any]:
-        """The status, with the fields of `status --json`, `used` and `remaining`."""
-        status: dict[str, Any] = self._call(("tokens.getBudget", {}))
-        return status
+        """Return the status, with the fields of `status --json`, `used` and `remaining`."""
+        return self._call(calls.get_budget())
+
+    def state(self) -> BudgetState:
+        """Return the state of the total budget."""
+        return self._call(calls.state())
 
     def check(self, agent_id: str, tokens: int = 1) -> str | None:
-        """Would `tokens` counted tokens more be refused? The message then, else None."""
-        answer: dict[str, Any] = self._call(("tokens.check", {"agent_id": agent_id, "tokens": tokens}))
-        return answer["message"]  # type: ignore[no-any-return]  # as the method says
+        """Return the refusal's message if `tokens` counted tokens more would be refused, else None."""
+        return self._call(calls.check(agent_id, tokens))
 
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[Charge]:
-        """Hold counted tokens for a call to come, for at most `ttl` seconds; as `TokenBudgetTracker.reserve`."""
-        call = wire.reserve_call(agent_id, tokens, ttl, id)
-        return Hold(self, wire.reserve_of(call, self._call(call)))
+        """Reserve counted tokens for a call to come, for at most `ttl` seconds; as `TokenBudgetTracker.reserve`."""
+        return Hold(self, self._call(calls.reserve(agent_id, tokens, ttl, id)))
 
     def settle(self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> Charge:
-        """End a reservation, by its id, with what was spent; as `TokenBudgetTracker.settle`."""
-        return wire.charge_of(self._call(wire.settle_call(reserve, model, prompt_tokens, completion_tokens, fields)))
+        """End a reservation, by id, with the tokens spent; as `TokenBudgetTracker.settle`."""
+        return self._call(calls.settle(reserve, model, prompt_tokens, completion_tokens, fields))
 
     def release(self, reserve: str) -> None:
-        """Give a reservation back unused, by its id; as `TokenBudgetTracker.release`."""
-        self._call(wire.release_call(reserve))
+        """Give a reservation back unused, by id; as `TokenBudgetTracker.release`."""
+        self._call(calls.release(reserve))
 
     def reset(
         self, agent_id: str | None = None, *, expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET
     ) -> str:
-        """Start the counters afresh; the reset's id. As `TokenBudgetTracker.reset`."""
-        reset_id: str = self._call(wire.reset_call(agent_id, expected_reset_id))["reset_id"]
-        return reset_id
+        """Start the counters afresh and return the reset's id; as `TokenBudgetTracker.reset`."""
+        return self._call(calls.reset(agent_id, expected_reset_id))
+
+    def undo_reset(self) -> str:
+        """Undo the last reset and return the reset's id; as `TokenBudgetTracker.undo_reset`.
+
+        A lost answer is a ServerError: this call is never made twice.
+        """
+        return self._call(calls.undo_reset())
 
     def events(self, *topics: str) -> Iterator[dict[str, Any]]:
-        """Events as they come, without end: `topic`, `data`, `timestamp`; the present state first.
+        """Yield events as they come, without end: `topic`, `data`, `timestamp`; the present state first.
 
         Without topics, `tokens.updated`. They come over a connection of their own; when it was
         lost and made again, the present state comes again.
         """
-        line = _Line(self._target)
+        events = Exchange(self._address, self._timeout, blocks=True).events(topics)
         try:
             while True:
-                self._retried(line, ("subscribe", {"topics": list(topics or ("tokens.updated",))}))
-                try:
-                    while True:
-                        event = wire.event_of(line.read(None))
-                        if event is not None:
-                            yield event
-                except OSError:
-                    line.close()
+                yield _finished(events.__anext__())
         finally:
-            line.close()
+            _finished(events.aclose())
 
     def close(self) -> None:
-        """End the connection; another call makes another."""
+        """End the connection. The next call opens another."""
         with self._mutex:
-            self._line.close()
+            self._exchange.close()
 
     def __enter__(self) -> Client:
         return self
@@ -100,92 +97,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, call: wire.Call) -> Any:
+    def _call(self, call: Call[_Result]) -> _Result:
         with self._mutex:
-            return self._retried(self._line, call)
-
-    def _retried(self, line: _Line, call: wire.Call) -> Any:
-        deadline = time.monotonic() + self._timeout
-        tries = 0
-        while True:
-            try:
-                answer = line.call(*call, deadline)
-                break
-            except OSError as error:
-                line.close()
-                pause = wire.PAUSES[min(tries, len(wire.PAUSES) - 1)]
-                if time.monotonic() + pause > deadline:
-                    raise wire.not_reached(self._target, error) from error
-                time.sleep(pause)
-                tries += 1
-            except BaseException:
-                # Its answer may still come, and would be taken for the next one's.
-                line.close()
-                raise
-        return wire.result_of(answer)
+            return _finished(self._exchange.call(call))
 
 
-class _Line:
-    """A connection to a server, made when it is needed. OSError where a call may be tried again."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._socket: socket.socket | None = None
-        self._process = os.getpid()
-        self._part = b""
-        self._number = 0
-
-    def call(self, method: str, params: object, deadline: float) -> dict[str, Any]:
-        """The answer to a call."""
-        if self._process != os.getpid():
-            # A fork shares the connection, and each would take the other's answers.
-            self.close()
-            self._process = os.getpid()
-        if self._socket is None:
-            self._open(deadline)
-        return self._ask(method, params, deadline)
-
-    def _ask(self, method: str, params: object, deadline: float) -> dict[str, Any]:
-        assert self._socket is not None
-        self._number += 1
-        self._socket.settimeout(_left(deadline))
-        self._socket.sendall(protocol.request(self._number, method, params))
-        while True:
-            answer = self.read(deadline)
-            if "method" not in answer and answer.get("id") in (self._number, None):
-                return answer
-
-    def read(self, deadline: float | None) -> dict[str, Any]:
-        """The next message."""
-        assert self._socket is not None
-        while b"\n" not in self._part:
-            self._socket.settimeout(None if deadline is None else _left(deadline))
-            data = self._socket.recv(_CHUNK_BYTES)
-            if not data:
-                raise ConnectionResetError("the server ended the connection")
-            self._part += data
-        line, _, self._part = self._part.partition(b"\n")
-        return wire.message_of(line)
-
-    def _open(self, deadline: float) -> None:
-        target = self._target
-        if target.path:
-            wire.check_private(target.path)
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(_left(deadline))
-            self._socket.connect(target.path)
-        else:
-            self._socket = socket.create_connection((target.host, target.port), _left(deadline))
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wire.result_of(self._ask("auth", {"token": target.token}, deadline))
-
-    def close(self) -> None:
-        """End it."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket, self._part = None, b""
-
-
-def _left(deadline: float) -> float:
-    """Seconds left; at least a moment, for 0 would mean not to wait at all."""
-    return max(0.001, deadline - time.monotonic())
+def _finished(steps: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine that waits for no event loop, and return the result."""
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        result: _Result = end.value
+        return result
+    raise AssertionError("an exchange that blocks waits for no event loop")

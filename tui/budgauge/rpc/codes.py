@@ -1,9 +1,20 @@
-"""Error codes of our own, beside those of JSON-RPC."""
+"""Error codes beside those of JSON-RPC."""
 
 from __future__ import annotations
 
-OVER_LIMIT, OVER_BUDGET, RESET_BETWEEN, NO_RESERVATION, OTHER_CONTENT, NO_LEDGER, NOT_ALLOWED = range(1001, 1008)
+OVER_LIMIT = 1001
+"""An agent's or a family's limit refused the call."""
+OVER_BUDGET = 1002
+"""The total budget refused the call."""
+RESET_BETWEEN = 1003
+"""Someone reset, or undid a reset, in between."""
+NO_RESERVATION = 1004
+"""The reservation does not exist, or has ended."""
+OTHER_CONTENT = 1005
+"""The id is known with other content."""
+NO_LEDGER = 1006
+"""The ledger cannot be read or written."""
+NOT_ALLOWED = 1007
+"""The token is missing or wrong, the user is another, or there are too many connections."""
 TOO_LONG = 1008
-"""Codes of our own: refused by an agent's or a family's limit, by the total; someone reset in between; there is no
-such reservation, or it has ended; the id is known with other content; the ledger cannot be read or written; no
-token, or a wrong one; the answers of a batch would be too long."""
+"""The answers of a batch would be too long."""

@@ -1,11 +1,11 @@
-"""How a client is made."""
+"""Make a client of a ledger's server."""
 
 from __future__ import annotations
 
 import os
 
+from budgauge.rpc.address import find_address
 from budgauge.rpc.async_client import AsyncClient
-from budgauge.rpc.calls import find_target
 from budgauge.rpc.client import Client
 
 
@@ -18,13 +18,13 @@ def connect(
     token: str | None = None,
     timeout: float = 10.0,
 ) -> Client:
-    """A client of the server of a ledger: the one that config and ledger lead to as on the command line.
+    """Return a client of a ledger's server, found by config and ledger as on the command line.
 
     Or of the server at a `socket`, or at `tcp` ("127.0.0.1:8765") with its `token`. `timeout` is
     how many seconds a call may take, with everything that is tried again. The connection is made
     by the first call. Raises ConfigError, ServerError.
     """
-    return Client(find_target(config, ledger, socket, tcp, token), timeout=timeout)
+    return Client(find_address(config, ledger, socket, tcp, token), timeout=timeout)
 
 
 def connect_async(
@@ -36,5 +36,5 @@ def connect_async(
     token: str | None = None,
     timeout: float = 10.0,
 ) -> AsyncClient:
-    """As `connect`, for asyncio: `async with budgauge.connect_async() as client`."""
-    return AsyncClient(find_target(config, ledger, socket, tcp, token), timeout=timeout)
+    """Return a client for asyncio, as `connect`: `async with budgauge.connect_async() as client`."""
+    return AsyncClient(find_address(config, ledger, socket, tcp, token), timeout=timeout)

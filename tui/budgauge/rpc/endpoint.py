@@ -1,4 +1,4 @@
-"""Where a ledger's server is found: a socket in a private folder, and beside it the token for TCP."""
+"""Endpoint of a ledger's server: a socket in a private folder, and the token for TCP."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _PROBE_SECONDS = 1.0
 
 
 def socket_path(ledger: Path) -> Path:
-    """Where the socket of a ledger's server is, if one runs."""
+    """Return the path of the server's socket, whether a server runs or not."""
     return folder_path() / f"{name_of(ledger)}.sock"
 
 
 def token_path(ledger: Path) -> Path:
-    """Where the token for TCP is, while a server listens there."""
+    """Return the path of the token for TCP."""
     return folder_path() / f"{name_of(ledger)}.token"
 
 
-class Place:
-    """A ledger's place for a server, taken: nobody else serves it. Given back by `leave`.
+class Endpoint:
+    """The endpoint of a ledger's server, taken: nobody else serves the ledger until `leave`.
 
-    Raises ServerRunningError if another server runs there, ServerError if the place cannot be
+    Raises ServerRunningError if another server runs there, ServerError if the endpoint cannot be
     used.
     """
 
@@ -54,7 +54,7 @@ class Place:
                 hint="Set XDG_RUNTIME_DIR to a folder with a shorter path.",
             )
         try:
-            # Whoever holds it is alive: it is gone with its process, however that ended.
+            # The lock is gone with its process, however that ended.
             self._lock = os.open(
                 folder / f"{name_of(ledger)}.server", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
             )
@@ -87,7 +87,7 @@ class Place:
         )
 
     def _answers(self) -> bool:
-        """Does somebody listen at the path?"""
+        """Return True if a server listens at the path."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(_PROBE_SECONDS)
             try:
@@ -95,12 +95,12 @@ class Place:
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
             except OSError:
-                # A full queue, for one: whoever has one is alive. What is no socket fails when it is replaced.
+                # A full queue, for one, is a living server's. Anything but a socket fails when it is replaced.
                 return stat.S_ISSOCK(os.lstat(self.socket_path).st_mode)
             return True
 
     def listen(self, backlog: int) -> socket.socket:
-        """The listening socket, mode 0600; a stale one is replaced. Raises ServerError."""
+        """Return the listening socket, mode 0600; a stale one is replaced. Raises ServerError."""
         path = self.socket_path
         with suppress(FileNotFoundError):
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -120,7 +120,7 @@ class Place:
         return listening
 
     def write_token(self) -> str:
-        """A new token, in its file (0600). Raises ServerError."""
+        """Write a new token to a file (0600) and return the token. Raises ServerError."""
         token = secrets.token_urlsafe(32)
         with suppress(FileNotFoundError):
             os.unlink(self.token_path)
@@ -134,7 +134,7 @@ class Place:
         return token
 
     def leave(self) -> None:
-        """Take away what was put there; what another put there since stays."""
+        """Remove our own socket and token. Another server's, made since, stay."""
         with suppress(OSError):
             status = os.lstat(self.socket_path)
             if (status.st_dev, status.st_ino) == self._identity:
@@ -146,7 +146,7 @@ class Place:
 
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """The user at the other end of a Unix socket; None where the system does not tell."""
+    """Return the user at the other end of a Unix socket; None where the system cannot tell."""
     if sys.platform == "linux":
         data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", data)[1])

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one message a line. Knows no sockets and no methods."""
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification), one message a line, without sockets and methods."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_FRAME_BYTES = 1 << 20
 MAX_BATCH = 100
 """Calls in one message."""
 MAX_ANSWER_BYTES = 8 << 20
-"""How long the answer to a batch may become; the first of its answers is given whatever its length."""
+"""Longest answer to a batch. The first of its answers is given whatever its length."""
 SMALL_ANSWER_BYTES = 4096
-"""So short an answer is always given: what a call changed must not go unacknowledged."""
+"""An answer as short as this is always given: every change must be acknowledged."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 _WORDS = {
@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CallError(Exception):
-    """A call that failed, as its caller is told."""
+    """A call that failed, with the code, message and data of its answer."""
 
     def __init__(self, code: int, message: str = "", data: Mapping[str, object] | None = None) -> None:
         """`message` is by default the specification's word for the code."""
@@ -45,13 +45,13 @@ class CallError(Exception):
 
 
 Method = Callable[[object, Caller], object]
-"""params (an array, an object, or None where there are none), who calls → the result, or a future of it."""
+"""(params, caller) → the result, or a future. Params are an array, an object, or None."""
 Answer = tuple[bytes, ...]
 """A line, in parts: those that are long may be shared by many answers."""
 
 
 class Shared(msgspec.Struct, frozen=True):
-    """A result that is JSON already, in ASCII. Answers share it: none has a copy of its own."""
+    """A result already encoded, as ASCII JSON. Answers share the bytes."""
 
     data: bytes
 
@@ -65,16 +65,16 @@ class Dispatcher(Generic[Caller]):
         error_of: Callable[[Exception], CallError],
         is_gone: Callable[[Caller], bool] = lambda _: False,
     ) -> None:
-        """`find` gives the method of a name; `error_of` tells a caller of what a method raised.
+        """`find` returns the method of a name; `error_of` turns a method's error into an answer.
 
-        `is_gone` tells whether nobody is there any more to be answered.
+        `is_gone` returns True once nobody waits for answers any more.
         """
         self._find = find
         self._error_of = error_of
         self._is_gone = is_gone
 
     def answer(self, frame: bytes, caller: Caller) -> Answer | asyncio.Future[Answer | None] | None:
-        """The line to answer a message with, or a future of it; None where nothing is to be answered."""
+        """Return the answer's line, or a future of that line; None for a message without an answer."""
         try:
             message = decode(frame)
         except CallError as error:
@@ -86,7 +86,7 @@ class Dispatcher(Generic[Caller]):
         return asyncio.ensure_future(self._batch(message, caller))
 
     async def _batch(self, calls: Sequence[object], caller: Caller) -> Answer | None:
-        """Answer one call after the other; between two, everybody else has a turn."""
+        """Answer one call after the other. Between two, other connections have a turn."""
         answers: list[Answer] = []
         size = 0
         for place, call in enumerate(calls):
@@ -118,7 +118,7 @@ class Dispatcher(Generic[Caller]):
             and (id is None or type(id) in (str, int, float))
         )
         if not sound:
-            # Whose id is not to be trusted is answered without one.
+            # An unsound call's id cannot be trusted either.
             return (failure(None, CallError(INVALID_REQUEST)),)
         wants_answer = "id" in call
         try:
@@ -126,7 +126,7 @@ class Dispatcher(Generic[Caller]):
             if run is None:
                 raise CallError(METHOD_NOT_FOUND)
             result = run(params, caller)
-        except Exception as error:  # whatever it is: it is the caller's to know, and the server goes on
+        except Exception as error:  # the caller gets the error, and the server goes on
             return self._failed(id, error) if wants_answer else None
         if isinstance(result, asyncio.Future):
             return asyncio.ensure_future(self._later(id, result, wants_answer))
@@ -144,7 +144,7 @@ class Dispatcher(Generic[Caller]):
 
 
 def _wants_answer(call: object) -> bool:
-    """Is it anything but a notification?"""
+    """Return True for anything but a notification."""
     return not isinstance(call, dict) or "id" in call
 
 
@@ -153,7 +153,7 @@ def _too_long() -> CallError:
 
 
 def bind(params: object, kind: type[_Params], *places: str) -> _Params:
-    """Params given by name or by place, as a struct of their own. Raises CallError.
+    """Return params, given by name or by place, as a struct. Raises CallError.
 
     `places` are the fields that may be given by place, in order; all of them if none is named.
     """
@@ -173,7 +173,7 @@ def _bad_params(why: str) -> NoReturn:
 
 
 def decode(frame: bytes) -> Any:
-    """A message as plain values. Raises CallError where it is no JSON, or deeper than is good for anybody."""
+    """Decode a message to plain values. Raises CallError for anything but JSON, and for JSON nested too deep."""
     try:
         if not frame.isascii():
             frame.decode()  # inside texts msgspec would let anything pass
@@ -185,32 +185,32 @@ def decode(frame: bytes) -> Any:
 
 
 def success(id: object, result: object) -> Answer:
-    """The answer to a call that did what it should."""
+    """Return the answer to a call that succeeded."""
     if isinstance(result, Shared):
         return b'{"jsonrpc":"2.0","result":', result.data, b',"id":' + ascii_json(id) + b"}\n"
     return (ascii_json({"jsonrpc": "2.0", "result": result, "id": id}) + b"\n",)
 
 
 def failure(id: object, error: CallError) -> bytes:
-    """The answer to one that did not."""
-    told: dict[str, object] = {"code": error.code, "message": str(error)}
+    """Return the answer to a call that failed."""
+    fields: dict[str, object] = {"code": error.code, "message": str(error)}
     if error.data is not None:
-        told["data"] = error.data
-    return ascii_json({"jsonrpc": "2.0", "error": told, "id": id}) + b"\n"
+        fields["data"] = error.data
+    return ascii_json({"jsonrpc": "2.0", "error": fields, "id": id}) + b"\n"
 
 
 def notification(method: str, params: object) -> bytes:
-    """A call that is not answered: an event."""
+    """Return an event: a call without an answer."""
     return ascii_json({"jsonrpc": "2.0", "method": method, "params": params}) + b"\n"
 
 
 def request(id: object, method: str, params: object) -> bytes:
-    """A call."""
+    """Return a call."""
     return ascii_json({"jsonrpc": "2.0", "method": method, "params": params, "id": id}) + b"\n"
 
 
 def ascii_json(value: object) -> bytes:
-    """JSON in ASCII alone: a line that is looked at in a terminal cannot steer it."""
+    """Encode a value as JSON in ASCII alone, which no terminal can be steered by."""
     data = _encode(value)
     return data if data.isascii() else json.dumps(_decode(data), separators=(",", ":")).encode()
 

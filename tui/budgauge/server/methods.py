@@ -155,6 +155,7 @@ class TokenMethods:
             "tokens.settle": self._settle,
             "tokens.release": self._release,
             "tokens.reset": self._reset,
+            "tokens.undoReset": self._undo_reset,
             "subscribe": _subscribe,
             "unsubscribe": _unsubscribe,
         }
@@ -236,6 +237,10 @@ class TokenMethods:
             return {"reset_id": reset_id}
 
         return self._change(work)
+
+    def _undo_reset(self, params: object, _: object) -> object:
+        bind(params, _Nothing)
+        return self._change(lambda: {"reset_id": self._tracker.undo_reset()})
 
     def _change(self, work: Callable[[], object]) -> object:
         outcome = self._work.run(work)

@@ -20,7 +20,7 @@ from budgauge.authority.local import Local
 from budgauge.config.load import Options, load
 from budgauge.errors import LockTimeoutError, ServerError
 from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.endpoint import Place, peer_uid
+from budgauge.rpc.endpoint import Endpoint, peer_uid
 from budgauge.rpc.protocol import CallError, Dispatcher, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
@@ -89,16 +89,16 @@ class Server:
         )
         authority = observer.both_authorities if isinstance(observer, BothObserver) else observer.authority
         with ExitStack() as ending:
-            place = Place(ledger)
-            ending.callback(place.leave)
+            endpoint = Endpoint(ledger)
+            ending.callback(endpoint.leave)
             self._tracker = TokenBudgetTracker(authority=authority)
             # The long first reading comes before anybody waits for it.
             self._tracker.get_total_used()
             self._work = _LedgerWork(authority, loop)
             ending.callback(self._work.close)
             self._events = Events(observer)
-            self._set_up(place)
-            for server in await self._listen(place, loop):
+            self._set_up(endpoint)
+            for server in await self._listen(endpoint, loop):
                 ending.callback(server.close)
             ending.callback(self._events.close)
             started()
@@ -107,25 +107,25 @@ class Server:
             sweeping.cancel()
             await self._end_connections()
 
-    def _set_up(self, place: Place) -> None:
+    def _set_up(self, endpoint: Endpoint) -> None:
         tokens = TokenMethods(self._tracker, self._work, self._events.priced, self._events.status, self._events.changed)
         table = {**tokens.table(), "auth": _authenticate}
         self.dispatcher: Dispatcher[Connection] = Dispatcher(table.get, error_of, lambda caller: caller.is_gone)
         self.door: Dispatcher[Connection] = Dispatcher(
             lambda name: _authenticate if name == "auth" else _closed_door, error_of
         )
-        self.socket_path = place.socket_path
+        self.socket_path = endpoint.socket_path
 
-    async def _listen(self, place: Place, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
+    async def _listen(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         servers = []
         if self._tcp_port is not None:
             # Before anything else: a port may be taken.
             listening = _loopback(self._tcp_port)
             self.address = listening.getsockname()[:2]
-            make = partial(Connection, self, place.write_token())
+            make = partial(Connection, self, endpoint.write_token())
             servers.append(await loop.create_server(make, sock=listening, backlog=BACKLOG))
-            self.token_path = place.token_path
-        servers.append(await loop.create_unix_server(partial(Connection, self, None), sock=place.listen(BACKLOG)))
+            self.token_path = endpoint.token_path
+        servers.append(await loop.create_unix_server(partial(Connection, self, None), sock=endpoint.listen(BACKLOG)))
         return servers
 
     async def _sweep(self) -> None:

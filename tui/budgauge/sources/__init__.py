@@ -1,1 +1,1 @@
-"""Agents' own session logs: where they are, what they say was spent, and how that reaches the ledger."""
+"""Sources of usage: the agents' own session logs, and their way into the ledger."""

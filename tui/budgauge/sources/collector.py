@@ -1,4 +1,4 @@
-"""Brings the calls in agents' own session logs to whoever books them: once, or as they happen."""
+"""Collection of the calls in agents' own session logs: once, or as they happen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -34,54 +35,57 @@ KEEP_SECONDS = 2.0
 
 
 class Book(Protocol):
-    """Where calls go."""
+    """The destination of calls."""
 
     def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """Book calls; what became of each. Raises BudgaugeError: then none of them counts as booked."""
+        """Import calls and return each one's outcome. Raises BudgaugeError: then none counts as imported."""
         ...
 
     def holds(self, id: str) -> bool:
-        """Is a call of this id booked? Raises BudgaugeError."""
+        """Return True if a call of this id is imported. Raises BudgaugeError."""
         ...
 
 
-class Steps(Protocol):
-    """What follows logs step by step."""
+class Steps(ABC):
+    """Collection step by step, while logs grow."""
 
+    @abstractmethod
     def alone(self) -> AbstractContextManager[None]:
-        """What every step is made in."""
-        ...
+        """Be the only collector of the ledger: every step is made in this context."""
 
+    @abstractmethod
     def folders(self) -> list[Path]:
-        """The folders to watch."""
-        ...
+        """Return the folders with the logs. They need not exist."""
 
+    @abstractmethod
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Bring in what is new."""
-        ...
+        """Import what is new of the paths that may have changed; an empty set means that nobody knows."""
 
+    @abstractmethod
     def report(self) -> Report:
-        """What was brought in so far."""
-        ...
+        """Return what was recorded so far."""
+
+    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
+        """Collect everything, then each change until `stop`. Calls `on_report` after each change, in this thread.
+
+        Raises SourceError if another collector holds the lock. Trouble with a ledger goes into the
+        report, and the next tick tries again.
+        """
+        # Loaded here: most collections are made once.
+        from budgauge.files.watch import watch
+
+        with self.alone():
+            shown: Report | None = None
+            for changed in watch(self.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
+                self.step(changed, stop)
+                report = self.report()
+                if report != shown:
+                    on_report(report)
+                    shown = report
 
 
-def follow(steps: Steps, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-    """Make a step at each change, until `stop`, and report each that brought something."""
-    # Loaded here: most collections are made once.
-    from budgauge.files.watch import watch
-
-    with steps.alone():
-        shown: Report | None = None
-        for changed in watch(steps.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
-            steps.step(changed, stop)
-            report = steps.report()
-            if report != shown:
-                on_report(report)
-                shown = report
-
-
-class Collector:
-    """Reads what is new of its sources at every pass. Used by one thread at a time."""
+class Collector(Steps):
+    """Reads the new lines of all sources at every pass. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -118,18 +122,10 @@ class Collector:
         """Was everything that there was looked at?"""
 
     def collect(self) -> Report:
-        """Everything there is, once. Raises what `book` raises, and SourceError if another collector is at work."""
+        """Collect everything once. Raises as `book`, and SourceError if another collector is at work."""
         with self.alone():
             self._pass(None)
         return self.report()
-
-    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-        """What there is and then what comes, until `stop`; `on_report` after each change, in this thread.
-
-        Raises SourceError if another collector holds the lock. When recording fails the report
-        says so, and it is tried again at the next tick.
-        """
-        follow(self, stop, on_report)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -159,21 +155,21 @@ class Collector:
             self._spent.write()
 
     def report(self) -> Report:
-        """What has been recorded so far."""
+        """Return what was recorded so far."""
         notes = tuple(note for source in self._sources for note in source.notes())
         return Report(sources=tuple(map(self._total, self._sources)), notes=notes, trouble=self._trouble)
 
     def _total(self, source: Source) -> SourceTotal:
-        """What the source knows of its logs, with what was written of its calls."""
+        """Return a source's counts, with the number of calls recorded."""
         recorded, grown = self._new[source.name, "recorded"], self._new[source.name, "grown"]
         return msgspec.structs.replace(source.total(), calls=recorded, grown=grown)
 
     def folders(self) -> list[Path]:
-        """The folders that hold the logs; they need not exist."""
+        """Return the roots of all sources."""
         return [folder for source in self._sources for folder in source.format.roots]
 
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Bring in what is new, of all logs the first time and after trouble; what is wrong stands in the report.
+        """Import what is new; of all logs the first time, and after trouble. Trouble goes into the report.
 
         `changed` names paths that may have changed; an empty set means that nobody knows.
         """
@@ -208,7 +204,7 @@ class Collector:
             self._keep()
 
     def _note(self, source: Source, log: Log, outcomes: Counter[Outcome]) -> None:
-        """Remember what became of the calls of a log."""
+        """Count the outcomes of a log's calls."""
         self._new[source.name, "recorded"] += outcomes["recorded"]
         self._new[source.name, "grown"] += outcomes["grown"]
         log.note(Counts(duplicates=outcomes["known"], replayed=outcomes["replayed"], set_aside=outcomes["set aside"]))

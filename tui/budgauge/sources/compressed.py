@@ -1,4 +1,4 @@
-"""A log that its agent has compressed: zstandard, which Codex makes of rollouts older than a week."""
+"""Logs compressed by zstandard: Codex compresses rollouts older than a week."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from budgauge.sources.block import BLOCK_BYTES, MAX_LINE_BYTES, Block, open_log
+from budgauge.files.tail import BLOCK_BYTES
+from budgauge.sources.tail import MAX_LINE_BYTES, open_log
 
 _CHUNK_BYTES = 1 << 16
 
@@ -29,21 +30,21 @@ else:
     _Damaged = zstandard.ZstdError
 
 
-def unpacked(path: Path) -> Iterator[Block]:
-    """Its whole lines in blocks. Raises OSError, also where it is damaged or was cut short."""
-    held = b""
+def unpacked(path: Path) -> Iterator[bytes]:
+    """Yield a compressed log's whole lines in blocks. Raises OSError, also for a damaged or cut file."""
+    rest = b""
     for data in _joined(_plain(path)):
-        data = held + data
+        data = rest + data
         end = data.rfind(b"\n") + 1
         if end:
-            yield data, end
-        held = data[end:]
-        if len(held) > MAX_LINE_BYTES:
+            yield data[:end]
+        rest = data[end:]
+        if len(rest) > MAX_LINE_BYTES:
             raise OSError(f"holds a line longer than {MAX_LINE_BYTES} bytes")
 
 
 def _joined(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same in larger pieces."""
+    """Join chunks to larger pieces."""
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -63,10 +64,10 @@ def _plain(path: Path) -> Iterator[bytes]:
                 yield unpacker.decompress(chunk)
                 begun = True
                 while unpacker.eof:
-                    rest, unpacker, begun = unpacker.unused_data, _decompressor(), False
-                    if not rest:
+                    more, unpacker, begun = unpacker.unused_data, _decompressor(), False
+                    if not more:
                         break
-                    yield unpacker.decompress(rest)
+                    yield unpacker.decompress(more)
                     begun = True
             except _Damaged as error:
                 raise OSError(f"is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""How far agents' logs are booked in a ledger, kept between runs: so that what was read is not read again.
+"""Cursors, kept between runs: how far agents' logs are imported into a ledger.
 
 It can be lost at any time. What is booked is told by the ledger alone; without this it only
 takes longer to find out. And it is believed only beside the very ledger that it was made for:
@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.errors import LedgerReadError
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 from budgauge.ledger.ledger import Ledger, still_holds
 from budgauge.ledger.tail import Mark
 from budgauge.sources.log import Cursor
@@ -32,7 +32,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     cursors: Cursors
 
 
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+_decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 class CursorFile:
@@ -41,13 +41,14 @@ class CursorFile:
     def __init__(
         self, folder: Path, ledger: Ledger, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
     ) -> None:
-        """`ledger` tells how far it was read; `purpose` tells several files for a ledger apart.
+        """`purpose` tells several files of one ledger apart.
 
         Without `writes` they are only read.
         """
         self._writes = writes
         name = f"{os.path.abspath(ledger.path)} {purpose}".rstrip()
-        self._path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
+        path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"
+        self._file = CacheFile(path, _decoder, VERSION)
         self._ledger = ledger
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
@@ -55,19 +56,15 @@ class CursorFile:
         """Of the cursors that were read."""
 
     def read(self) -> Cursors:
-        """The cursors that are still true; none where nothing is known. Raises LedgerReadError."""
-        content = read_cache(self._path)
-        try:
-            kept = None if content is None else _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            kept = None
-        fits = kept is not None and kept.version == VERSION and kept.only_below == self._only_below
+        """Return the cursors that still hold; none if nothing is known. Raises LedgerReadError."""
+        kept = self._file.read()
+        fits = kept is not None and kept.only_below == self._only_below
         if kept is not None and fits and still_holds(self._ledger.path, kept.mark):
             self._cursors, self._mark = kept.cursors, kept.mark
         return self._cursors
 
     def write(self, cursors: Cursors) -> None:
-        """Keep cursors whose calls are all booked; those of other sources stay."""
+        """Keep cursors whose calls are all imported. Other sources' cursors stay."""
         if not self._writes:
             return
         with suppress(LedgerReadError):
@@ -77,5 +74,4 @@ class CursorFile:
                 # Another file took the ledger's place meanwhile: who knows what of this is booked in it.
                 return
             self._cursors = {**self._cursors, **cursors}
-            kept = _Kept(VERSION, self._ledger.mark, self._only_below, self._cursors)
-            write_cache(self._path, msgspec.msgpack.encode(kept))
+            self._file.write(_Kept(VERSION, self._ledger.mark, self._only_below, self._cursors))

@@ -1,4 +1,4 @@
-"""All files below a folder, those behind links too."""
+"""Search for files below a folder, links included."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 
 def files_below(root: str | os.PathLike[str], miss: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
-    """Each folder at or below `root` with its files' names; `miss` is told of each that cannot be listed.
+    """Yield each folder at or below `root` with the names of the files in it.
 
+    `miss` gets the error of each folder that cannot be listed.
     Links to folders are followed, and each folder is walked through once, so that loops end.
     """
     seen: set[tuple[int, int]] = set()

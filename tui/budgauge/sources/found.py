@@ -1,4 +1,4 @@
-"""Which agents have left session logs on this machine."""
+"""Agents whose session logs are on this machine."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class FoundLog(msgspec.Struct, frozen=True):
 
 
 def found_logs(env: Mapping[str, str]) -> list[FoundLog]:
-    """The log folders that exist, Codex's first."""
+    """Return the log folders that exist, Codex's first."""
     codex, claude_code = formats(env)
     found = [FoundLog(codex.name, root.parent) for root in codex.roots if root.is_dir()][:1]
     return found + [FoundLog(claude_code.name, root) for root in claude_code.roots if root.is_dir()]
 
 
 def formats(env: Mapping[str, str], names: AgentNames = AgentNames()) -> tuple[CodexFormat, ClaudeCodeFormat]:
-    """Every agent whose logs can be collected, and where this user's are; `names` tells how agents are named."""
+    """Return the formats of all agents whose logs can be collected; `names` gives agents their ids."""
     return CodexFormat(codex_home(env), names), ClaudeCodeFormat(claude_projects(env), names)
 
 
@@ -41,7 +41,7 @@ def claude_projects(env: Mapping[str, str]) -> list[Path]:
 
 
 def _claude_roots(env: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """A comma-separated list, as tools that read these logs take it, else both default places."""
+    """Yield a comma-separated list's folders, as other readers of these logs do, else both default places."""
     listed = [part.strip() for part in env.get("CLAUDE_CONFIG_DIR", "").split(",")]
     if any(listed):
         yield from (home / part[2:] if part.startswith("~/") else Path(part) for part in listed if part)

@@ -1,4 +1,4 @@
-"""What stands between an agent and the gate: settings that keep it from asking, as far as they can be read."""
+"""Settings that keep an agent from calling the gate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from budgauge.sources.settings.entry import Agent, ours_in
 
 
 def project_folders(start: Path) -> tuple[Path, ...]:
-    """The folders whose settings an agent reads: `start`, and those above it up to its repository's."""
+    """Return the folders whose settings an agent reads: `start`, and those above up to the repository's root."""
     above = (start, *start.parents)
     root = next((at for at, folder in enumerate(above) if (folder / ".git").exists()), 0)
     return above[: root + 1]
 
 
 def obstacles(agent: Agent, env: Mapping[str, str], start: Path) -> tuple[str, ...]:
-    """What keeps an agent that is started in a folder from asking the gate, each in a line with its file."""
+    """Return the settings that keep an agent, started in a folder, from calling the gate, each with its file."""
     folders = project_folders(start)
     if agent == "claude-code":
         return tuple(claude_switches.switched_off(claude_home(env), folders, env))
@@ -31,7 +31,7 @@ def obstacles(agent: Agent, env: Mapping[str, str], start: Path) -> tuple[str, .
 
 
 def _distrusted(env: Mapping[str, str], folders: Sequence[Path]) -> Iterator[str]:
-    """Hooks of ours that Codex skips because the user does not trust them, or their project."""
+    """Yield our hooks that Codex skips, for lack of the user's trust in them or in their project."""
     own = settings_files("codex", env, None)
     named = [path for folder in folders for path in settings_files("codex", env, folder) if path not in own]
     for path in (*own, *named):

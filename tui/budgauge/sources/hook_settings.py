@@ -1,4 +1,4 @@
-"""An agent's settings file with our entries, and without them: where it is, and what would be written to it."""
+"""Agents' settings files, and the changes to install or remove our hooks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOM = "\ufeff"
 
 
 def settings_files(agent: Agent, env: Mapping[str, str], project: Path | None) -> tuple[Path, ...]:
-    """Every file in which an agent looks for hooks: the project's if one is given, else the user's own.
+    """Return every file in which an agent looks for hooks: of the project if one is given, else of the user.
 
     The first is the one for new hooks. Codex warns where both of its files hold hooks, so a
     hooks.json that exists comes first. Claude Code's settings.local.json is not shared with others.
@@ -31,7 +31,7 @@ def settings_files(agent: Agent, env: Mapping[str, str], project: Path | None) -
 
 
 def users_files(agent: Agent, home: Path) -> tuple[Path, ...]:
-    """Every file in an agent's own folder in which it looks for hooks, that for new ones first."""
+    """Return every file in an agent's own folder in which the agent looks for hooks, the one for new hooks first."""
     if agent == "codex":
         files = home / "hooks.json", home / "config.toml"
         return files if files[0].is_file() else files[::-1]
@@ -62,13 +62,13 @@ def removal(agent: Agent, files: Sequence[Path], *, within: Path | None = None) 
 
 
 def claude_home(env: Mapping[str, str]) -> Path:
-    """$CLAUDE_CONFIG_DIR as it stands, for Claude Code takes it so, list or not; default ~/.claude."""
+    """Return $CLAUDE_CONFIG_DIR unchanged, list or not, as Claude Code does; default ~/.claude."""
     named = env.get("CLAUDE_CONFIG_DIR")
     return Path(named).absolute() if named else home_folder(env) / ".claude"
 
 
 def installed(agent: Agent, path: Path, command: str, *, within: Path | None = None) -> Change:
-    """The settings with our command at each of `EVENTS`; an entry of ours that is there gets this command.
+    """Return the change that puts our command at each of `EVENTS`. Our old entries get this command.
 
     Raises ConfigError if the file cannot be read or edited, or if `command` would not be known again as ours.
     """
@@ -81,23 +81,23 @@ def installed(agent: Agent, path: Path, command: str, *, within: Path | None = N
 
 
 def uninstalled(agent: Agent, path: Path, *, within: Path | None = None) -> Change:
-    """The settings without our entries, at any event, and without what that empties. Raises ConfigError."""
+    """Return the change that removes our entries at all events, with emptied groups. Raises ConfigError."""
     return _changed(agent, path, None, within)
 
 
 def commands_at(agent: Agent, path: Path) -> dict[str, str]:
-    """event → the command of ours that an agent's settings call there. Raises ConfigError."""
+    """Return event → our command there, in an agent's settings. Raises ConfigError."""
     hooks = hooks_in(agent, path)
     return {event: str(ours[0]["command"]) for event, groups in hooks.items() if (ours := ours_in(groups))}
 
 
 def are_whole(agent: Agent, files: Sequence[Path]) -> bool:
-    """Do an agent's settings call us at each of its events? Raises ConfigError."""
+    """Return True if an agent's settings call us at each of the agent's events. Raises ConfigError."""
     return {event for path in files for event in commands_at(agent, path)} >= set(EVENTS[agent])
 
 
 def hooks_in(agent: Agent, path: Path) -> dict[str, Value]:
-    """event → its groups, as an agent's settings hold them. Raises ConfigError."""
+    """Return event → groups of hooks, in an agent's settings. Raises ConfigError."""
     decoded = codex_settings.decoded if _is_toml(agent, path) else json_hooks.decoded
     hooks: dict[str, Value] = decoded(path, read(path).removeprefix(_BOM)).get("hooks", {})
     _check_types(path, hooks, agent)
@@ -110,7 +110,7 @@ def _is_toml(agent: Agent, path: Path) -> bool:
 
 
 def _changed(agent: Agent, path: Path, command: str | None, within: Path | None) -> Change:
-    """The change to our command at each event; to none of ours if it is None."""
+    """Return the change to our command at each event, or without our entries if the command is None."""
     check_target(path, within)
     before = read(path)
     text = before.removeprefix(_BOM)

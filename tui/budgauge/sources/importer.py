@@ -24,7 +24,7 @@ Count = Callable[[Sequence[Usage]], None]
 
 
 def uncounted(_new: Sequence[Usage]) -> None:
-    """Nobody wants to know what is new."""
+    """Ignore new records."""
 
 
 class Booking:
@@ -69,7 +69,7 @@ class Booking:
 
 
 def outcome_of(call: Usage, found: Entry) -> Outcome:
-    """Name what becomes of a call."""
+    """Name the outcome of a call."""
     if found.spends or not found.booked:
         return "grown" if found.booked else "recorded"
     return "known" if found.booked[0].session == call.session else "replayed"

@@ -1,21 +1,21 @@
-"""Two collectors beside each other: a project's ledger takes its own sessions, the user's takes all."""
+"""Two collectors side by side: a project's ledger takes the project's sessions, the user's ledger takes all."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from budgauge.errors import BudgaugeError
-from budgauge.sources.collector import Collector, follow
+from budgauge.sources.collector import Collector, Steps
 from budgauge.sources.lock import BusyError
 from budgauge.sources.report import Report
 
 
-class Joint:
+class Joint(Steps):
     """Collects into a project's ledger and into the user's own. Used by one thread at a time.
 
     Each keeps its own cursors: what an end in between left out of one, the next pass brings in.
@@ -29,7 +29,7 @@ class Joint:
         """Is this the only collector of the user's ledger?"""
 
     def collect(self) -> Report:
-        """Everything there is, once. A ledger that fails keeps nothing out of the other: its error is raised after.
+        """Collect everything once. The failure of one ledger is raised after the other is done.
 
         Raises as Collector does; another collector of the user's ledger is no error, it does the same work.
         """
@@ -48,23 +48,19 @@ class Joint:
             raise failure
         return self.report()
 
-    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-        """Follow the logs as Collector does. Trouble with the user's ledger is reported, and tried again."""
-        follow(self, stop, on_report)
-
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only collector of the project's ledger, and of the user's as soon as it is free."""
+        """Be the only collector of the project's ledger, and of the user's ledger as soon as possible."""
         with self._project.alone(), ExitStack() as self._stack:
             self._is_open = False
             yield
 
     def folders(self) -> list[Path]:
-        """The folders that hold the logs; they need not exist."""
+        """Return the project's folders, which are the user's as well."""
         return self._project.folders()
 
     def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Bring into each ledger what is new."""
+        """Import what is new into each ledger."""
         self._project.step(changed, stop)
         try:
             if not self._is_open:
@@ -76,7 +72,7 @@ class Joint:
             self._user.step(changed, stop)
 
     def report(self) -> Report:
-        """What has been recorded so far, in the project's ledger and in the user's."""
+        """Return what was recorded so far, in the project's ledger and in the user's."""
         user = self._user.report()
         if self._trouble:
             user = msgspec.structs.replace(user, trouble=self._trouble)

@@ -24,7 +24,7 @@ def lock_name(ledger: Path) -> str:
 
 @contextmanager
 def only_collector(path: Path | None) -> Iterator[None]:
-    """Hold the lock at `path`, or raise BusyError naming the process that does. None: nothing to hold.
+    """Hold the lock at `path`, or raise BusyError naming the holder's process. None: no lock is needed.
 
     The file stays: removing it would let two in. The system frees the lock if its holder dies.
     """
@@ -45,7 +45,7 @@ for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
 
 
 def _open(path: Path) -> int:
-    """The lock's file, made if it is missing; never through a link, and never anything but a regular file."""
+    """Open the lock's file and make it if missing, never through a link, and only as a regular file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, _FLAGS, 0o600)

@@ -1,20 +1,22 @@
-"""One log file being read: its lines go to a parser, and how far that is booked is remembered."""
+"""One log file: new lines go to a parser, and a cursor marks how far they are imported."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from budgauge.accounting.records import Usage
-from budgauge.sources.tail import COMPRESSED, Position, ReplacedError, Tail
+from budgauge.files.tail import ReplacedError
+from budgauge.sources.tail import COMPRESSED, LogOffset, log_lines
 
 
 class Counts(msgspec.Struct, array_like=True):
-    """What a log held beside new calls."""
+    """Counts of what a log holds beside new calls."""
 
     duplicates: int = 0
-    """Lines that restate a call of the same log."""
+    """Lines that repeat a call of the same log."""
     replayed: int = 0
     """Lines copied from another session's history."""
     set_aside: int = 0
@@ -34,58 +36,54 @@ class Counts(msgspec.Struct, array_like=True):
 
 
 class Parser(Protocol):
-    """Makes calls of one log's lines."""
+    """Turns one log's lines into calls."""
 
     @property
     def counts(self) -> Counts:
-        """What it met so far."""
+        """Counts of what was met so far."""
         ...
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
         ...
 
     def take(self) -> list[Usage]:
-        """The calls of what was fed since the last time."""
+        """Return the calls of the lines fed since the last time."""
         ...
 
     def save(self) -> bytes:
-        """All it must know to go on."""
+        """Return the state from which another parser can go on."""
         ...
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far a log is booked."""
+    """A log's place up to which calls are imported."""
 
     inode: int
     size: int
     """Of the file when it was last read to its end."""
     position: bytes
-    """A Position, encoded."""
+    """A LogOffset, encoded."""
     parser: bytes
-    """What its parser saved."""
+    """The parser's state."""
     counts: Counts
     left_out: float | None
-    """Unix seconds of the latest call that was left out because it was too old; None if there was none."""
+    """Unix seconds of the latest call that was too old to be imported; None if there was none."""
 
     def stands_for(self, status: os.stat_result, since: float | None) -> bool:
-        """Is there nothing in the file that was not looked at?"""
+        """Return True if the file, of this status, was read to the end."""
         return status.st_size == self.size and status.st_ino == self.inode and self.suits(since)
 
     def suits(self, since: float | None) -> bool:
-        """Was everything from this moment (unix seconds; None: all) on booked?"""
+        """Return True if every call from a moment on (unix seconds; None: all calls) is imported."""
         return self.left_out is None or (since is not None and self.left_out < since)
 
 
-_decode_position = msgspec.msgpack.Decoder(Position).decode
+_decode_offset = msgspec.msgpack.Decoder(LogOffset).decode
 
 
-class MakeParser(Protocol):
-    """Makes the parser of a log."""
-
-    def __call__(self, saved: bytes | None, seconds: int) -> Parser:
-        """From what it saved, or None to begin; `seconds` is when the file was last written."""
-        ...
+MakeParser = Callable[[bytes | None, int], Parser]
+"""(saved state or None, unix seconds of the file's last change) → the parser of a log."""
 
 
 class Log:
@@ -96,48 +94,38 @@ class Log:
         path: Path,
         make_parser: MakeParser,
         cursor: Cursor | None = None,
-        *,
-        bytes_read: int = 0,
-        new_counts: Counts = Counts(),
     ) -> None:
-        """`bytes_read` and `new_counts` are of what another reader has just read.
-
-        Raises msgspec.MsgspecError for a cursor that is not of this kind of log, and OSError.
-        """
+        """Raises msgspec.MsgspecError for a cursor of another kind of log, and OSError."""
         self.path = path
         self.size = 0
-        """Bytes in the file, when it was last looked at."""
+        """Bytes in the file, when it was last checked."""
         self.written = 0.0
-        """Unix seconds of its last change, then."""
+        """Unix seconds of the file's last change, then."""
         self.is_behind = False
-        """Did the last step end before the file did?"""
+        """True if the last step ended before the file did."""
         self._make_parser = make_parser
-        self._tail = Tail(_decode_position(cursor.position) if cursor else None)
+        self._at = _decode_offset(cursor.position) if cursor else LogOffset()
         self._parser = make_parser(cursor.parser, int(os.stat(path).st_mtime)) if cursor else None
         self._left_out = cursor.left_out if cursor else None
         self._noted = Counts()
         self._noted = cursor.counts - self.counts if cursor else Counts()
-        self._counts_before = self.counts - new_counts
-        self._bytes_before = bytes_read
-
-    @property
-    def bytes_read(self) -> int:
-        """In whole lines, since it was made."""
-        return self._bytes_before + self._tail.bytes_read
+        self._counts_before = self.counts
+        self.bytes_read = 0
+        """In whole lines, since this object was made."""
 
     @property
     def counts(self) -> Counts:
-        """What it held beside new calls, all of it."""
+        """Counts of what the whole log holds beside new calls."""
         counts = self._parser.counts if self._parser else Counts()
-        return counts + self._noted + Counts(set_aside=self._tail.position.skipped_lines)
+        return counts + self._noted + Counts(set_aside=self._at.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:
-        """The same, since it was made."""
+        """The same counts, since this object was made."""
         return self.counts - self._counts_before
 
     def read(self, step_bytes: int | None = None) -> list[Usage]:
-        """The calls in what is new, in about so many bytes of it if given. Raises OSError."""
+        """Return the calls in the new lines, in about `step_bytes` of them if given. Raises OSError."""
         try:
             return self._read(step_bytes)
         except ReplacedError:
@@ -145,8 +133,7 @@ class Log:
             return self._read(step_bytes)
 
     def _begin(self) -> None:
-        self._bytes_before = self.bytes_read
-        self._tail, self._parser, self._left_out = Tail(), None, None
+        self._at, self._parser, self._left_out = LogOffset(), None, None
         self._noted = self._counts_before = Counts()
 
     def _read(self, step_bytes: int | None) -> list[Usage]:
@@ -156,26 +143,26 @@ class Log:
             # It can only be read from its start.
             step_bytes = None
         self.is_behind = False
-        start = self._tail.position.offset
-        for data, end in self._tail.lines(self.path):
-            if step_bytes is not None and self._tail.position.offset - start >= step_bytes:
-                # This block is not fed, and so will be given out again.
-                self._tail.position.size = -1
+        start = self._at.offset
+        for lines in log_lines(self.path, self._at):
+            self._parser.feed(lines)
+            self.bytes_read += len(lines)
+            if step_bytes is not None and self._at.offset - start >= step_bytes:
+                self._at.size = -1
                 self.is_behind = True
                 break
-            self._parser.feed(data, end)
         return self._parser.take()
 
     def note(self, outcomes: Counts) -> None:
-        """Add to the counts what became of calls that it gave out."""
+        """Add to the counts what became of calls."""
         self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:
-        """Note that a call of this time was left out because it was too old."""
+        """Note a call's time as too old to be imported."""
         self._left_out = timestamp if self._left_out is None else max(timestamp, self._left_out)
 
     def cursor(self) -> Cursor:
-        """How far it was read, to go on from there; all that it gave out is booked."""
+        """Return how far the log was read. All calls so far are imported."""
         assert self._parser is not None
-        at = self._tail.position
+        at = self._at
         return Cursor(at.inode, at.size, msgspec.msgpack.encode(at), self._parser.save(), self.counts, self._left_out)

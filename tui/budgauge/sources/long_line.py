@@ -1,4 +1,4 @@
-"""What kind of line a line is that is too long to be read: most are pictures, or what tools answered."""
+"""Kind of a line too long to be read. Most are pictures, or answers of tools."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _TELLING = (b"assistant", b"token", b"usage")
 _EVENT = b"event_msg"
 
 
-def holds_no_usage(beginning: bytes | bytearray) -> bool:
-    """Return True if the line that begins so is certainly of a kind without usage: agents name the kind early.
+def holds_no_usage(beginning: bytes) -> bool:
+    """Return True if the line with this beginning is certainly of a kind without usage: the kind stands early.
 
     Whatever a tool answered stands deeper in the line, and may look like usage.
     """
@@ -34,8 +34,8 @@ def holds_no_usage(beginning: bytes | bytearray) -> bool:
     return False
 
 
-def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], bytes]]:
-    """The strings that are values, each with the keys above it; None stands for a place in an array."""
+def _strings(data: bytes) -> Iterator[tuple[list[bytes | None], bytes]]:
+    """Yield the strings among the values, each with the keys above; None stands for a place in an array."""
     names: list[bytes | None] = []
     at = 0
     for _ in range(_MAX_STEPS):
@@ -47,7 +47,7 @@ def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], byte
             begin, at = at, _string_end(data, at)
             if not names or not at:
                 return
-            text = bytes(data[begin : at - 1])
+            text = data[begin : at - 1]
             if _COLON.match(data, at):
                 names[-1] = text
             elif b"\\" not in text:
@@ -60,8 +60,8 @@ def _strings(data: bytes | bytearray) -> Iterator[tuple[list[bytes | None], byte
             return
 
 
-def _string_end(data: bytes | bytearray, at: int) -> int:
-    """Where the string ends whose text begins at `at`; 0 if not in these bytes."""
+def _string_end(data: bytes, at: int) -> int:
+    """Return the end of the string whose text begins at `at`; 0 if not in these bytes."""
     for _ in range(_MAX_STEPS):
         mark = _STRING_END.search(data, at)
         if mark is None:

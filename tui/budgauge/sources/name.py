@@ -1,4 +1,4 @@
-"""Names from foreign logs, made fit for a record: what had to be changed stays visible."""
+"""Names from foreign logs, made fit for a record. Changes stay visible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_TEXT_BYTES = 480
 
 
 def fit_name(text: str | None, fallback: str = UNKNOWN) -> str:
-    """An agent id or a model: what a person cannot see is left out, and accents have one form (NFC).
+    """Return an agent id or a model without invisible characters, its accents in one form (NFC).
 
     Control characters become U+FFFD, a long name ends in `…`, an empty one is `fallback`.
     """
@@ -43,7 +43,7 @@ def fit_text(text: str | None) -> str | None:
 
 
 def safe_path(path: str) -> str:
-    """A path as text: bytes of it that are no UTF-8 stay apart from each other, as `\\udcff`."""
+    """Return a path as text. Bytes other than UTF-8 become escapes such as `\udcff`, so paths stay apart."""
     return path.encode(errors="backslashreplace").decode()
 
 
@@ -55,11 +55,11 @@ def _cut(text: str, limit: int) -> str:
 
 
 class AgentNames(msgspec.Struct, frozen=True):
-    """How agents are named: by the tool, such as `codex`, or by the project that they work in."""
+    """Naming of agents: by the tool, such as `codex`, or by the project in which they work."""
 
     by_project: bool = False
 
     def of(self, tool: str, role: str | None, folder: str | None) -> str:
-        """The agent id: of a sub-agent with its role behind a slash."""
+        """Return an agent id. A sub-agent's role follows behind a slash."""
         name = (os.path.basename((folder or "").rstrip("/")) or UNKNOWN) if self.by_project else tool
         return fit_name(f"{fit_name(name)}/{fit_name(role)}" if role else name)

@@ -1,10 +1,10 @@
-"""The session that a person began, which a log is a part of."""
+"""The session that a person began, to which a log belongs."""
 
 import msgspec
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """The session that a person began, which a log is a part of."""
+    """A session begun by a person."""
 
     session: str
     home: str

@@ -1,10 +1,10 @@
-"""What a collection found and what became of it: frozen values for screens and for JSON."""
+"""Report of a collection: frozen values for screens and for JSON."""
 
 import msgspec
 
 
 class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent's logs. What was read and not counted is told apart by its reason."""
+    """Counts of one agent's logs. Lines and calls that are not counted have a count for each reason."""
 
     name: str
     files: int = 0
@@ -28,7 +28,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def beside(self) -> list[tuple[str, int]]:
-        """What there was beside new calls: (in words, how many), where there was any."""
+        """Counts beside new calls, as (words, number), without the zeros."""
         all = (
             ("grown since they were recorded", self.grown),
             ("counted before or told twice", self.duplicates),
@@ -40,7 +40,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a collector has done since it began; what its calls add up to is for the totals to say."""
+    """The work of a collector since the beginning. Sums of tokens are not in here, but in the totals."""
 
     sources: tuple[SourceTotal, ...]
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The logs of one session alone, its own and its sub-agents', for a gate that is asked within it."""
+"""Logs of one session and the session's sub-agents, for the gate's calls within this session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SessionFormat:
     roots: tuple[Path, ...] = ()
 
     def __init__(self, format: Format, logs: Iterable[Path], unlistable: tuple[str, ...] = ()) -> None:
-        """`unlistable` are folders of the session that cannot be looked into, and why."""
+        """`unlistable` are folders of the session that cannot be listed, with the reason."""
         self.unlistable = unlistable
         self._format = format
         self._logs = {format.key_of(path): path for path in logs}
@@ -30,19 +30,19 @@ class SessionFormat:
         return self._format.name
 
     def find(self) -> Found:
-        """Those logs; the parent of a fork is looked for among all of the agent's."""
+        """Return these logs. A fork's parent is looked for among all of the agent's logs."""
         return Found(self._logs, (), 0, self._find)
 
     def key_of(self, path: Path) -> str:
-        """As the agent's."""
+        """Return the agent's key of a log."""
         return self._format.key_of(path)
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
-        """As the agent's."""
+        """Return the agent's parser of a log."""
         return self._format.parser(key, path, find)
 
     def origin(self, path: Path, find: FindLog) -> Origin | None:
-        """As the agent's."""
+        """Return the agent's origin of a log."""
         return self._format.origin(path, find)
 
     def _find(self, key: str) -> Path | None:

@@ -1,1 +1,1 @@
-"""Claude Code: its transcripts and its hooks."""
+"""Claude Code: transcripts and hooks."""

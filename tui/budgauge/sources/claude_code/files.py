@@ -1,4 +1,4 @@
-"""Claude Code's session logs: its sessions, and those of the sub-agents that they started."""
+"""Claude Code's logs: of sessions, and of their sub-agents."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ClaudeCodeFormat:
     name = CLAUDE_CODE
 
     def __init__(self, roots: Sequence[Path], names: AgentNames = AgentNames()) -> None:
-        """`roots` are the folders called `projects`; they need not exist yet."""
+        """`roots` are the folders called `projects`. They need not exist yet."""
         self.roots = tuple(roots)
         self._names = names
 
     def find(self) -> Found:
-        """All session logs that there are now: sessions before sub-agents, old before new.
+        """Find all session logs: sessions before sub-agents, old before new.
 
         A message that several logs hold is booked where it comes first, and a session that is
         resumed begins with copies.
@@ -54,7 +54,7 @@ class ClaudeCodeFormat:
         return Found({self.key_of(path): path for path in ordered}, tuple(unlistable), len(unlistable))
 
     def key_of(self, path: Path) -> str:
-        """Its path: nothing else tells sub-agents' logs from each other."""
+        """Return the log's path: nothing else tells sub-agents' logs from each other."""
         return safe_path(str(path))
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
@@ -78,7 +78,7 @@ class ClaudeCodeFormat:
         return make
 
     def origin(self, path: Path, find: FindLog) -> Origin | None:
-        """The session itself, whose log stands above its sub-agents' logs."""
+        """Return the session, whose log stands above the sub-agents' logs."""
         from budgauge.sources.claude_code.folder import session_begun, session_folder
         from budgauge.sources.origin import Origin
 
@@ -92,7 +92,7 @@ class ClaudeCodeFormat:
 
 
 def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFormat:
-    """A session of Claude Code, by its transcripts: with all sub-agents' logs in the folder of the first one's name."""
+    """Return a session of Claude Code: its transcripts, and all sub-agents' logs beside the first of them."""
     own = transcripts[0]
     below = ClaudeCodeFormat([own.with_suffix("")] if own.suffix == _SUFFIX else []).find()
     unlistable = tuple(note.removeprefix("cannot read ") for note in below.notes)
@@ -100,12 +100,12 @@ def claude_session(transcripts: Sequence[Path], names: AgentNames) -> SessionFor
 
 
 def agents_log(transcript: Path, agent_id: str) -> Path:
-    """Where the log of a sub-agent that a session started is."""
+    """Return the path of a sub-agent's log."""
     return transcript.with_suffix("") / _SUBAGENTS / f"{_AGENT}{agent_id}{_SUFFIX}"
 
 
 def _session_of(path: Path) -> Path:
-    """The log of the session that a log belongs to: a sub-agent may begin where its session moved to."""
+    """Return the log of the session to which a log belongs. A sub-agent's own folder may be another."""
     if _is_agents(path) and _SUBAGENTS in path.parts:
         at = len(path.parts) - 1 - path.parts[::-1].index(_SUBAGENTS)
         return Path(*path.parts[:at]).with_suffix(_SUFFIX)
@@ -138,7 +138,7 @@ _decode_meta = msgspec.json.Decoder(_Meta).decode
 
 
 def _type_reader(path: Path) -> Callable[[], str | None]:
-    """Tells a sub-agent's kind from the file beside its log; None until that is there."""
+    """Return a reader of a sub-agent's kind from the file beside the log; None until the file is there."""
     known: list[str] = []
 
     def read() -> str | None:

@@ -1,4 +1,4 @@
-"""The folder in which a Claude Code session was begun, and when, as the first lines of its log say."""
+"""The folder and time in which a Claude Code session began, from the first lines of the log."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from budgauge.sources.block import open_log
+from budgauge.sources.tail import open_log
 
 _HEAD_BYTES = (1 << 16, 1 << 22)
 """The first line that names a folder is looked for in so many bytes, then in so many: a prompt may be long."""
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 def session_folder(log: Path) -> str | None:
-    """The session's own folder: later lines name the folder that the agent moved to. None if no line names one."""
+    """Return the folder in which a session began; None if no line names one. Later lines may name others."""
     return _first(log, _folder)
 
 
 def session_begun(log: Path) -> float | None:
-    """When the session began, in unix seconds: the time of its first line that has one. None if no line has one.
+    """Return the unix seconds when a session began: of the first line with a time. None without such a line.
 
     A log that begins with a copy of another session's lines has their time.
     """
@@ -41,7 +41,7 @@ def session_begun(log: Path) -> float | None:
 
 
 def _first(log: Path, tell: Callable[[bytes], T | None]) -> T | None:
-    """What the first line says that says anything."""
+    """Return the first answer of `tell` about a line of the log."""
     try:
         descriptor = open_log(log)
     except (OSError, ValueError):

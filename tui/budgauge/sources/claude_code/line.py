@@ -1,4 +1,4 @@
-"""The lines of a Claude Code session that tell of usage, as typed values.
+"""Usage lines of a Claude Code session, as typed values.
 
 Format: one object a line; `"type": "assistant"` carries a message of the Messages API with its usage.
 """
@@ -32,7 +32,7 @@ class _Lifetimes(msgspec.Struct, frozen=True, gc=False):
 
 
 class MessageUsage(msgspec.Struct, frozen=True, gc=False):
-    """A message's counts; any may be null. `cache_creation` splits the flat figure, it does not add to it."""
+    """Counts of a message; any may be null. `cache_creation` splits the flat figure, and adds nothing to it."""
 
     input_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
     output_tokens: Count | msgspec.UnsetType | None = msgspec.UNSET
@@ -48,7 +48,7 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def charges(self) -> Charges | None:
-        """What it costs beside its tokens; None for a standard call."""
+        """Charges beside the tokens; None for a standard call."""
         tools = self.server_tool_use
         searches = tools.get("web_search_requests") if isinstance(tools, dict) else None
         counted = searches if type(searches) is int and 0 < searches <= MAX_COUNT else None
@@ -57,18 +57,18 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_whole(self) -> bool:
-        """Are both counts there that every usage has? One that goes by another name is not known to be 0."""
+        """True if both counts of every usage are there. A missing one may go by another name."""
         return self.input_tokens is not msgspec.UNSET and self.output_tokens is not msgspec.UNSET
 
     @property
     def names_all(self) -> bool:
-        """Are all counts there? Where one is missing, it may go by another name."""
+        """True if all counts are there. A missing one may go by another name."""
         parts = (self.cache_read_input_tokens, self.cache_creation_input_tokens)
         return self.is_whole and msgspec.UNSET not in parts
 
     @property
     def advisors(self) -> list["Iteration | None"]:
-        """The calls of advisors, which the counts beside them leave out; None for one that cannot be read."""
+        """Calls of advisors, which the counts beside them leave out; None for an unreadable one."""
         if not isinstance(self.iterations, list):
             return []
         named = (one for one in self.iterations if isinstance(one, dict) and one.get("type") == _ADVISOR)
@@ -76,7 +76,7 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def tokens(self) -> Tokens:
-        """The counts; what is missing is 0."""
+        """Counts of tokens. A missing one is 0."""
         split = self.cache_creation
         write = self.cache_creation_input_tokens or 0
         write_5m = (split.ephemeral_5m_input_tokens or 0) if split else 0
@@ -95,7 +95,7 @@ class MessageUsage(msgspec.Struct, frozen=True, gc=False):
 
 
 class Iteration(MessageUsage, frozen=True, gc=False):
-    """One of the requests that an answer was made of, of which only an advisor's is a call of its own."""
+    """A request within an answer. Only an advisor's is a call of its own."""
 
     type: str | None = None
     model: str | None = None
@@ -114,7 +114,7 @@ _COUNTS = frozenset(MessageUsage.__struct_fields__)
 
 
 def holds_unknown_counts(usage: dict[str, object]) -> bool:
-    """Does a usage hold counts of tokens under names that are not known?"""
+    """Return True if a usage holds counts of tokens under unknown names."""
     return any(name.endswith("_tokens") and name not in _COUNTS and value for name, value in usage.items())
 
 
@@ -129,7 +129,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """What matters of a line, as Claude Code writes it."""
+    """The fields of a line as Claude Code writes them."""
 
     type: str
     message: Message | None = None
@@ -145,7 +145,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def seconds(self) -> int | None:
-        """Its time in unix seconds, UTC where it names no zone; None where it has none."""
+        """Time in unix seconds, UTC without a zone; None without a time."""
         moment = self.timestamp
         if moment is None:
             return None
@@ -157,7 +157,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Loose(msgspec.Struct, frozen=True, gc=False):
-    """A line of which only what is counted must be as it should."""
+    """A line in which only the counts must have the right types."""
 
     type: object = None
     message: msgspec.Raw = msgspec.Raw(b"null")
@@ -181,7 +181,7 @@ class _LooseMessage(msgspec.Struct, frozen=True, gc=False):
     stop_reason: object = None
 
     def strict(self) -> Message:
-        """Return it without the names that are no texts."""
+        """Return the message without names of other types than text."""
         ends = None if self.stop_reason is None else str(self.stop_reason)
         return Message(self.usage, _text(self.id), _text(self.model), ends)
 
@@ -203,8 +203,8 @@ class _NamedLine(msgspec.Struct, frozen=True, gc=False):
 _named = msgspec.json.Decoder(_NamedLine).decode
 
 
-def is_understood(line: Line, text: bytes | bytearray) -> bool:
-    """Are the counts of a line's usage all known by their names? `text` is the line that was read."""
+def is_understood(line: Line, text: bytes) -> bool:
+    """Return True if all counts of a line's usage have known names. `text` is the line as read."""
     message = line.message
     assert message is not None
     assert message.usage is not None
@@ -217,8 +217,8 @@ def is_understood(line: Line, text: bytes | bytearray) -> bool:
     return message.usage.is_whole and not holds_unknown_counts(named.message.usage)
 
 
-def read_line(text: bytes | bytearray) -> Line | None:
-    """A line; None if it is none of the model's. Raises MsgspecError, UnicodeDecodeError, RecursionError."""
+def read_line(text: bytes) -> Line | None:
+    """Return a line of the model; None for any other. Raises MsgspecError, UnicodeDecodeError, RecursionError."""
     try:
         line = _line(text)
     except msgspec.ValidationError:
@@ -231,7 +231,7 @@ def read_line(text: bytes | bytearray) -> Line | None:
     return line if line.type == ASSISTANT else None
 
 
-def _read_loosely(text: bytes | bytearray) -> Line:
+def _read_loosely(text: bytes) -> Line:
     loose = _loose(text)
     if loose.type != ASSISTANT:
         return Line("")

@@ -1,4 +1,4 @@
-"""Which lines of a Claude Code session are copies of one message, and which are calls of the same id.
+"""Copies of one message among a session's lines, told from other calls of the same id.
 
 A message stands in several lines, and some relays answer every request with one and the same id.
 """
@@ -33,7 +33,7 @@ class Copies(msgspec.Struct, array_like=True):
     """The latest of these lines."""
 
     def hold(self, line: Line, prompt: int, output: int, is_complete: bool) -> bool:
-        """Is a line of the same id one more copy of this message?"""
+        """Return True if a line of the same id is one more copy of this message."""
         asked = self.request_id and line.request_id
         if asked and line.request_id == self.request_id:
             return True
@@ -51,7 +51,7 @@ Recent: TypeAlias = dict[str, Copies]
 
 
 def key_among(recent: Recent, id: str, line: Line, message: Message) -> str:
-    """The key of the call that a line belongs to: the message's id, or that of another call of the same id."""
+    """Return the key of a line's call: the message's id, or the key of another call of the same id."""
     assert message.usage is not None
     fresh, read, write, write_5m, write_1h, output = message.usage.tokens
     prompt = fresh + read + (write or write_5m + write_1h)

@@ -1,4 +1,4 @@
-"""What in Claude Code's settings keeps it from calling a hook, or takes the user's budget away from the hook."""
+"""Claude Code's settings that keep hooks from being called, or take the user's budget away from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BARE = ("CLAUDE_CODE_SIMPLE", "CLAUDE_CODE_SAFE_MODE")
 
 
 def switched_off(home: Path, folders: Sequence[Path], env: Mapping[str, str]) -> Iterator[str]:
-    """Tell file by file what keeps Claude Code, started in the first folder, from asking the gate.
+    """Yield, file by file, the settings that keep Claude Code, started in the first folder, from calling the gate.
 
     `home` is the user's settings folder. Of the folders, each lies in the next.
     """
@@ -57,7 +57,7 @@ def _managed_files() -> Iterator[Path]:
 
 
 def _documents(paths: Sequence[Path], troubles: list[str]) -> dict[Path, dict[str, Value]]:
-    """Each file's values; why a file cannot be read is added to `troubles`."""
+    """Return each file's values. The error of an unreadable file is added to `troubles`."""
     found: dict[Path, dict[str, Value]] = {}
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""One Claude Code session's log, or that of one of its sub-agents: lines in, calls out.
+"""A log of a Claude Code session or sub-agent: lines in, calls out.
 
 A message stands in several lines, one for each block of its content and partial ones while it
 streamed. All have the same id; the largest of each count is the truth.
@@ -40,7 +40,7 @@ _KEPT_OPEN = 1000
 
 
 class State(msgspec.Struct, array_like=True):
-    """What is known of one log after the lines read so far."""
+    """State of a log after the lines read so far."""
 
     seconds: int
     """When the file was last written, for lines that do not say their time."""
@@ -55,11 +55,11 @@ _decode_state = msgspec.msgpack.Decoder(State).decode
 
 
 def no_type() -> None:
-    """The kind of an agent of which nothing tells."""
+    """Return None: nothing tells the agent's kind."""
 
 
 class Session:
-    """One log. Give it each line once, in order."""
+    """A log. Feed each line once, in order."""
 
     def __init__(
         self,
@@ -93,17 +93,17 @@ class Session:
 
     @property
     def counts(self) -> Counts:
-        """What it met beside new calls."""
+        """Counts beside new calls."""
         return self._state.counts
 
     def save(self) -> bytes:
-        """All it must know to go on."""
+        """Return the state from which another can go on."""
         return msgspec.msgpack.encode(self._state)
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
         counts, lines, open = self._state.counts, self._lines, self._state.open
-        for text in marked_lines(data, end, _MARK):
+        for text in marked_lines(data, _MARK):
             try:
                 line = read_line(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -157,7 +157,7 @@ class Session:
             self._lines[key] = line
 
     def _open(self, key: str) -> None:
-        """The last count of a message is still to come."""
+        """Note that a message's last count is still to come."""
         state = self._state
         if key not in state.open:
             state.open[key] = None
@@ -166,12 +166,12 @@ class Session:
                 del state.open[next(iter(state.open))]
 
     def _close(self, key: str) -> None:
-        """The last count of a message has come."""
+        """Note that a message's last count has come."""
         del self._state.open[key]
         self._state.counts.lower_bounds -= 1
 
     def take(self) -> list[Usage]:
-        """The calls of what was fed since the last time, each once."""
+        """Return the calls of the lines fed since the last time, each once."""
         calls = [call for key, line in self._lines.items() if (call := self._call(key, line)) is not None]
         self._lines.clear()
         self._largest.clear()
@@ -213,7 +213,7 @@ class Session:
         )
 
     def _role(self, line: Line) -> str | None:
-        """Which sub-agent it was, by its kind where anything tells it; None for the session's own agent."""
+        """Return the sub-agent's kind, as far as known; None for the session's own agent."""
         if self._agent is None and not line.is_sidechain:
             return None
         return self._agent_type() or line.attribution_agent or line.agent_id or self._agent or "subagent"

@@ -1,1 +1,1 @@
-"""Codex: its rollouts and its hooks."""
+"""Codex: rollouts and hooks."""

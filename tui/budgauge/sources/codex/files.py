@@ -1,4 +1,4 @@
-"""Codex CLI's session logs: its rollouts, active, archived and compressed."""
+"""Codex's session logs, called rollouts: active, archived and compressed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class CodexFormat:
     name = CODEX
 
     def __init__(self, home: Path, names: AgentNames = AgentNames()) -> None:
-        """`home` is `$CODEX_HOME` or `~/.codex`; it need not exist yet."""
+        """`home` is `$CODEX_HOME` or `~/.codex`. The folder need not exist yet."""
         self.roots = (home / "sessions", home / "archived_sessions")
         self._names = names
         self._logs: dict[str, Path] | None = None
         self._forks: dict[str, list[Path]] | None = None
 
     def find(self) -> Found:
-        """All rollouts that there are now."""
+        """Find all rollouts."""
         logs: dict[str, Path] = {}
         packed: dict[str, Path] = {}
         copies: set[str] = set()
@@ -61,18 +61,18 @@ class CodexFormat:
         return Found(self._logs, (*unlistable, *notes), len(unlistable))
 
     def key_of(self, path: Path) -> str:
-        """The thread id in a rollout's name, with the page's id if it is a later page; else the bare name."""
+        """Return the thread's id in a rollout's name, with a later page's id; else the bare name."""
         stem = safe_path(path.name).removesuffix(".zst").removesuffix(_PLAIN)
         match = _THREAD.match(stem)
         return match.group(1).lower() if match else stem
 
     def thread_of(self, path: Path) -> str:
-        """The thread that a rollout is a page of; the bare name where its name holds no id."""
+        """Return the thread of a rollout; the bare name if there is no id in the name."""
         key = self.key_of(path)
         return key.partition(_PAGE)[0] if _THREAD.match(f"rollout-{key}") else key
 
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
-        """Makes the parser of a rollout; `find` finds its parent's, if it is a fork."""
+        """Return the maker of a rollout's parser. `find` finds the rollout of a fork's parent."""
         # Loaded here, as below: most runs find nothing new to read.
         from budgauge.sources.codex.history import FileHistory
         from budgauge.sources.codex.rollout import Rollout
@@ -89,7 +89,7 @@ class CodexFormat:
         return make
 
     def origin(self, path: Path, find: FindLog) -> Origin | None:
-        """The thread that a person began: a sub-agent's log names it, or the thread that started the sub-agent."""
+        """Return the thread begun by a person. A sub-agent's log names this thread, or the one above."""
         from budgauge.sources.codex.session import origin
 
         root = next((root for root in self.roots if path.is_relative_to(root)), None)
@@ -116,7 +116,7 @@ class CodexFormat:
 
 
 def _better(known: Path, other: Path, root: Path) -> Path:
-    """Of two logs of one thread the active one, else the longer. `root` is where `other` was found, after `known`."""
+    """Return the active one of two logs of a thread, else the longer. `root` is where `other` was found."""
     if not known.is_relative_to(root):
         return known
     return max(known, other, key=_size)
@@ -130,7 +130,7 @@ def _size(path: Path) -> int:
 
 
 def _rollouts(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
-    """All rollouts below a folder, compressed ones too; `miss` is told of each folder that cannot be listed."""
+    """Yield all rollouts below a folder, compressed ones too. `miss` gets each folder's error."""
     for folder, files in files_below(root, miss):
         for name in files:
             if name.startswith("rollout-") and name.endswith((_PLAIN, _COMPRESSED)):

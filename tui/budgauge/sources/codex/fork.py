@@ -1,4 +1,4 @@
-"""Which usage lines of a forked Codex thread are its parent's, copied into its file.
+"""Copied usage lines at the start of a forked Codex thread, told from the thread's own.
 
 Forks and, in some versions, spawned sub-agents begin with a copy of the parent's history,
 often under new timestamps. Two usage lines that are alike prove nothing by themselves: the
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from budgauge.sources.block import Block
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.line import Line, SessionMeta
 from budgauge.sources.codex.tokens import Tokens
@@ -25,7 +24,7 @@ _MARKS = (b'"token_', b'"task_started"', b'"session_meta"')
 
 
 class UsageMark(msgspec.Struct, frozen=True, gc=False):
-    """One usage line, as far as it tells copies from a thread's own."""
+    """The fields of a usage line by which copies are told from a thread's own."""
 
     key: int
     """A hash of its counts."""
@@ -52,9 +51,9 @@ class Outline:
         self._thread: str | None = None
         self._turn_started: float | None = None
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Read whole lines, up to `end`. Lines that cannot be read are left out."""
-        for text in other_lines(data, end, _IDLE):
+    def feed(self, data: bytes) -> None:
+        """Read whole lines. Unreadable lines are left out."""
+        for text in other_lines(data, _IDLE):
             if any(mark in text for mark in _MARKS):
                 with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     self._read(codex_line.line(text))
@@ -87,18 +86,18 @@ class Outline:
         self.usage.append(UsageMark(hash(key), self._turn_started, total, line.ordinal, line.seconds()))
 
 
-def outline(blocks: Iterable[Block], most: int | None = None) -> Outline:
+def outline(blocks: Iterable[bytes], most: int | None = None) -> Outline:
     """The outline of a rollout given in blocks of whole lines; `most` usage lines are enough."""
     result = Outline()
-    for data, end in blocks:
-        result.feed(data, end)
+    for data in blocks:
+        result.feed(data)
         if most is not None and len(result.usage) >= most:
             break
     return result
 
 
 class Copies(NamedTuple):
-    """How many usage lines at the start of a thread are copies."""
+    """The number of copied usage lines at the start of a thread."""
 
     number: int
     unsure: bool = False
@@ -112,7 +111,7 @@ def count_copied(
     forked: bool,
     siblings: Iterable[Outline] = (),
 ) -> Copies:
-    """Count the usage lines at the start of `child` that are copies. `forked`: the log calls it a fork.
+    """Count the copied usage lines at the start of `child`. `forked`: the log calls the thread a fork.
 
     `parents` are the histories that the parent has had; a rewound one has several. `siblings` are earlier
     forks of a parent whose log is missing. A copy is in the run of lines that are alike, up to the child's
@@ -137,7 +136,7 @@ def _alike(child: Outline, usage: Sequence[UsageMark]) -> int:
 
 
 def history(pages: Sequence[Outline]) -> list[list[UsageMark]]:
-    """The usage lines of a thread's history as it stood after each of its pages.
+    """Return the usage lines of a thread's history as of the end of each page.
 
     A later page replaces what stands in earlier ones from its own first ordinal on.
     """
@@ -160,7 +159,7 @@ def _is_before(mark: UsageMark, ordinal: int | None, seconds: int | None) -> boo
 
 
 def _run(holds: list[bool]) -> int:
-    """How many hold from the start without a break."""
+    """Return how many are true from the start without a break."""
     return holds.index(False) if False in holds else len(holds)
 
 

@@ -1,4 +1,4 @@
-"""What a Codex rollout's history in other files tells: of its parent, of its thread's earlier pages."""
+"""History of a Codex thread in other files: of the parent, and of the thread's earlier pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.codex.tokens import Tokens
-from budgauge.sources.tail import Tail
+from budgauge.sources.tail import LogOffset, log_lines
 
 FindPages = Callable[[str], Sequence[Path]]
 """thread → its pages' files, in order; empty if there are none."""
@@ -18,23 +18,23 @@ FindForks = Callable[[str], Sequence[Path]]
 
 
 class History(Protocol):
-    """What other files tell of a thread's history."""
+    """The history of a thread in other files."""
 
     def copied(self, meta: SessionMeta) -> Copies:
-        """How many usage lines at the start of the thread's file are copies."""
+        """Return the number of copied usage lines at the start of the thread's file."""
         ...
 
     def base(self, meta: SessionMeta) -> Tokens | None:
-        """The cumulative counts at the point of history from which the file goes on; None if unknown."""
+        """Return the cumulative counts from which the file goes on; None if unknown."""
         ...
 
     def totals(self, lines: int) -> set[Tokens]:
-        """The cumulative counts in the first usage lines of the file itself."""
+        """Return the cumulative counts in the first usage lines of the file."""
         ...
 
 
 class NoHistory:
-    """The history of a thread that copied nothing."""
+    """The history of a thread without copies."""
 
     def copied(self, meta: SessionMeta) -> Copies:
         """Return none."""
@@ -58,30 +58,30 @@ class FileHistory:
         self._forks = forks
 
     def copied(self, meta: SessionMeta) -> Copies:
-        """Count the usage lines at the start that are copies; unreadable files tell nothing."""
-        child = outline(Tail().lines(self._path))
+        """Count the copied usage lines at the start. Unreadable files count as missing."""
+        child = _outlined(self._path)
         parent = (meta.parent or "").lower()
         parents = self._histories(parent, most=len(child.usage))
         siblings = [] if parents or not meta.forked_from or meta.history_base is not None else self._siblings(parent)
         return count_copied(child, parents, forked=bool(meta.forked_from), siblings=siblings)
 
     def base(self, meta: SessionMeta) -> Tokens | None:
-        """The cumulative counts at the point of history from which the file goes on; None if no file tells."""
+        """Return the cumulative counts from which the file goes on; None if no file tells."""
         thread = (meta.forked_from or meta.id or "").lower()
         histories = self._histories(thread)
         if not histories:
             return None
-        created = outline(Tail().lines(self._path), most=1).created
+        created = _outlined(self._path, most=1).created
         before = cut(histories[-1], meta.base_ordinal, created)
         return next((mark.total for mark in reversed(before) if mark.total is not None), None)
 
     def totals(self, lines: int) -> set[Tokens]:
-        """The cumulative counts in the first usage lines of the file."""
-        usage = outline(Tail().lines(self._path), most=lines).usage[:lines]
+        """Return the cumulative counts in the first usage lines of the file."""
+        usage = _outlined(self._path, most=lines).usage[:lines]
         return {mark.total for mark in usage if mark.total is not None}
 
     def _histories(self, thread: str, most: int | None = None) -> list[list[UsageMark]]:
-        """A thread's histories after each page, of those before this file where it is one of them."""
+        """Return a thread's history after each page, up to this file if it is one of them."""
         paths = list(self._pages(thread))
         if self._path in paths:
             paths = paths[: paths.index(self._path)]
@@ -93,8 +93,12 @@ class FileHistory:
         return [found for path in earlier if (found := _outline(path)) is not None]
 
 
+def _outlined(path: Path, most: int | None = None) -> Outline:
+    return outline(log_lines(path, LogOffset()), most=most)
+
+
 def _outline(path: Path, most: int | None = None) -> Outline | None:
     try:
-        return outline(Tail().lines(path), most=most)
+        return _outlined(path, most)
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Codex's config.toml: whole sections are added and cut as text; what is inside a section is edited by tomlkit."""
+"""Hooks in Codex's config.toml. Whole sections are added and cut as text; inside a section tomlkit edits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def edited(text: str, command: str | None) -> str:
 
 
 def _with_bodies(text: str, edit: Callable[[Keys, Value], None]) -> str:
-    """The text after `edit` has had each section that is about hooks, as tomlkit's document."""
+    """Return the text after `edit` had each section about hooks, as tomlkit's document."""
     from tomlkit import parse
     from tomlkit.exceptions import TOMLKitError
 
@@ -64,7 +64,7 @@ def _with_bodies(text: str, edit: Callable[[Keys, Value], None]) -> str:
 
 
 def _events_in(keys: Keys, body: Value) -> dict[str, Value]:
-    """event → its groups, as far as a section's own body holds them."""
+    """Return event → groups, as far as a section's own body holds them."""
     if len(keys) < 2:
         events = body if keys else body.get("hooks", {})
         return events if isinstance(events, dict) else {}
@@ -74,7 +74,7 @@ def _events_in(keys: Keys, body: Value) -> dict[str, Value]:
 
 
 def _fill_body(command: str, keys: Keys, body: Value) -> None:
-    """Point our entries here to the command; add what is missing where only this section can hold it."""
+    """Point our entries here to the command. Add missing ones where only this section can hold them."""
     from tomlkit.items import Array, InlineTable
 
     events = _events_in(keys, body)
@@ -88,7 +88,7 @@ def _fill_body(command: str, keys: Keys, body: Value) -> None:
 
 
 def _free_body(keys: Keys, body: Value) -> None:
-    """Take our entries out of this section, as far as more than they are in it."""
+    """Take our entries out of this section, where others are left."""
     from tomlkit.items import InlineTable
 
     events = _events_in(keys, body)
@@ -104,7 +104,7 @@ def _free_body(keys: Keys, body: Value) -> None:
 
 
 def _keeping_edges(holder: Value, key: str, edit: Callable[[Value], object]) -> None:
-    """Edit an array or inline table; spaces and last comma inside its brackets stay, of which tomlkit loses some."""
+    """Edit an array or inline table, keeping spaces and last comma inside the brackets, which tomlkit may lose."""
     from tomlkit import value
 
     inside = holder[key].as_string()[1:-1]
@@ -124,7 +124,7 @@ def _without_edge(inside: str) -> str:
 
 
 def _with_sections(text: str, command: str) -> str:
-    """With our own at the end, a blank line before each; a text without a last line end stays without."""
+    """Return the text with our own sections at the end, a blank line before each."""
     from tomlkit import item
 
     events = tomli.loads(text).get("hooks", {})
@@ -143,7 +143,7 @@ def _with_sections(text: str, command: str) -> str:
 
 
 def _without_sections(text: str) -> str:
-    """Without the sections that are ours, each with the blank line before it."""
+    """Return the text without our sections, each cut with the blank line before."""
     for section in reversed(list(_ours_among(sections(text), tomli.loads(text).get("hooks", {})))):
         before, after = text[: section.start], text[section.end :]
         before = re.sub(r"(\A|\n)\r?\n\Z", r"\1", before)
@@ -154,7 +154,7 @@ def _without_sections(text: str) -> str:
 
 
 def _ours_among(found: list[Section], events: dict[str, Value]) -> Iterator[Section]:
-    """The sections that hold our entries, or belong to a group that has no others."""
+    """Yield the sections with our entries, and the groups without any other."""
     at: dict[str, tuple[int, int]] = {}  # event → the group that the text has come to, and the hook in it
     for section in found:
         if len(section.keys) < 2 or section.keys[0] != "hooks" or not isinstance(events[section.keys[1]], list):

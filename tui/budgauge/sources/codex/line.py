@@ -1,4 +1,4 @@
-"""The lines of a Codex rollout that tell of usage, as typed values.
+"""Usage lines of a Codex rollout, as typed values.
 
 Format: Codex CLI's `RolloutLine`, `{"timestamp", "ordinal"?, "type", "payload"}`.
 """
@@ -28,13 +28,13 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def names_all(self) -> bool:
-        """Are all parts there? Where one is missing, it may go by another name."""
+        """True if all parts are there. A missing one may go by another name."""
         parts = (self.cached_input_tokens, self.cache_write_input_tokens, self.reasoning_output_tokens)
         return msgspec.UNSET not in parts
 
     @property
     def tokens(self) -> Tokens:
-        """The counts without their sum; what is missing is 0."""
+        """Counts without their sum. A missing one is 0."""
         return (
             self.input_tokens or 0,
             self.cached_input_tokens or 0,
@@ -45,7 +45,7 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What every line has; the payload is left for its type to decode."""
+    """The fields of every line. The payload is left for the type to decode."""
 
     type: str
     payload: msgspec.Raw
@@ -53,12 +53,12 @@ class Line(msgspec.Struct, frozen=True):
     ordinal: int | None = None
 
     def seconds(self) -> int | None:
-        """The line's own time in unix seconds; None where it has none that can be read."""
+        """Return the line's time in unix seconds; None without a readable one."""
         return unix_seconds(self.timestamp)
 
 
 class SessionMeta(msgspec.Struct, frozen=True):
-    """Whose thread it is. Only the first in a file is its own: forks copy the parent's."""
+    """The owner of a thread. Only the first in a file counts: forks copy the parent's."""
 
     id: str | None = None
     cwd: str | None = None
@@ -82,18 +82,18 @@ class SessionMeta(msgspec.Struct, frozen=True):
 
     @property
     def forked_from(self) -> str | None:
-        """The thread that this one is a fork of; never itself."""
+        """The thread of which this one is a fork; never itself."""
         return self._other(self.forked_from_id)
 
     @property
     def base_ordinal(self) -> int | None:
-        """The ordinal at which this file's own lines begin, where its earlier history stands in another."""
+        """The first ordinal of this file's own lines, where earlier history stands in another file."""
         end = self.history_base.get("end_ordinal_exclusive") if isinstance(self.history_base, dict) else None
         return end if type(end) is int else None
 
     @property
     def role(self) -> str | None:
-        """What kind of sub-agent it is: its role, else its nickname, else its kind; None for a person's own thread."""
+        """The sub-agent's role, else nickname, else kind; None for a person's own thread."""
         spawned = self._spawned()
         for name in (self.agent_role, self.agent_nickname, spawned.get("agent_role"), spawned.get("agent_nickname")):
             if isinstance(name, str) and name.strip():
@@ -106,7 +106,7 @@ class SessionMeta(msgspec.Struct, frozen=True):
         return "subagent" if self._subagent() is not None or self.thread_source == "subagent" else None
 
     def _other(self, thread: object) -> str | None:
-        """`thread` if it names one, and not this one."""
+        """Return `thread` if this names a thread other than this one."""
         own = (self.id or "").lower()
         return thread if isinstance(thread, str) and thread.lower() not in ("", own) else None
 
@@ -126,7 +126,7 @@ class TurnContext(msgspec.Struct, frozen=True, gc=False):
 
 
 class TokenInfo(msgspec.Struct, frozen=True, gc=False):
-    """Cumulative counts of the thread, and those of its last call."""
+    """Cumulative counts of the thread, and counts of the last call."""
 
     total_token_usage: TokenUsage
     last_token_usage: TokenUsage | None = None
@@ -155,7 +155,7 @@ class TokenUsageRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 def unix_seconds(timestamp: object) -> int | None:
-    """Unix seconds of an RFC 3339 text; None if it is none."""
+    """Return the unix seconds of an RFC 3339 text; None for anything else."""
     try:
         return moment_seconds(msgspec.convert(timestamp, datetime))
     except (msgspec.ValidationError, OverflowError, ValueError):
@@ -163,13 +163,13 @@ def unix_seconds(timestamp: object) -> int | None:
 
 
 def moment_seconds(moment: datetime) -> int | None:
-    """Unix seconds of a moment, which is UTC where it names no zone; None before 1970."""
+    """Return the unix seconds of a moment, which is UTC without a zone; None before 1970."""
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     return int(seconds) if seconds >= 0 else None
 
 
 def session_meta(payload: msgspec.Raw) -> SessionMeta:
-    """Whose thread it is. A name that is no text is left out: whose calls they are matters less than that they count.
+    """Return the owner of a thread. Names of other types than text are left out: the counts matter more.
 
     Raises MsgspecError.
     """
@@ -182,7 +182,7 @@ def session_meta(payload: msgspec.Raw) -> SessionMeta:
 
 
 def turn_context(payload: msgspec.Raw) -> TurnContext:
-    """The model in force; one whose name is no text is unknown. Raises MsgspecError."""
+    """Return the model in force; unknown if its name is of another type than text. Raises MsgspecError."""
     try:
         return _turn_context(payload)
     except msgspec.ValidationError:
@@ -199,7 +199,7 @@ class _CountPayload(msgspec.Struct, frozen=True, gc=False):
 
 
 class CountLine(msgspec.Struct, frozen=True, gc=False):
-    """A `token_count` line as Codex writes it, decoded in one go: nearly all lines that matter are of this kind."""
+    """A `token_count` line as Codex writes it, decoded at once: nearly all usage lines are of this kind."""
 
     timestamp: datetime
     type: str

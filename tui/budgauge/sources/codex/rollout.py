@@ -44,7 +44,7 @@ _Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordE
 
 
 class Rollout:
-    """One thread. Give it each line once, in order."""
+    """A thread. Feed each line once, in order."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Rollout:
         saved: bytes | None = None,
         names: AgentNames = AgentNames(),
     ) -> None:
-        """`thread` is the id in the file's name, and `seconds` a time, for files that do not say.
+        """`thread` and `seconds` stand in for an id and a time missing in the file.
 
         `page` is the second id in the name of a later page. `history` tells how many usage lines at the
         start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
@@ -71,26 +71,26 @@ class Rollout:
 
     @property
     def counts(self) -> Counts:
-        """What it met beside new calls."""
+        """Counts beside new calls."""
         return self._state.counts
 
     @property
     def thread(self) -> str:
-        """Its id."""
+        """The thread's id."""
         return self._state.thread
 
     def save(self) -> bytes:
-        """All it must know to go on."""
+        """Return the state from which another can go on."""
         return msgspec.msgpack.encode(self._state)
 
     def take(self) -> list[Usage]:
-        """The calls of what was fed since the last time."""
+        """Return the calls of the lines fed since the last time."""
         new, self._new = self._new, []
         return new
 
-    def feed(self, data: bytes | bytearray, end: int) -> None:
-        """Take in whole lines, up to `end`."""
-        for text in other_lines(data, end, _IDLE):
+    def feed(self, data: bytes) -> None:
+        """Read whole lines."""
+        for text in other_lines(data, _IDLE):
             try:
                 if _COUNT.match(text):
                     self._read_count(text)
@@ -99,8 +99,8 @@ class Rollout:
             except _Unreadable:
                 self._state.counts.set_aside += 1
 
-    def _read_count(self, text: bytes | bytearray) -> None:
-        """A `token_count` that begins as Codex writes it."""
+    def _read_count(self, text: bytes) -> None:
+        """Read a `token_count` with the beginning that Codex writes."""
         try:
             line = codex_line.count_line(text)
         except msgspec.DecodeError:
@@ -152,15 +152,15 @@ class Rollout:
             self._state.own_seen = True
             self._release(own=True)
 
-    def _check_names(self, usage: TokenUsage, text: bytes | bytearray | msgspec.Raw) -> None:
-        """Raise RecordError if a part of the usage may go by a name that is not known. `text` is what was read."""
+    def _check_names(self, usage: TokenUsage, text: bytes | msgspec.Raw) -> None:
+        """Raise RecordError if a part of the usage may have an unknown name. `text` is the line as read."""
         is_named = usage.cached_input_tokens is not msgspec.UNSET
         if not usage.names_all and ((self._state.cached_seen and not is_named) or _UNKNOWN_COUNT.search(text)):
             raise RecordError("counts of tokens under names that are not known")
         self._state.cached_seen |= is_named
 
     def _release(self, *, own: bool) -> None:
-        """Decide on the call that was held."""
+        """Decide on the held call."""
         held, self._state.held = self._state.held, None
         if held is not None and own:
             self._new.append(held)
@@ -180,7 +180,7 @@ class Rollout:
         self._agent_id = self._names.of(CODEX, meta.role if meta else None, meta.cwd if meta else None)
 
     def _is_copy(self, ordinal: int | None, thread: str | None = None) -> bool:
-        """Is this usage line, the latest, part of a parent's history? `thread` is whose it says to be."""
+        """Return True if the latest usage line is of a parent's history. `thread` is the line's own claim."""
         meta = self._state.meta
         start = meta.subagent_history_start_ordinal if meta else None
         if start is not None and ordinal is not None and ordinal < start:
@@ -226,16 +226,16 @@ class Rollout:
             self._call(growth, hold=state.held_as_copy)
 
     def _inherits(self) -> bool:
-        """Does the first count here go on from a total in another file?"""
+        """Return True if the first count here goes on from a total in another file."""
         return self._goes_on() or bool(self._state.meta and self._state.meta.forked_from)
 
     def _goes_on(self) -> bool:
-        """Does this file go on from a history in another?"""
+        """Return True if this file goes on from a history in another."""
         meta = self._state.meta
         return self._state.page is not None or (meta is not None and meta.history_base is not None)
 
     def _first_call(self, growth: Tokens, total: Tokens) -> None:
-        """The first count of a file that goes on from another may repeat the last one there."""
+        """Count the first call of a file that goes on from another, unless it repeats the last one there."""
         base = self._history.base(self._state.meta) if self._state.meta else None
         if base == total:
             self._state.counts.replayed += 1
@@ -243,7 +243,7 @@ class Rollout:
             self._call(growth, hold=base is None)
 
     def _grow(self, info: TokenInfo, *, is_copy: bool) -> Tokens:
-        """What the cumulative total has grown by. A total that shrank begins a new count.
+        """Return the growth of the cumulative total. A total that shrank begins a new count.
 
         Raises RecordError where that cannot be known.
         """
@@ -265,7 +265,7 @@ class Rollout:
         return growth
 
     def _start(self, total: Tokens, last: Tokens | None, *, is_copy: bool) -> Tokens:
-        """The total before the first call in the file. Raises RecordError where that cannot be known."""
+        """Return the total before the first call in the file. Raises RecordError if unknown."""
         state = self._state
         if not self._inherits() or (last is None and is_copy):
             return NO_TOKENS
@@ -279,7 +279,7 @@ class Rollout:
         return NO_TOKENS if has_shrunk(total, base) else base
 
     def _baseline(self, total: Tokens, last: Tokens | None) -> Tokens:
-        """The total before the last call.
+        """Return the total before the last call.
 
         Two processes may write counts of their own to one file: a total less its last call that was a total
         before belongs to that count.
@@ -323,7 +323,7 @@ class Rollout:
             self._call(record.usage.tokens, _alias(None if again else record.response_id), hold=state.held_as_copy)
 
     def _restates(self, record: TokenUsageRecord) -> bool:
-        """Was this response already counted through a `token_count` before it?"""
+        """Return True if this response was counted through a `token_count` before."""
         if self._state.total is None or record.usage.tokens != self._state.growth:
             return False
         return record.thread_token_usage is None or record.thread_token_usage.tokens == self._state.total
@@ -363,13 +363,13 @@ class Rollout:
             self._new.append(call)
 
 
-def _refuse_usage(text: bytes | bytearray | msgspec.Raw) -> None:
-    """Raise RecordError if a line that is not read holds counts of tokens: its format has changed."""
+def _refuse_usage(text: bytes | msgspec.Raw) -> None:
+    """Raise RecordError if an unread line holds counts of tokens: the format has changed."""
     if _USAGE.search(text):
         raise RecordError("counts of tokens under names that are not known")
 
 
 def _alias(response_id: str | None) -> str | None:
-    """A response's id, if it can be a call's name."""
+    """Return a response's id, if fit to be a call's name."""
     fits = response_id and len(response_id) <= MAX_NAME_BYTES and response_id.isascii() and response_id.isprintable()
     return response_id if fits and response_id and PART not in response_id and response_id[-1] != CLAIM else None

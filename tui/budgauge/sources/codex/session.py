@@ -1,4 +1,4 @@
-"""Which rollouts belong to one Codex session: its own, and those of the sub-agents that it started."""
+"""Rollouts of one Codex session, and of the session's sub-agents."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from budgauge.sources.block import open_log
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog
+from budgauge.sources.tail import open_log
 
 if TYPE_CHECKING:
     from budgauge.sources.origin import Origin
@@ -40,7 +40,7 @@ def codex_session(
     *,
     keep: Callable[[], object] = lambda: None,
 ) -> SessionFormat:
-    """A session of Codex: the transcripts that were named, and its sub-agents' rollouts begun on the same days.
+    """Return a session of Codex: the named transcripts, and sub-agents' rollouts begun on the same days.
 
     `members` and `strangers` are the rollouts that were found before to belong to it, or not; what is found now
     is added to them, so that none is looked into twice. `keep` is called on the way, after many strangers.
@@ -71,12 +71,12 @@ def codex_session(
 
 
 def _home(rollout: Path) -> Path:
-    """Codex's folder, which holds `sessions/year/month/day/rollout`."""
+    """Return Codex's folder, which holds `sessions/year/month/day/rollout`."""
     return rollout.parents[4] if len(rollout.parents) > 4 else rollout.parent
 
 
 def _folders(rollout: Path) -> set[Path]:
-    """The folders of a rollout's day and of each day since then: what it starts is written there."""
+    """Return the folders of a rollout's day and of each day since, in which sub-agents' rollouts are."""
     return {rollout.parent, *_days_since(rollout)}
 
 
@@ -102,7 +102,7 @@ def _days_since(rollout: Path) -> Iterator[Path]:
 
 
 def first_line(rollout: Path) -> SessionMeta | None:
-    """Whose a rollout is, as its first line says; None if that cannot be read, or not yet."""
+    """Return the owner of a rollout, from the first line; None if this line is missing or unreadable."""
     try:
         descriptor = open_log(rollout)
         try:
@@ -115,7 +115,7 @@ def first_line(rollout: Path) -> SessionMeta | None:
 
 
 def _has_begun(rollout: Path) -> bool:
-    """Is there a first line, though it cannot be read, or so much of it that none can come?"""
+    """Return True if there is a first line, readable or not, or so many bytes that none can come."""
     try:
         descriptor = open_log(rollout)
         try:
@@ -128,7 +128,7 @@ def _has_begun(rollout: Path) -> bool:
 
 
 def origin(rollout: Path, home: Path, find: FindLog) -> Origin | None:
-    """The thread that a person began, of which a rollout is a part; None if that cannot be told."""
+    """Return the thread begun by a person to which a rollout belongs; None if unknown."""
     from budgauge.sources.origin import Origin
 
     meta = first_line(rollout)

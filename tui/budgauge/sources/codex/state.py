@@ -1,4 +1,4 @@
-"""What is known of a Codex thread after the lines read so far, as cursors keep it."""
+"""State of a Codex thread after the lines read so far, as cursors keep it."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from budgauge.sources.name import UNKNOWN
 
 
 class State(msgspec.Struct, array_like=True):
-    """What is known of one thread after the lines read so far."""
+    """State of a thread after the lines read so far."""
 
     thread: str
     seconds: int

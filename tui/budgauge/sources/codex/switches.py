@@ -1,4 +1,4 @@
-"""What in Codex's config keeps it from calling a hook: a feature that is off, and trust that is missing."""
+"""Codex's settings that keep hooks from being called: features switched off, and missing trust."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMEOUT_SECONDS = 600
 
 
 def switched_off(home: Path, folders: Sequence[Path]) -> Iterator[str]:
-    """Tell file by file what keeps Codex, started in the first folder, from calling any hook.
+    """Yield, file by file, the settings that keep Codex, started in the first folder, from calling any hook.
 
     `home` is the user's config folder. Of the folders, each lies in the next.
     """
@@ -49,13 +49,13 @@ def switched_off(home: Path, folders: Sequence[Path]) -> Iterator[str]:
 
 
 def config_in(home: Path) -> dict[str, Value]:
-    """The values of the user's config. Raises ConfigError."""
+    """Return the values of the user's config. Raises ConfigError."""
     path = home / "config.toml"
     return decoded(path, read(path).removeprefix("\ufeff"))
 
 
 def is_trusted(users: dict[str, Value], folders: Sequence[Path]) -> bool:
-    """Return whether the user's config trusts the project, so that Codex reads its config."""
+    """Return True if the user's config trusts the project, whose config Codex reads then."""
     projects = users.get("projects")
     if not isinstance(projects, dict):
         return False
@@ -66,7 +66,7 @@ def is_trusted(users: dict[str, Value], folders: Sequence[Path]) -> bool:
 
 
 def _main_checkout(root: Path) -> Iterator[Path]:
-    """The repository that a linked worktree belongs to: Codex asks for trust in that one."""
+    """Yield the repository of a linked worktree: Codex asks for trust in this one."""
     with suppress(OSError, ValueError):
         link = (root / ".git").read_text(encoding="utf-8").removeprefix("gitdir:").strip()
         gitdir = root / link
@@ -75,7 +75,7 @@ def _main_checkout(root: Path) -> Iterator[Path]:
 
 
 def distrusted(users: dict[str, Value], path: Path, hooks: dict[str, Value]) -> Iterator[str]:
-    """Tell which of our hooks in the file `path` Codex skips: the user's config keeps what is trusted."""
+    """Yield our hooks in the file `path` that Codex skips for lack of trust, which the user's config keeps."""
     events: dict[str, list[str]] = {}
     table = users.get("hooks")
     states = table.get("state") if isinstance(table, dict) else None
@@ -90,14 +90,14 @@ def distrusted(users: dict[str, Value], path: Path, hooks: dict[str, Value]) -> 
 
 
 def _ours(hooks: dict[str, Value]) -> Iterator[tuple[str, int, int]]:
-    """Where our entries are: the event, the group's place, and the entry's place in it."""
+    """Yield the places of our entries: the event, the group's place, and the entry's place in the group."""
     for event, groups in hooks.items():
         for group_at, group in enumerate(groups if isinstance(groups, list) else ()):
             yield from ((event, group_at, at) for at, hook in enumerate(hooks_of(group)) if is_ours(hook))
 
 
 def _reason(state: dict[str, Value], event: str, group: Value, hook: Value) -> str | None:
-    """Why Codex skips an entry; None if it does not."""
+    """Return the reason why Codex skips an entry; None if it does not."""
     if state.get("enabled") is False:
         return "Codex has these hooks switched off (/hooks)"
     trusted = state.get("trusted_hash")
@@ -109,7 +109,7 @@ def _reason(state: dict[str, Value], event: str, group: Value, hook: Value) -> s
 
 
 def hashes(event: str, matcher: Value, hook: dict[str, Value]) -> Iterator[str]:
-    """The hashes of an entry as Codex 0.171 makes them; at some events it leaves the matcher out."""
+    """Yield the hashes of an entry as Codex 0.171 makes them. Some events leave the matcher out."""
     entry = {"async": False, "timeout": _TIMEOUT_SECONDS, **hook}
     identity: dict[str, Value] = {"event_name": event_label(event), "hooks": [entry]}
     for content in (identity, {**identity, "matcher": matcher}):
@@ -118,12 +118,12 @@ def hashes(event: str, matcher: Value, hook: dict[str, Value]) -> Iterator[str]:
 
 
 def event_label(event: str) -> str:
-    """Return an event's name as Codex writes it in its state."""
+    """Return an event's name as in Codex's state."""
     return re.sub(r"(?<=.)([A-Z])", r"_\1", event).lower()
 
 
 def _feature(document: dict[str, Value]) -> tuple[str, Value] | None:
-    """The key that switches hooks on or off, and its value; None if it is missing."""
+    """Return the key that switches hooks on or off, with the value; None if missing."""
     features = document.get("features")
     if not isinstance(features, dict):
         return None
@@ -131,7 +131,7 @@ def _feature(document: dict[str, Value]) -> tuple[str, Value] | None:
 
 
 def _document(path: Path, troubles: list[str]) -> dict[str, Value]:
-    """A file's values; why it cannot be read is added to `troubles`."""
+    """Return a file's values. The error of an unreadable file is added to `troubles`."""
     try:
         return decoded(path, read(path).removeprefix("\ufeff"))
     except ConfigError as error:

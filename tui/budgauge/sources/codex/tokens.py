@@ -13,7 +13,7 @@ def is_spent(tokens: Tokens) -> bool:
 
 
 def has_shrunk(total: Tokens, before: Tokens) -> bool:
-    """Return True if any part is less than it was."""
+    """Return True if any part is less than before."""
     return any(now < was for now, was in zip(total, before, strict=True))
 
 

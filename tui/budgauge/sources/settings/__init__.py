@@ -1,1 +1,1 @@
-"""What an agent's settings file is changed with: entries, TOML sections, the change itself."""
+"""Changes of agents' settings files: our entries, TOML's sections, JSON's values."""

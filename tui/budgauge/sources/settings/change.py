@@ -1,4 +1,4 @@
-"""A change of a settings file: seen before it is made, and made whole or not at all."""
+"""A change of a settings file, shown before the file is written, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 10 << 20
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What would be written to a settings file; `after == before` if there is nothing to do."""
+    """A settings file's text before and after; equal if there is nothing to do."""
 
     path: Path
     before: str
@@ -27,12 +27,12 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> Path:
-        """The file that is written: where links lead, if there are any."""
+        """The file to write, behind all links."""
         return Path(os.path.realpath(self.path))
 
     @property
     def is_linked(self) -> bool:
-        """Whether the file or its folder is a symbolic link."""
+        """True if the file or the folder is a symbolic link."""
         return self.path.is_symlink() or self.path.parent.is_symlink()
 
     @property
@@ -66,7 +66,7 @@ def read(path: Path) -> str:
 
 
 def check_target(path: Path, within: Path | None) -> Path:
-    """Return where links lead from `path`. Raises ConfigError if that is outside the folder `within`."""
+    """Return the path behind all links. Raises ConfigError if that is outside the folder `within`."""
     target = Path(os.path.realpath(path))
     if within is not None and not target.is_relative_to(os.path.realpath(within)):
         raise ConfigError(
@@ -77,7 +77,7 @@ def check_target(path: Path, within: Path | None) -> Path:
 
 
 def write(change: Change) -> None:
-    """Put the new text in place whole. A link's target is written, a file's mode kept; a new file is its owner's.
+    """Write the new text whole, through links. The file keeps the old mode; a new file is the owner's alone.
 
     Raises ConfigError if the file is no longer as it was read, lies outside `within`, or cannot be written.
     """

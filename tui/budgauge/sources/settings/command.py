@@ -1,4 +1,4 @@
-"""A command line of ours in an agent's settings: how it is made, and how it is known again."""
+"""Our command line in an agent's settings: made, and recognised."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def our_command(program: Sequence[str], asker: str, places: Mapping[str, str | N
 
 
 def is_our_command(command: str) -> bool:
-    """Return whether a command line runs `budgauge hook` and nothing else, with the agent's name in it or without."""
+    """Return True if a command line runs `budgauge hook` and nothing else."""
     try:
         program, *words = _words(command)
     except ValueError:
@@ -39,7 +39,7 @@ def is_our_command(command: str) -> bool:
 
 
 def is_understood(command: str, asker: str) -> bool:
-    """Return whether a command line of ours is free of mistakes: no unknown option, no other agent's name."""
+    """Return True if our command line has no mistakes: no unknown option, no other agent's name."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -56,7 +56,7 @@ def is_understood(command: str, asker: str) -> bool:
 
 
 def _names_files(options: list[str]) -> bool:
-    """Return whether these are our options alone, each with a value."""
+    """Return True if these are our options alone, each with a value."""
     given = list(options)
     while given:
         name, has_value, value = given.pop(0).partition("=")
@@ -66,7 +66,7 @@ def _names_files(options: list[str]) -> bool:
 
 
 def _words(command: str) -> list[str]:
-    """A command line's words, signs of the shell each on its own. Raises ValueError."""
+    """Return a command line's words, each of the shell's signs on its own. Raises ValueError."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     lexer.commenters = ""

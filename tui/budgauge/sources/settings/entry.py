@@ -1,4 +1,4 @@
-"""What a hook entry of ours is, and how events get and lose it: the same for decoded values and for tomlkit's."""
+"""Our hook entries, and their places among an agent's events, in decoded values as in tomlkit's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MATCHED = ("PreToolUse", "PostToolUse")
 
 
 def is_ours(hook: Value) -> bool:
-    """Whether an entry, which may be anything, calls us."""
+    """Return True if an entry, which may be anything, calls us."""
     if not isinstance(hook, dict) or hook.get("type") != "command":
         return False
     command = hook.get("command")
@@ -27,7 +27,7 @@ def is_ours(hook: Value) -> bool:
 
 
 def hooks_of(group: Value) -> list[Value]:
-    """A group's entries; none if it is laid out otherwise."""
+    """Return a group's entries; none for any other layout."""
     hooks = group.get("hooks") if isinstance(group, dict) else None
     return hooks if isinstance(hooks, list) else []
 
@@ -40,13 +40,13 @@ def ours_in(groups: Value) -> list[dict[str, Value]]:
 
 
 def new_group(agent: Agent, event: str, command: str) -> dict[str, Value]:
-    """A group that holds nothing but our entry."""
+    """Return a group with our entry alone."""
     matcher = {"matcher": "*"} if agent == "claude-code" and event in _MATCHED else {}
     return {**matcher, "hooks": [{"type": "command", "command": command, "timeout": TIMEOUT_SECONDS}]}
 
 
 def point(groups: Value, command: str) -> bool:
-    """Make our entries run this command, all else about them as somebody set it; False if there are none."""
+    """Make our entries run this command, with all else unchanged; False if there are none."""
     ours = ours_in(groups)
     for hook in ours:
         if hook["command"] != command:
@@ -55,7 +55,7 @@ def point(groups: Value, command: str) -> bool:
 
 
 def take_out(groups: list[Value]) -> None:
-    """Without our entries, and the groups that had no others."""
+    """Remove our entries, and groups without any other."""
     for at in reversed(range(len(groups))):
         hooks = hooks_of(groups[at])
         ours = [place for place, hook in enumerate(hooks) if is_ours(hook)]
@@ -67,14 +67,14 @@ def take_out(groups: list[Value]) -> None:
 
 
 def install(hooks: dict[str, Value], agent: Agent, command: str) -> None:
-    """Our entry at each of the agent's events, new or pointed to the command."""
+    """Put our entry at each of the agent's events, or point the old one to the command."""
     for event in EVENTS[agent]:
         if not point(hooks.get(event), command):
             hooks.setdefault(event, []).append(new_group(agent, event, command))
 
 
 def uninstall(hooks: dict[str, Value]) -> None:
-    """None of our entries at any event, and no event that only they were at."""
+    """Remove our entries at all events, and the events left empty."""
     for event in [event for event, groups in hooks.items() if ours_in(groups)]:
         take_out(hooks[event])
         if not hooks[event]:

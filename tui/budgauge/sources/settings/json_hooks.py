@@ -1,4 +1,4 @@
-"""Hooks in a JSON file: the value of `hooks` is written anew, all around it stays as text."""
+"""Hooks in a JSON file. The value of `hooks` is rewritten; all text around stays."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _no_number(name: str) -> Value:
 
 
 def edited(text: str, hooks: dict[str, Value]) -> str:
-    """Valid settings' text with these hooks, or without that key if there are none. Raises ValueError."""
+    """Return a valid settings text with these hooks; without the key if there are none. Raises ValueError."""
     end = "\r\n" if "\r\n" in text else "\n"
     text = text if text.strip() else "{}" + end
     members = _members(text)
@@ -63,7 +63,7 @@ def edited(text: str, hooks: dict[str, Value]) -> str:
 
 
 class _Member(msgspec.Struct, frozen=True):
-    """Where a key begins, and its value begins and ends."""
+    """The places of a key's beginning, and of the beginning and end of the value."""
 
     key: str
     start: int
@@ -79,7 +79,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _members(text: str) -> list[_Member]:
-    """The members of the object that a valid JSON text is."""
+    """Return the members of the object in a valid JSON text."""
     decoder = json.JSONDecoder()
     found: list[_Member] = []
     at = _skip(text, text.index("{") + 1)
@@ -93,7 +93,7 @@ def _members(text: str) -> list[_Member]:
 
 
 def _cut(text: str, members: list[_Member], at: int) -> tuple[int, int]:
-    """From where to where a member and one comma stand; the last member leaves `{}`."""
+    """Return the span of a member and one comma; the last member leaves `{}`."""
     if at:
         return members[at - 1].end, members[at].end
     if len(members) > 1:
@@ -102,7 +102,7 @@ def _cut(text: str, members: list[_Member], at: int) -> tuple[int, int]:
 
 
 def _encoded(hooks: dict[str, Value], gap: str, old: str) -> str:
-    """The value of `hooks`, laid out as the old one if that was regular, else as the gap before the first key."""
+    """Return the value of `hooks`, laid out as the old one if regular, else as the gap before the first key."""
     end = "\r\n" if "\r\n" in gap else "\n"
     margin = gap.rpartition("\n")[2] if "\n" in gap else None
     layouts = product((margin, None), (False, True), (False, True)) if old else ()

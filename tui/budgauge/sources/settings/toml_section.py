@@ -1,4 +1,4 @@
-"""A TOML text's sections, and where in it they stand; no TOML library tells."""
+"""Sections of a TOML text with their places, which no TOML library gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Keys = tuple[str, ...]
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A header and what is below it up to its last value: comments after that are not its own."""
+    """A header and the lines below up to the last value, without the comments after."""
 
     keys: Keys
     """The header's; () for what is before any header."""
@@ -42,7 +42,7 @@ def sections(text: str) -> list[Section]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, int]]:
-    """Where each line begins and ends, a value of several lines being one."""
+    """Yield the beginning and end of each line. A value of several lines counts as one line."""
     start = depth = 0
     for token in _TOKEN.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)

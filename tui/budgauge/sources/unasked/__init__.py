@@ -1,1 +1,1 @@
-"""Sessions that spend without calling the gate: found by comparing what was collected with who called."""
+"""Sessions that spend without calling the gate: a comparison of collected usage with the gate's callers."""

@@ -1,4 +1,4 @@
-"""Which sessions called the gate, and since when hooks call it.
+"""Sessions that called the gate, and the hooks that call.
 
 Both are kept in the user's cache folder and nowhere else. A cleared cache loses both, so it accuses nobody.
 """
@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 
 FORGET_SECONDS = 30 * 86_400
 """How long what is kept of a session stays after it last changed."""
@@ -22,7 +21,7 @@ _FILE = "hooks.since"
 
 
 class Hook(msgspec.Struct, frozen=True, array_like=True):
-    """Hooks of an agent that call the gate."""
+    """Hooks of an agent, by which sessions call the gate."""
 
     agent: str
     """As `budgauge collect` calls it."""
@@ -35,33 +34,29 @@ class Hook(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What tells hooks apart."""
+        """The fields that tell hooks apart."""
         return self.agent, self.home, self.folder
 
     def covers(self, agent: str, home: str, folder: str) -> bool:
-        """Do sessions of this agent call, whose logs are in `home` and which begin in `folder`?"""
+        """Return True if an agent's sessions with logs in `home`, begun in `folder`, call."""
         return self.agent == agent and self.home in ("", home) and is_inside(folder, self.folder)
 
 
 def is_inside(folder: str, outer: str) -> bool:
-    """Is a folder at or below another? An empty `outer` holds all."""
+    """Return True if a folder is at or below another. An empty `outer` holds all."""
     return not outer or folder == outer or folder.startswith(outer.rstrip(os.sep) + os.sep)
 
 
-_decode = msgspec.msgpack.Decoder(list[Hook]).decode
+_decoder = msgspec.msgpack.Decoder(list[Hook])
 
 
 def read_hooks(cache: Path) -> list[Hook]:
-    """The hooks that are known to call; none if that was never written, or is damaged."""
-    content = read_cache(cache / _FILE)
-    if content is not None:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _decode(content)
-    return []
+    """Return the known hooks."""
+    return CacheFile(cache / _FILE, _decoder).read() or []
 
 
 def add_hook(cache: Path, hook: Hook, *, afresh: bool = False) -> None:
-    """Remember hooks. Known ones keep their moment, unless it lies after this one, or with `afresh`."""
+    """Remember hooks. Known ones keep their earlier moment, except with `afresh`."""
     hooks = {known.place: known for known in read_hooks(cache)}
     known = hooks.get(hook.place)
     if afresh or known is None or known.since > hook.since:
@@ -70,7 +65,7 @@ def add_hook(cache: Path, hook: Hook, *, afresh: bool = False) -> None:
 
 
 def forget_hooks(cache: Path, agent: str, *, home: str = "", folder: str = "") -> None:
-    """Forget an agent's hooks: those of a folder if one is given, else all that belong to `home`."""
+    """Forget an agent's hooks: those of a folder if one is given, else all of `home`."""
     hooks = read_hooks(cache)
     kept = [hook for hook in hooks if hook.agent != agent or (hook.folder != folder if folder else hook.home != home)]
     if kept != hooks:
@@ -78,16 +73,16 @@ def forget_hooks(cache: Path, agent: str, *, home: str = "", folder: str = "") -
 
 
 def hooked_since(hooks: Iterable[Hook], agent: str, home: str, folder: str) -> float | None:
-    """Since when (unix seconds) such sessions call the gate; None if no hook of theirs is known."""
+    """Return the unix seconds since when such sessions call the gate; None without a known hook."""
     return min((hook.since for hook in hooks if hook.covers(agent, home, folder)), default=None)
 
 
 def _write(cache: Path, hooks: list[Hook]) -> None:
-    write_cache(cache / _FILE, msgspec.msgpack.encode(hooks[-_MOST:]))
+    CacheFile(cache / _FILE, _decoder).write(hooks[-_MOST:])
 
 
 def has_asked(cache: Path, session: str) -> bool:
-    """Did a session call the gate?"""
+    """Return True if a session called the gate."""
     return os.path.exists(_mark(cache, session))
 
 
@@ -101,7 +96,7 @@ def note_call(
     is_users: Callable[[Path], bool],
     now: float,
 ) -> None:
-    """Remember that a session calls the gate, and so that hooks do where it runs. Raises OSError.
+    """Remember a session's call of the gate, and so the hooks where the session runs. Raises OSError.
 
     `folder` is where the session began; None if that is no folder. `is_users` tells whether the settings in
     the agent's own folder hold the hooks, so that every session calls. All but a session's first call cost one

@@ -1,4 +1,4 @@
-"""Sessions that spent today and did not call the gate, though hooks called it where they began."""
+"""Search for sessions that spent today without calling the gate, though hooks were in force."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 from budgauge.accounting.billing_cycle import midnight
 from budgauge.config import BudgetConfig
 from budgauge.sources.unasked.asked import FORGET_SECONDS, Hook, has_asked, hooked_since, read_hooks
-from budgauge.sources.unasked.spent import Spent, read_spent, spent_path
+from budgauge.sources.unasked.spent import Spent, read_spent
 from budgauge.status.unasked import UnaskedSession
 
 
 class Unasked(msgspec.Struct, frozen=True):
-    """A session, and where it ran."""
+    """A session, with the folder in which the session began."""
 
     row: UnaskedSession
     source: str
@@ -23,11 +23,11 @@ class Unasked(msgspec.Struct, frozen=True):
 
 
 def find_unasked(cache: Path, ledger: Path, config: BudgetConfig, now: float) -> tuple[Unasked, ...]:
-    """The sessions that spent since local midnight without calling the gate, most spent first.
+    """Return the sessions that spent since local midnight without calling the gate, most spent first.
 
     Only those that a collector of this user brought into `ledger`; `now` is unix seconds.
     """
-    sessions = read_spent(spent_path(cache, ledger))
+    sessions = read_spent(cache, ledger)
     hooks = read_hooks(cache) if sessions else []
     if not hooks:
         return ()
@@ -45,14 +45,14 @@ def find_unasked(cache: Path, ledger: Path, config: BudgetConfig, now: float) ->
 
 
 def _should_ask(one: Spent, hooks: list[Hook], now: float) -> bool:
-    """Did hooks call when the session began, and would its call still be known?"""
+    """Return True if hooks called when the session began, and a call would still be known."""
     origin = one.origin
     since = hooked_since(hooks, one.source, origin.home, origin.folder)
     return since is not None and max(since, now - FORGET_SECONDS) <= origin.begun <= now
 
 
 class UnaskedWatch:
-    """The sessions of a ledger that did not call, looked for again at most once a second."""
+    """Sessions of a ledger without a call, searched again at most once a second."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -61,7 +61,7 @@ class UnaskedWatch:
         self._looked_at: float | None = None
 
     def look(self, ledger: Path, config: BudgetConfig, now: float, monotonic: float) -> bool:
-        """Look, unless it was done within this second; True if something changed."""
+        """Search again, unless done within this second; True if something changed."""
         if self._looked_at is not None and 0 <= monotonic - self._looked_at < 1:
             return False
         self._looked_at = monotonic

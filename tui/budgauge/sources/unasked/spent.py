@@ -1,4 +1,4 @@
-"""What sessions spent of late, as the collector brings it into a ledger."""
+"""Recent usage of sessions, by quarter of an hour, as the collector imports the calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 
 from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerReadError
-from budgauge.files.cache import read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, short_name
 from budgauge.ledger.tail import Mark
 from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
@@ -28,7 +28,7 @@ _KEPT_SECONDS = 26 * 3600
 
 
 class Spent(msgspec.Struct, array_like=True):
-    """What a session spent, its sub-agents included."""
+    """Usage of a session, sub-agents included."""
 
     source: str
     agent_id: str
@@ -48,35 +48,26 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     sessions: list[Spent]
 
 
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+_decoder = msgspec.msgpack.Decoder(_Kept)
 
 
-def spent_path(cache: Path, ledger: Path) -> Path:
-    """Where it is kept what sessions spent of late."""
-    return cache / f"sessions-{short_name(os.path.realpath(ledger))}.spent"
-
-
-def read_spent(path: Path) -> list[Spent]:
-    """What is kept; nothing if there is no such file or it is damaged."""
-    kept = _read(path)
+def read_spent(cache: Path, ledger: Path) -> list[Spent]:
+    """Return the sessions kept of a ledger."""
+    kept = _file(cache, ledger).read()
     return kept.sessions if kept else []
 
 
-def _read(path: Path) -> _Kept | None:
-    content = read_cache(path)
-    if content is not None:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _decode(content)
-    return None
+def _file(cache: Path, ledger: Path) -> CacheFile[_Kept]:
+    return CacheFile(cache / f"sessions-{short_name(os.path.realpath(ledger))}.spent", _decoder)
 
 
 class SpentFile:
-    """Keeps what sessions that did not call the gate spent of late. Used by one thread at a time."""
+    """Keeps the recent usage of sessions without a call to the gate. Used by one thread at a time."""
 
     def __init__(self, cache: Path, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
-        """`ledger` is the one that calls are brought into."""
+        """`ledger` is the one into which calls are imported."""
         self._cache, self._ledger, self._clock = cache, ledger, clock
-        self._path = spent_path(cache, ledger.path)
+        self._file = _file(cache, ledger.path)
         self._sessions: dict[tuple[str, str], Spent] = {}
         self._origins: dict[Path, Origin] = {}
         self._asked: set[str] = set()
@@ -85,23 +76,23 @@ class SpentFile:
         self._changed = False
 
     def read(self) -> None:
-        """Go on from what was kept, if the ledger is still the same. Raises LedgerReadError."""
+        """Go on from the kept usage, if the ledger is still the same. Raises LedgerReadError."""
         # Loaded here: most who read what is kept bring nothing in.
         from budgauge.ledger.ledger import still_holds
 
-        kept = _read(self._path)
+        kept = self._file.read()
         self._restarts = self._ledger.restarts
         self._sessions = {}
         if kept is not None and still_holds(self._ledger.path, kept.mark):
             self._sessions = {(one.source, one.origin.session): one for one in kept.sessions}
 
     def count(self, new: Sequence[Usage]) -> None:
-        """Take records that were written; `add` tells whose they are."""
+        """Take records just written. `add` gives them to a session."""
         oldest = self._clock() - _KEPT_SECONDS
         self._new += (record for record in new if record.timestamp >= oldest)
 
     def add(self, path: Path, find_origin: Callable[[], Origin | None]) -> None:
-        """Add the records that were taken to the session that the log at `path` is a part of."""
+        """Add the records taken to the session of the log at `path`."""
         new, self._new = self._new, []
         if self._ledger.restarts != self._restarts:
             # Another ledger took its place: calls are brought in once more.
@@ -133,7 +124,7 @@ class SpentFile:
         return session in self._asked
 
     def write(self) -> None:
-        """Keep it, without what is too old or has called the gate by now."""
+        """Keep the usage, without old quarters and without sessions that called the gate by now."""
         if not self._changed:
             return
         oldest = (self._clock() - _KEPT_SECONDS) / QUARTER_SECONDS
@@ -146,4 +137,4 @@ class SpentFile:
             if self._ledger.restarts != self._restarts:
                 return
             kept = _Kept(self._ledger.mark, list(self._sessions.values()))
-            self._changed = not write_cache(self._path, msgspec.msgpack.encode(kept))
+            self._changed = not self._file.write(kept)
