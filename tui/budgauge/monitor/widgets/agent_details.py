@@ -136,7 +136,8 @@ def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float
     warns = reached(minutes, now, reaches_at(limit, threshold) - used)
     if warns is None:
         return words
-    return tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns)) + ", " + words
+    first = tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns))
+    return tr("{one}, {other}", one=first, other=words)
 
 
 def _spike_words(found: Spike | None) -> str:
