@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from budgauge.accounting.records import Batch, Fault, decode, join
+from budgauge.accounting.codec import decode, join
+from budgauge.accounting.records import Batch, Fault
 from budgauge.files.sparse import data_from
 
 BLOCK_BYTES = 1 << 18
