@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.files.cache import read_cache, short_name, write_cache
-from budgauge.ledger.tail import Mark, Tail
+from budgauge.ledger.tail import Mark
 
 VERSION = 1
 _GROWTH_PART = 16
@@ -33,8 +33,7 @@ class LastSeen(msgspec.Struct, frozen=True, array_like=True):
         if fd is None:
             return not self.mark.offset
         status = os.fstat(fd)
-        same_file = msgspec.structs.replace(self.mark, inode=status.st_ino)
-        return Tail.at(same_file, status).resumes(fd, status)
+        return msgspec.structs.replace(self.mark, inode=status.st_ino).is_in(fd, status)
 
 
 _decode = msgspec.msgpack.Decoder(LastSeen).decode

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from budgauge.accounting.codec import decode, join
-from budgauge.accounting.records import Batch, Fault
+from budgauge.accounting.records import Batch, Fault, Record
 from budgauge.files.sparse import data_from
 
 BLOCK_BYTES = 1 << 18
@@ -14,6 +14,7 @@ MAX_LINE_BYTES = 1 << 16
 """A longer line is no record; it is skipped in bounded memory."""
 _HEAD_BYTES = 256
 _BEFORE_BYTES = 64
+_USUAL_LINE_BYTES = 1024
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -24,6 +25,10 @@ class Mark(msgspec.Struct, frozen=True):
     head: bytes
     before: bytes
     overlong_from: int | None
+
+    def is_in(self, fd: int, status: os.stat_result) -> bool:
+        """Return True if an open file of this status holds everything read up to this place."""
+        return self.inode == status.st_ino and Tail.at(self, status).resumes(fd, status)
 
 
 class Tail:
@@ -144,3 +149,12 @@ def _decode_around_overlong(data: bytes, offset: int) -> Batch:
         parts.append(Batch([], [Fault(offset, len(line), _OVERLONG)]) if overlong else decode(line, offset))
         offset += len(line)
     return join(parts)
+
+
+def record_at(fd: int, place: int) -> Record | None:
+    """Return the record whose line begins at an offset of an open file. Raises OSError."""
+    line = os.pread(fd, _USUAL_LINE_BYTES, place)
+    if b"\n" not in line:
+        line = os.pread(fd, MAX_LINE_BYTES + 1, place)
+    records = decode(line[: line.find(b"\n") + 1]).records
+    return records[0] if records else None
