@@ -1,4 +1,4 @@
-"""Reading a file that grows: only new, whole lines, and a notice when it is another file than before."""
+"""Reading a growing file: only new, whole lines, and a notice of another file in the same place."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _BEFORE_BYTES = 64
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """Where a file was read to, and what is to be found there if it is still that file."""
+    """A place in a file, with the bytes to recognise the file by."""
 
     inode: int
     offset: int
@@ -26,7 +26,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Tail:
-    """Where a file has been read to, and how to tell that it is still the same file.
+    """A growing file's reader: the place reached, and the bytes to recognise the file by.
 
     The same file is: same device and inode, no shorter, the same first bytes, and the same
     bytes before the place reached.
@@ -42,7 +42,7 @@ class Tail:
 
     @classmethod
     def at(cls, mark: Mark, status: os.stat_result) -> "Tail":
-        """One that goes on from where another stood, in the open file that has this status."""
+        """Return a tail at a mark, for the open file with this status."""
         tail = cls()
         tail.offset, tail._head, tail._before, tail._overlong_from = msgspec.structs.astuple(mark)[1:]
         tail._identity = (status.st_dev, mark.inode)
@@ -55,12 +55,12 @@ class Tail:
 
     @property
     def mark(self) -> Mark:
-        """Where it stands, to go on from there later."""
+        """The place reached, to go on from later."""
         inode = self._identity[1] if self._identity else 0
         return Mark(inode, self.offset, self._head, self._before, self._overlong_from)
 
     def resumes(self, fd: int, status: os.stat_result | None = None) -> bool:
-        """Is the open file the one read so far? If not, the tail starts again at its first byte."""
+        """Return True for the same open file as before. Otherwise the tail starts again at the first byte."""
         status = status or os.fstat(fd)
         identity = (status.st_dev, status.st_ino)
         known = self._identity
@@ -76,24 +76,24 @@ class Tail:
         return same or known is None
 
     def stands_in(self, fd: int, status: os.stat_result) -> bool:
-        """Is what was read last where it was, in an open file of this status?"""
+        """Return True if an open file of this status still holds the bytes read last."""
         return (status.st_dev, status.st_ino) == self._identity and (
             os.pread(fd, len(self._before), self.offset - len(self._before)) == self._before
         )
 
     def has_read(self, size: int) -> bool:
-        """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
+        """Return True if a file of this size has been read whole, up to the last byte."""
         return self.offset == size and self._overlong_from is None
 
     def skip(self, data: bytes) -> None:
-        """Note that what stands right behind what was read is known."""
+        """Pass over known bytes right behind the part already read."""
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + data)[:_HEAD_BYTES]
         self.offset += len(data)
         self._before = (data if len(data) >= _BEFORE_BYTES else self._before + data)[-_BEFORE_BYTES:]
 
     def read(self, fd: int) -> Iterator[Batch]:
-        """Batches of what whole lines are new. An unterminated last line waits for its end."""
+        """Yield batches of new whole lines. An unterminated last line waits for an end."""
         while True:
             block = os.pread(fd, BLOCK_BYTES, self.offset)
             end = block.rfind(b"\n") + 1
@@ -126,7 +126,7 @@ _OVERLONG = f"longer than {MAX_LINE_BYTES} bytes"
 
 
 def _decode(data: bytes, offset: int) -> Batch:
-    """Decode whole lines, those that are too long set aside."""
+    """Decode whole lines, without the overlong ones."""
     position = 0
     while position < len(data):
         newline = data.rfind(b"\n", position, position + MAX_LINE_BYTES + 1)
