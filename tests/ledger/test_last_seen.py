@@ -19,8 +19,8 @@ from budgauge.config import Cycle
 from budgauge.config.load import Options
 from budgauge.doctor.doctor import examine
 from budgauge.doctor.finding import Finding
+from budgauge.files import cache
 from budgauge.files.cache import cache_folder, write_cache
-from budgauge.ledger import last_seen as last_seen_module
 from budgauge.ledger.last_seen import LastSeenFile
 from budgauge.ledger.ledger import Ledger
 from budgauge.sources.importer import Booking
@@ -240,7 +240,7 @@ def test_a_ledger_that_grows_quickly_is_noted_seldom(
     ledger: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[bytes] = []
-    monkeypatch.setattr(last_seen_module, "write_cache", lambda _path, content: noted.append(content))
+    monkeypatch.setattr(cache, "write_cache", lambda _path, content: noted.append(content))
     reader = Ledger(ledger, cache=cache_folder(), clock=clock)
     for _ in range(2000):
         with ledger.open("ab") as file:

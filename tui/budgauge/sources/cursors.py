@@ -14,7 +14,7 @@ import msgspec
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import CacheFile, short_name
 from budgauge.ledger.ledger import Ledger, still_holds
-from budgauge.ledger.tail import Mark
+from budgauge.ledger.tail import LedgerOffset
 from budgauge.sources.log import Cursor
 
 VERSION = 2
@@ -25,7 +25,7 @@ Cursors = dict[str, dict[str, Cursor]]
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
     version: int
-    mark: Mark
+    mark: LedgerOffset
     """Where in the ledger all that was booked stands."""
     only_below: str | None
     """The project whose sessions alone were booked; None for all."""
@@ -52,7 +52,7 @@ class CursorFile:
         self._ledger = ledger
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
-        self._mark: Mark | None = None
+        self._mark: LedgerOffset | None = None
         """Of the cursors that were read."""
 
     def read(self) -> Cursors:

@@ -14,7 +14,7 @@ import msgspec
 from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import CacheFile, short_name
-from budgauge.ledger.tail import Mark
+from budgauge.ledger.tail import LedgerOffset
 from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
 
@@ -43,7 +43,7 @@ class Spent(msgspec.Struct, array_like=True):
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
-    mark: Mark
+    mark: LedgerOffset
     """Of the ledger that it was brought into."""
     sessions: list[Spent]
 
