@@ -84,7 +84,7 @@ def test_every_line_set_aside_is_told_with_its_number_and_reason(doctor: Doctor,
     release = encode(Release(1, "h"))
     ledger.write_bytes(b"".join(lines) + release + encode(Release(2, "h")) + encode(Release(2, "i")) + b"torn")
     finding = found(doctor("--json"), "lines")
-    assert (finding["state"], finding["message"]) == ("warning", "5 records, 4 lines set aside")
+    assert (finding["state"], finding["message"]) == ("warning", "5 records, 4 lines skipped")
     starts = [len(b"".join(lines[:number])) for number in range(len(lines))]
     first, *rest = finding["details"]
     assert first.startswith(f"line 2 (byte {starts[1]}): not JSON")
@@ -347,4 +347,4 @@ def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> N
 def test_calls_that_the_gate_booked_are_not_denied(doctor: Doctor, ledger: Path) -> None:
     assert "none are collected" in found(doctor("--json"), "agents' logs")["message"]
     ledger.write_bytes(line(id="claude-code:m", source="claude-code"))
-    assert "booked by the gate" in found(doctor("--json"), "agents' logs")["message"]
+    assert "imported by the gate" in found(doctor("--json"), "agents' logs")["message"]

@@ -23,7 +23,7 @@ from budgauge.files import cache
 from budgauge.files.cache import cache_folder, write_cache
 from budgauge.ledger.last_seen import LastSeenFile
 from budgauge.ledger.ledger import Ledger
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from clock import Clock
 from usage import importing, line, usage
 
@@ -171,7 +171,7 @@ def test_the_gate_says_so_once_a_session(agent: str, ledger: Path, own_place: Pa
 
 
 def test_what_an_importer_alone_wrote_is_missed_too(ledger: Path) -> None:
-    Booking(importing(ledger, cache_folder())).book([usage(id="x", source="codex")])
+    Importer(importing(ledger, cache_folder())).add([usage(id="x", source="codex")])
     deleted(ledger)
     assert len(problems(ledger)) == 1
 

@@ -109,7 +109,7 @@ def lines(loaded: Loaded) -> Finding:
     odd = [problem.message for problem in fold_problems(scan.totals.sums.flagged)]
     reserving = {hold.agent_id for hold in scan.totals.holds.values()}
     odd += [problem.message for problem in name_problems(scan.totals.names() | reserving)]
-    message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
+    message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} skipped"
     if torn:
         odd.append("the last line has no end; the next writer ends it")
     if not details:

@@ -19,7 +19,7 @@ class Counts(msgspec.Struct, array_like=True):
     """Lines that repeat a call of the same log."""
     replayed: int = 0
     """Lines copied from another session's history."""
-    set_aside: int = 0
+    skipped: int = 0
     """Lines that cannot be read or must not be written."""
     lower_bounds: int = 0
     """Calls whose last count of output tokens never came."""
@@ -117,7 +117,7 @@ class Log:
     def counts(self) -> Counts:
         """Counts of what the whole log holds beside new calls."""
         counts = self._parser.counts if self._parser else Counts()
-        return counts + self._noted + Counts(set_aside=self._at.skipped_lines)
+        return counts + self._noted + Counts(skipped=self._at.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:

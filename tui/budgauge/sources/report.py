@@ -18,7 +18,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     replayed: int = 0
     """Lines and calls copied from another session's history."""
     set_aside: int = 0
-    """Lines and files that could not be read, and calls that could not be recorded."""
+    """Skipped: lines and files that could not be read, and calls that could not be recorded."""
     grown: int = 0
     """Records that add to a call that was recorded before it was complete."""
     lower_bounds: int = 0
@@ -29,14 +29,14 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def beside(self) -> list[tuple[str, int]]:
         """Counts beside new calls, as (words, number), without the zeros."""
-        all = (
+        counts = (
             ("grown since they were recorded", self.grown),
-            ("counted before or told twice", self.duplicates),
+            ("duplicates skipped", self.duplicates),
             ("copied from other sessions", self.replayed),
-            ("set aside", self.set_aside),
+            ("skipped", self.set_aside),
             ("without a final output count: a lower bound", self.lower_bounds),
         )
-        return [(what, number) for what, number in all if number]
+        return [(words, number) for words, number in counts if number]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

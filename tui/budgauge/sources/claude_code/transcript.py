@@ -107,14 +107,14 @@ class Session:
             try:
                 line = read_line(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                counts.set_aside += 1
+                counts.skipped += 1
                 continue
             message = line.message if line else None
             if line is None or message is None or message.usage is None or message.model == SYNTHETIC:
                 continue
             id = message.id or line.uuid
             if id is None or not is_understood(line, text):
-                counts.set_aside += 1
+                counts.skipped += 1
                 continue
             key = key_among(self._state.recent, id, line, message)
             if charges := message.usage.charges:
@@ -136,7 +136,7 @@ class Session:
         """Take in the calls of a message's advisors."""
         for number, one in enumerate(advisors, 1):
             if one is None:
-                self._state.counts.set_aside += 1
+                self._state.counts.skipped += 1
                 continue
             own = f"{key}/advisor{number}"
             call = msgspec.structs.replace(line, message=Message(one, own, one.model))
@@ -188,7 +188,7 @@ class Session:
         prompt = fresh + read + write
         total = prompt + output
         if not 0 < total <= MAX_COUNT:
-            self._state.counts.set_aside += total > 0
+            self._state.counts.skipped += total > 0
             return None
         tier, speed, geo, searches = self._charges.get(key, STANDARD)
         return Usage(

@@ -97,7 +97,7 @@ class Rollout:
                 elif any(mark in text for mark in _MARKS):
                     self._read(codex_line.line(repaired(text) if b"\\u" in text else text))
             except _Unreadable:
-                self._state.counts.set_aside += 1
+                self._state.counts.skipped += 1
 
     def _read_count(self, text: bytes) -> None:
         """Read a `token_count` with the beginning that Codex writes."""
