@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 
 from budgauge.accounting.records import Release, Reset, UndoReset, encode
 from budgauge.cli import cli
-from budgauge.doctor import surroundings
+from budgauge.doctor import prices, surroundings
 from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger import network
 from budgauge.ledger.ledger import Ledger
+from budgauge.pricing.price_book import lookup_in_child
 from budgauge.sources.hook_settings import installed
 from budgauge.sources.settings.change import write
 from usage import line
@@ -202,7 +203,8 @@ def test_events_that_do_not_arrive_are_a_warning(doctor: Doctor, monkeypatch: py
     assert (finding["state"], "once a second" in finding["mend"]) == ("warning", True)
 
 
-def test_models_without_a_price_are_named(doctor: Doctor, ledger: Path) -> None:
+def test_models_without_a_price_are_named(doctor: Doctor, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices, "lookup_in_child", lookup_in_child)
     ledger.write_bytes(line(model="in-house") + line())
     finding = found(doctor("--json"), "prices")
     assert (finding["state"], finding["details"]) == ("warning", ["in-house"])

@@ -34,6 +34,8 @@ from budgauge.sources.source import Source
 ledger_module.DUE_BYTES = 1
 CALLS = ("write", "replace", "fdatasync", "fsync", "fdopen", "ftruncate")
 uses = 0
+# Whatever was written outlives the process without a sync, too.
+os.fdatasync = os.fsync = lambda fd: None
 
 def deadly(real, nth, moment):
     def call(*args, **options):

@@ -22,7 +22,7 @@ from budgauge.accounting.fold import Totals
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
 from budgauge.files.cache import cache_folder
-from budgauge.pricing.model_price import ModelPrice, Period, TokenPrices, Tier, overridden
+from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices, overridden
 from budgauge.pricing.price_book import NAMING, PriceBook, lookup, lookup_in_child, table_version
 from usage import usage
 

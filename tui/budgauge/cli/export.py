@@ -36,10 +36,10 @@ COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS,
 @click.option("--since", metavar="DATE", help="Only calls from then on: 2026-11-01, today, yesterday or 7d.")
 @common
 def export_command(options: Options, form: str, since: str | None) -> None:
-    """Print every call that counts, resets or not, in the order of the ledger.
+    """Print every counted call, resets or not, in the order of the ledger.
 
-    JSON lines keep every field as the ledger has it. In CSV, texts are made safe for terminals
-    and spreadsheets. A date without a zone is local time.
+    JSON lines keep every field of the ledger. CSV texts are made safe for terminals and spreadsheets.
+    A date without a zone is local time.
     """
     begin = _begin(since)
     path = load_config(options).ledger.path

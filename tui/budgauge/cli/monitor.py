@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.cli.ending import Ending
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
@@ -60,10 +59,11 @@ def run_monitor(
     """Run the monitor until the person or `ending` quits.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
-    `ledger_option` is the ledger if commands that the screen tells to paste must name it; `in_line`
-    has it in five lines of the scrollback.
+    `ledger_option` is the ledger if commands to paste must name it; `in_line` draws five lines of the
+    scrollback.
     """
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.background_collector import BackgroundCollector
     from budgauge.monitor.drawing.plain import draws_ascii
     from budgauge.monitor.language import use_language, wanted_language
     from budgauge.monitor.preferences import Preferences

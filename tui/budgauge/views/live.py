@@ -23,7 +23,8 @@ from budgauge.pricing.model_price import ModelPrice
 from budgauge.pricing.price_book import lookup, lookup_in_child
 from budgauge.sources.unasked.search import UnaskedWatch
 from budgauge.status.kept_rows import KeptRows
-from budgauge.status.snapshot import CycleRow, Snapshot, cycle_rows, take_snapshot
+from budgauge.status.row import CycleRow
+from budgauge.status.snapshot import Snapshot, cycle_rows, take_snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.config_watch import SETTLE_SECONDS as SETTLE_SECONDS
 from budgauge.views.config_watch import ConfigWatch, change_of_budget

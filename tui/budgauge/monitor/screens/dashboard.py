@@ -83,9 +83,7 @@ class Dashboard(MainScreen):
                 yield cost
                 yield rate
         yield Summary()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, self._keys)
-        yield line
+        yield KeyLine(self._keys)
         yield TooSmall(MIN_WIDTH, MIN_HEIGHT)
 
     def on_resize(self, event: Resize) -> None:

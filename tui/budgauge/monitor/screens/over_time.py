@@ -65,9 +65,7 @@ class OverTime(Page[_Read]):
         with VerticalScroll(id="over-time") as box:
             box.border_title = tr("over time")
             yield TimeChart()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, _KEYS)
-        yield line
+        yield KeyLine(_KEYS)
 
     def on_resize(self, event: Resize) -> None:
         """Choose steps for the new width."""

@@ -384,7 +384,7 @@ class AgentTable(ScrollView, can_focus=True):
         snapshot = self._snapshot
         base = self._styles.get("")
         if base is None:
-            base = self._styles[""] = self.rich_style  # worked out anew at every look
+            base = self._styles[""] = self.rich_style  # computed again at every access
         return RowPainter(
             style=self._style,
             base=base,
