@@ -10,6 +10,7 @@ from budgauge.sources.long_line import holds_no_usage
 
 MAX_LINE_BYTES = 16 << 20
 """Longer lines are skipped: no line of usage comes near."""
+HEAD_BYTES = (1 << 16, 1 << 22)
 COMPRESSED = ".zst"
 _SEAM_BYTES = 64
 _USAGE = (b'"usage"', b'"token_count"', b'"token_usage_record"')
@@ -73,6 +74,18 @@ def log_lines(path: Path, at: LogOffset) -> Iterator[bytes]:
         finally:
             os.close(descriptor)
     at.size = status.st_size
+
+
+def heads(path: Path) -> Iterator[bytes]:
+    """Yield the beginning of a log, then a longer one: its first line may be long. Raises OSError."""
+    descriptor = open_log(path)
+    try:
+        for size in HEAD_BYTES:
+            yield (head := os.pread(descriptor, size, 0))
+            if len(head) < size:
+                return
+    finally:
+        os.close(descriptor)
 
 
 def open_log(path: Path) -> int:
