@@ -11,22 +11,8 @@ from pathlib import Path
 
 from budgauge.errors import LedgerWriteError, LockTimeoutError
 
-ASKING_SECONDS = 0.0001
-"""How long a waiter asks again and again: longer than a lock is held."""
-NAP_SECONDS = 0.005
-NAPPING_SECONDS = 0.05
-"""How long it then asks after short naps, before it waits in the kernel's queue."""
-
-
 def take_lock(path: Path, fd: int, deadline: float) -> None:
-    """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError.
-
-    A lock is held for microseconds, and every waiter that the kernel wakes when it is given
-    back costs more than that. So a waiter first asks again a few times, then after naps, which
-    leaves the processors to those who can have it at once (measured with 16 processes: a fifth
-    more records, and the shares of the processes nearer to each other). Who is not served by
-    then stands in the kernel's queue, where nobody is passed over for long.
-    """
+    """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
@@ -35,8 +21,6 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
     try:
-        if _asked_again(fd, deadline):
-            return
         waiter = _Waiter(fd) if time.monotonic() < deadline else None
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
@@ -53,28 +37,6 @@ def release_lock(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
     except OSError:
         pass
-
-
-def _asked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _asked_again(fd: int, deadline: float) -> bool:
-    now = time.monotonic()
-    napping, end = now + ASKING_SECONDS, min(deadline, now + NAPPING_SECONDS)
-    while now < end:
-        if now < napping:
-            os.sched_yield()
-        else:
-            time.sleep(NAP_SECONDS)
-        if _asked(fd):
-            return True
-        now = time.monotonic()
-    return False
 
 
 def holder(fd: int) -> str | None:
