@@ -22,7 +22,7 @@ from budgauge.sources.source import Format
 from budgauge.text import count, plural
 
 SLACK_SECONDS = 60.0
-"""So long a collector may take to read what an agent has just written."""
+"""The longest that a collector takes to read new lines."""
 _SHOWN = 5
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from budgauge.errors import LedgerWriteError, LockTimeoutError
 
+
 def take_lock(path: Path, fd: int, deadline: float) -> None:
     """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError."""
     try:

@@ -36,9 +36,9 @@ class Importer:
         self._count = count
 
     def add(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """Bring calls, which all have an id and a source, into the ledger; what became of each, in their order.
+        """Import calls, which all have an id and a source, and return each one's outcome, in their order.
 
-        Raises what Transaction raises; what was not booked then is booked when it is tried again.
+        Raises as Transaction. Calls that were not imported then are imported by another try.
         """
         outcomes: list[Outcome] = []
         for begin in range(0, len(calls), _AT_ONCE):
@@ -49,7 +49,7 @@ class Importer:
         return outcomes
 
     def holds(self, id: str) -> bool:
-        """Is a call of this id booked, as far as is known? Raises LedgerReadError."""
+        """Return True if a call of this id is known to be imported. Raises LedgerReadError."""
         if not self.ledger.exists:
             self.ledger.refresh()
         return self.ledger.find(id) is not None

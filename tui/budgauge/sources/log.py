@@ -22,7 +22,7 @@ class Counts(msgspec.Struct, array_like=True):
     skipped: int = 0
     """Lines that cannot be read or must not be written."""
     lower_bounds: int = 0
-    """Calls whose last count of output tokens never came."""
+    """Calls without a last count of output tokens."""
     disagreements: int = 0
     """Places where calls do not add up to the log's own total."""
 
@@ -154,7 +154,7 @@ class Log:
         return self._parser.take()
 
     def note(self, outcomes: Counts) -> None:
-        """Add to the counts what became of calls."""
+        """Count the outcomes of calls."""
         self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:

@@ -10,7 +10,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     """Logs that there are."""
     bytes: int = 0
-    """Read of them: what was new."""
+    """Read of them."""
     calls: int = 0
     """Calls recorded."""
     duplicates: int = 0
@@ -22,7 +22,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     grown: int = 0
     """Records that add to a call that was recorded before it was complete."""
     lower_bounds: int = 0
-    """Calls in the logs just read whose final output count has not come: at least so much was spent."""
+    """Calls in the logs just read without a final output count: at least so much was spent."""
     unpriced_models: tuple[str, ...] = ()
     """Models of recorded calls whose price is not known."""
 
@@ -44,7 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: tuple[SourceTotal, ...]
     notes: tuple[str, ...] = ()
-    """What a person should know of what was not counted; may hold paths from outside."""
+    """Troubles in words for a person; may hold paths from outside."""
     trouble: str | None = None
     """Why recording does not work just now, while following."""
     user: "Report | None" = None

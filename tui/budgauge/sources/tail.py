@@ -36,7 +36,7 @@ class LogOffset(Offset, array_like=True):
         return self.skipping
 
     def skip(self, part: bytes) -> None:
-        """Go past a part of such a line, and see whether the line tells of usage."""
+        """Go past a part of such a line, and see whether it is a line of usage."""
         if not self.skipping:
             self.is_counted, self.before = False, b""
             self.is_harmless = holds_no_usage(part)
@@ -90,7 +90,7 @@ def heads(path: Path) -> Iterator[bytes]:
 
 def open_log(path: Path) -> int:
     """Open a regular file for reading and return its descriptor. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path} is not a regular file")

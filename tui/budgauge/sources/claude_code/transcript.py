@@ -73,7 +73,7 @@ class Session:
     ) -> None:
         """`agent` is the sub-agent's id in the file's name; None for a session itself.
 
-        `agent_type` tells what kind it is, as soon as that is known. `saved` is what `save` gave.
+        `agent_type` returns its kind, as soon as known. `saved` comes from `save`.
         `folder` is where the session was begun; None takes each line's own folder.
         """
         self._state = _decode_state(saved) if saved else State(seconds)
@@ -86,7 +86,7 @@ class Session:
         self._largest: dict[str, Tokens] = {}
         """message → the largest of each count, where its lines differ"""
         self._charges: dict[str, Charges] = {}
-        """message → what it costs beside its tokens, where that is anything"""
+        """message → charges beside its tokens, if any"""
         # A log has few of these, and very many calls.
         self._agent_id = cache(lambda role, folder: names.of(CLAUDE_CODE, role, folder))
         self._model, self._text = cache(fit_name), cache(fit_text)

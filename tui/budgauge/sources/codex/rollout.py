@@ -27,7 +27,7 @@ from budgauge.sources.name import CODEX, AgentNames, fit_name, fit_text
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
 _TELLING = rb'(?!token_|thread_settings_applied"|task_complete"|turn_complete"|turn_aborted")'
 _IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"' + _TELLING + rb'[a-z_]+")')
-"""How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
+"""The beginning of lines without usage, as Codex writes them. All others get a closer look."""
 _COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
 _ENDS = ("task_complete", "turn_complete", "turn_aborted")
 _MARKS = (
@@ -58,9 +58,8 @@ class Rollout:
     ) -> None:
         """`thread` and `seconds` stand in for an id and a time missing in the file.
 
-        `page` is the second id in the name of a later page. `history` tells how many usage lines at the
-        start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
-        `saved` is what `save` gave, to go on from there.
+        `page` is the second id in the name of a later page. `history` counts the copied usage lines at
+        the start, again for each line beyond them until one is the thread's own. `saved` comes from `save`.
         """
         self._state = decode_state(saved) if saved else State(thread, seconds, page=page)
         self._history = history
