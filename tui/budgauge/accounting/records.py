@@ -1,4 +1,4 @@
-"""The ledger's lines as typed, frozen values: what they hold, and how they are read and written.
+"""The ledger's lines as typed, frozen values, with their codec.
 
 A line without `type` is a call's usage; the others change how usage is counted. Field meanings
 are those of the ledger format (`budgauge help ledger`).
@@ -40,7 +40,7 @@ Expiry = Union[
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """Tokens that one call spent. Counts are tokens, the timestamp unix seconds.
+    """The tokens of one call. Counts are tokens, the timestamp unix seconds.
 
     Unknown fields are no error in a line: they are left out when it is read a second time.
     """
@@ -117,7 +117,7 @@ Record = Union[Usage, Control]
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):
-    """A line that was set aside."""
+    """A line without a record."""
 
     offset: int
     """Bytes from the start of the file."""
@@ -126,7 +126,7 @@ class Fault(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct):
-    """What a run of whole lines decoded to."""
+    """The records and faults of a run of whole lines."""
 
     records: list[Record]
     faults: list[Fault]
@@ -137,7 +137,7 @@ class Batch(msgspec.Struct):
 
 
 class _Foreign(Usage, frozen=True, gc=False, forbid_unknown_fields=False):
-    """A call whose line has fields that we do not know."""
+    """A call with unknown fields."""
 
 
 _KINDS: dict[object, type[_Foreign] | type[Control]] = {
@@ -204,7 +204,7 @@ def _decode_run(data: bytes, offset: int) -> Batch | None:
 
 
 def _starts(data: bytes, offset: int) -> list[int]:
-    """Where the lines that hold something begin."""
+    """Return the offsets of lines with content."""
     return [offset + match.start() for match in _LINE.finditer(data)]
 
 
@@ -212,7 +212,7 @@ _LINE = re.compile(rb"[^\n]+")
 
 
 def _decode_between(data: bytes, offset: int, marks: list[int]) -> Batch:
-    """Decode lines that name a type one by one, and what is between them at once."""
+    """Decode typed lines one by one, and the runs between them at once."""
     parts: list[Batch] = []
     begin = 0
     for mark in [*marks, len(data)]:
@@ -259,7 +259,7 @@ def _decode_lines(data: bytes, offset: int) -> Batch:
 
 
 def decode_line(line: bytes) -> Record | str:
-    """One line without its newline: the record, or why it is set aside."""
+    """Decode one line without a newline: the record, or the reason for none."""
     try:
         if not line.isascii():
             line.decode()
@@ -282,7 +282,7 @@ def decode_line(line: bytes) -> Record | str:
 
 
 def _decode_foreign_numbers(line: bytes) -> Record | str | None:
-    """A line whose numbers are spelt in another way; a text says which number is none, None that it is not that."""
+    """Read a line with numbers in another spelling; a text names a bad number, None means another fault."""
     try:
         fields = msgspec.json.decode(line)
     except msgspec.MsgspecError:
@@ -335,7 +335,7 @@ _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def repaired(text: bytes | bytearray) -> bytes:
-    """JSON with every escaped surrogate as U+FFFD: where text was cut within a pair, a half of it is left."""
+    """Return JSON with every lone escaped surrogate as U+FFFD: text may have been cut within a pair."""
     return _HALF_PAIR.sub(rb"\\ufffd", text)
 
 
@@ -355,7 +355,7 @@ def _plain(message: str) -> str:
 
 
 def name_fault(record: Record) -> str | None:
-    """What is wrong with the length of a record's agent id or model, which a type cannot say."""
+    """Return the fault of an agent id's or a model's length, which no type can express."""
     for field in ("agent_id", "model"):
         value = getattr(record, field, None)
         if value is not None and len(value) * 4 > MAX_NAME_BYTES and len(value.encode()) > MAX_NAME_BYTES:
@@ -368,7 +368,7 @@ def _is_plain(name: str) -> bool:
 
 
 def check_name(field: str, value: object, *, is_recorded: bool = False) -> str:
-    """`value` if it may be written as an agent id or a model, else RecordError.
+    """Return `value`, fit to be written as an agent id or a model, or raise RecordError.
 
     Control characters are refused here though a foreign line that has them counts: what
     we write ourselves must be safe in every reader's terminal. Spaces at the ends and invisible
@@ -392,7 +392,7 @@ def check_name(field: str, value: object, *, is_recorded: bool = False) -> str:
 
 
 def check_count(field: str, value: object, *, least: int = 0) -> int:
-    """`value` if it is a count of tokens from `least` to 2^53-1, else RecordError."""
+    """Return `value`, a count of tokens from `least` to 2^53-1, or raise RecordError."""
     if type(value) is int and least <= value <= MAX_COUNT:
         return value
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
@@ -401,7 +401,7 @@ def check_count(field: str, value: object, *, least: int = 0) -> int:
 
 
 def check_timestamp(value: object) -> float:
-    """`value` if it is a moment in unix seconds, from 0 to 10^11, else RecordError."""
+    """Return `value`, a moment in unix seconds from 0 to 10^11, or raise RecordError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_SECONDS:
         raise RecordError(f"timestamp must be unix seconds from 0 to {MAX_SECONDS}, not {value!r}")
     return int(value) if isinstance(value, int) else float(value)
@@ -435,7 +435,7 @@ def _same(field: str, one: object, other: object) -> bool:
 
 
 def check_record(record: Record) -> None:
-    """RecordError unless every reader of the line will take it for this record."""
+    """Raise RecordError for a record that some reader of the line would take for another."""
     try:
         fault = decode_line(encode(record).rstrip())
     except (UnicodeEncodeError, TypeError, msgspec.MsgspecError) as error:
@@ -465,7 +465,7 @@ def make_usage(
     inference_geo: str | None = None,
     web_search_requests: int = 0,
 ) -> Usage:
-    """A usage record fit to be written, or RecordError naming the field that is not.
+    """Make a usage record fit to be written, or raise RecordError naming the bad field.
 
     Parts larger than their whole are refused here (a foreign line's are clipped).
     """
@@ -513,7 +513,7 @@ def make_usage(
 
 
 def _check_parts(whole: int, **parts: int) -> None:
-    """RecordError unless the parts are counts that together are no more than the whole."""
+    """Raise RecordError unless the parts are counts, together no more than the whole."""
     together = sum(check_count(field, value) for field, value in parts.items())
     if together > whole:
         raise RecordError(f"{' + '.join(parts)} is {together}, more than the {whole} tokens it is part of")

@@ -1,4 +1,4 @@
-"""The authority over a ledger file that all processes share."""
+"""The authority over a ledger file shared by all processes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Local(Folded):
 
     @property
     def totals(self) -> Totals:
-        """The fold of what was read."""
+        """The fold of the records read."""
         return self.ledger.totals
 
     @property
@@ -74,7 +74,7 @@ class Local(Folded):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What of the ledger is no record, or is gone."""
+        """Lines without a record, and missing lines."""
         from budgauge.status.problems import ledger_problems
 
         return ledger_problems(self.ledger)
@@ -86,7 +86,7 @@ class Local(Folded):
         return self.ledger.locked()
 
     def refresh(self) -> bool:
-        """Fold in what others added, or everything afresh where prices or the cycle changed."""
+        """Fold in others' records, or everything afresh after a change of prices or cycle."""
         with self.mutex:
             if not self._is_stale:
                 return self.ledger.refresh()
@@ -94,7 +94,7 @@ class Local(Folded):
             return True
 
     def refold(self) -> None:
-        """Fold afresh; where the ledger cannot be read, the former fold and its prices stay."""
+        """Fold afresh; if the ledger cannot be read, the former fold and prices stay."""
         prices = self._next_prices or self.prices
         self.ledger.set_terms(prices.pricing_of, self.config.cycle)
         self._prices, self._next_prices, self._is_stale = prices, None, False
@@ -109,7 +109,7 @@ class Local(Folded):
         return self.ledger.answer(question)
 
     def set_config(self, config: BudgetConfig) -> None:
-        """Decide by other rules from now on. A ledger that must be folded afresh is read at the next refresh."""
+        """Decide by other rules from now on. The next refresh folds afresh if needed."""
         with self.mutex:
             before, self.config = self.config, config
             self.ledger.sync = config.sync
@@ -119,7 +119,7 @@ class Local(Folded):
             self._is_stale |= config.cycle != before.cycle
 
     def learn(self, found: dict[str, ModelPrice | None]) -> None:
-        """Take over prices that were looked up."""
+        """Take over found prices."""
         with self.mutex:
             self._is_stale |= self.prices.learn(found)
 
@@ -129,5 +129,5 @@ class Local(Folded):
 
     @property
     def waits_for_disk(self) -> bool:
-        """Whether a record must be on the disk before it is acknowledged."""
+        """True if a record must be on the disk before the acknowledgement."""
         return self.config.sync

@@ -1,4 +1,4 @@
-"""The one open ledger of a process: read as it grows, folded, searched by id, locked and appended to."""
+"""The one open ledger of a process: reads new lines, folds, finds ids, locks and appends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 
 def _free_locks() -> None:
-    """Give a forked child locks of its own: no thread is left to give back what another held."""
+    """Give a forked child new locks: another thread's holder does not exist there."""
     for ledger in list(_ledgers):
         ledger.mutex, ledger.turn = threading.RLock(), threading.RLock()
 
@@ -153,14 +153,14 @@ class Ledger:
 
     @property
     def lost(self) -> LastSeen | None:
-        """The ledger as it was last seen, if it lost lines since and no reset or cycle has begun."""
+        """The ledger as last seen, if lines were lost since and no reset or cycle has begun."""
         lost = self.last_seen.lost if self.last_seen else None
         return None if lost is None or self._begins_anew_since(lost.seen_at) else lost
 
     # Reading.
 
     def refresh(self) -> bool:
-        """Fold in what is new; return whether there was anything. Raises LedgerReadError."""
+        """Fold in new lines; return True if there were any. Raises LedgerReadError."""
         changed = False
         with self.mutex:
             for _ in self.read_blocks():
@@ -168,7 +168,7 @@ class Ledger:
         return changed
 
     def read_blocks(self) -> Iterator[None]:
-        """Fold in what is new, and pause after each block, and where the file is another. Raises LedgerReadError."""
+        """Fold in new lines, and pause after each block and each change of the file. Raises LedgerReadError."""
         try:
             fd = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -187,7 +187,7 @@ class Ledger:
         self.keep()
 
     def refresh_from(self, fd: int, status: os.stat_result | None = None) -> None:
-        """Fold in what is new of the open file, whose status is known or not. Raises LedgerReadError."""
+        """Fold in new lines of the open file, whose status is known or not. Raises LedgerReadError."""
         for _ in self._blocks(fd, status):
             pass
 
@@ -257,7 +257,7 @@ class Ledger:
             self.earliest_import = earliest
 
     def add_own(self, record: Record, line: bytes) -> None:
-        """Fold in a record that this process wrote right behind what was read."""
+        """Fold in a record of this process's own, written right behind the part already read."""
         place = self._at.offset
         self.changes += 1
         self._at.advance(line)
@@ -266,7 +266,7 @@ class Ledger:
             self._note_imports((record,))
 
     def has_read(self, fd: int, status: os.stat_result) -> bool:
-        """Tell whether the open file is the one that was read, to its last byte, with no torn line at its end."""
+        """Return True if the open file is the ledger read so far, to the last byte, without a torn line at the end."""
         return self._at.has_read(fd, status)
 
     def set_terms(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
@@ -293,11 +293,11 @@ class Ledger:
     # Finding.
 
     def find(self, name: str) -> Usage | None:
-        """Return the call with an id or alias that counts; None if there is none. Raises LedgerReadError."""
+        """Return the first counted call with an id or alias; None without one. Raises LedgerReadError."""
         return self.answer(lambda: self.totals.seen.find(name))
 
     def answer(self, question: Callable[[], _Answer]) -> _Answer:
-        """Ask the totals for something that needs ids. Raises LedgerReadError."""
+        """Ask the totals a question about ids. Raises LedgerReadError."""
         try:
             return question()
         except DamagedIdsError:
@@ -318,7 +318,7 @@ class Ledger:
     # Writing.
 
     def locked(self) -> Transaction:
-        """Return a transaction; entered, it holds the lock, with everything folded in that others wrote."""
+        """Return a transaction. Entered, a transaction holds the lock, with others' lines folded in."""
         # Loaded here: many processes only read.
         from budgauge.ledger.transaction import Transaction
 
@@ -338,7 +338,7 @@ class Ledger:
     # Keeping.
 
     def keep(self) -> None:
-        """Keep a checkpoint of a long ledger, and the note of how long it was, where that is due."""
+        """Keep a checkpoint of a long ledger, and the note of the ledger's length, when due."""
         if not self._keeps_cache:
             return
         last_seen = self.last_seen
@@ -363,7 +363,7 @@ class Ledger:
         return begun is not None and begun >= moment
 
     def _restore(self, fd: int) -> None:
-        """Go on from the last checkpoint, if it is of this very file."""
+        """Go on from the last checkpoint of this very file, if any."""
         status = os.fstat(fd)
         if self._checkpoints is None or not self._trusts_checkpoint or status.st_size < DUE_BYTES:
             return
@@ -387,7 +387,7 @@ class Ledger:
 
 
 def cycle_name(cycle: Cycle | None) -> str:
-    """Name a cycle setting so that no other has the name."""
+    """Name a cycle setting uniquely."""
     if cycle is None:
         return ""
     name = repr(msgspec.structs.astuple(cycle))
@@ -404,7 +404,7 @@ def record_at(fd: int, place: int) -> Record | None:
 
 
 def still_holds(path: Path, mark: LedgerOffset) -> bool:
-    """Tell whether the file at a path is still the ledger of a mark, with all that was read of it."""
+    """Return True if the file at a path is still the ledger of a mark, with everything read up to the mark."""
     try:
         fd = open_ledger(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -38,7 +38,7 @@ def open_ledger(path: Path, flags: int) -> int:
 
 
 def kind_of(path: Path) -> str:
-    """Name what stands at a path."""
+    """Name the kind of file at a path."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
