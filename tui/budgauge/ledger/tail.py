@@ -43,7 +43,8 @@ class LedgerOffset(Offset):
 
     def has_read(self, fd: int, status: os.stat_result) -> bool:
         """Return True if the open file was read to the last byte, with no torn line at the end."""
-        return self.offset == status.st_size and not self.is_skipping and self.is_in(fd, status)
+        # Asked under the lock, at every record: the last bytes are enough.
+        return self.offset == status.st_size and not self.is_skipping and super().is_in(fd, status)
 
 
 def read_batches(fd: int, at: LedgerOffset) -> Iterator[Batch]:
