@@ -21,8 +21,8 @@ from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Fault, Reserve
 from budgauge.accounting.usage_by_minute import UsageByMinute
 from budgauge.accounting.usage_sums import KEPT_MINUTES, KEPT_RECENT
-from budgauge.files.cache import read_cache, short_name, verified, write_cache
-from budgauge.ledger.tail import Mark
+from budgauge.files.cache import CacheFile, short_name, verified, write_cache
+from budgauge.ledger.tail import LedgerOffset
 
 VERSION = 6
 """Of what a checkpoint means. Others are not used."""
@@ -50,7 +50,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     version: int = VERSION
     tag: bytes
     """Common to it and the file with its ids."""
-    mark: Mark
+    mark: LedgerOffset
     cycle: str
     shapes: dict[str, str]
     """model → how its calls are told apart by price; empty where they are not."""
@@ -133,18 +133,14 @@ class CheckpointStore:
         # What holds only the latest ids is of no use to an importer.
         prefix = "import" if keeps_all_ids else "ledger"
         self.path = folder / f"{prefix}-{short_name(f'{os.path.abspath(ledger)} {cycle}')}.fold"
+        self._file = CacheFile(self.path, _decoder, VERSION)
         self._id_paths = self.path.with_suffix(".ids"), self.path.with_suffix(".holds")
         self._cycle = cycle
 
     def read(self) -> Checkpoint | None:
         """Return the latest usable checkpoint; None without one."""
-        content = read_cache(self.path)
-        try:
-            checkpoint = None if content is None else _decoder.decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        fits = checkpoint and checkpoint.version == VERSION and checkpoint.cycle == self._cycle
-        return checkpoint if fits else None
+        checkpoint = self._file.read()
+        return checkpoint if checkpoint and checkpoint.cycle == self._cycle else None
 
     def restore(self, totals: Totals, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
         """Bring fresh totals up to the latest checkpoint if the checkpoint `fits`; None without one."""
@@ -165,7 +161,7 @@ class CheckpointStore:
 
     def write(
         self,
-        mark: Mark,
+        mark: LedgerOffset,
         totals: Totals,
         shapes: dict[str, str],
         faults: list[Fault],
@@ -199,7 +195,7 @@ class CheckpointStore:
         for path, (known, kind) in zip(self._id_paths, parts, strict=True):
             if known.count and not write_cache(path, tag + kind + known.dump()):
                 return False
-        return write_cache(self.path, msgspec.msgpack.encode(checkpoint))
+        return self._file.write(checkpoint)
 
 
 def _opened(path: Path) -> IdFile | None:

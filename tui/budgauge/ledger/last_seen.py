@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.files.cache import read_cache, short_name, write_cache
-from budgauge.ledger.tail import Mark
+from budgauge.files.cache import CacheFile, short_name
+from budgauge.ledger.tail import LedgerOffset
 
 VERSION = 1
 _GROWTH_PART = 16
@@ -24,7 +24,7 @@ class LastSeen(msgspec.Struct, frozen=True, array_like=True):
     """A ledger at a moment."""
 
     version: int
-    mark: Mark
+    mark: LedgerOffset
     seen_at: int
     """Unix seconds."""
 
@@ -36,7 +36,7 @@ class LastSeen(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.structs.replace(self.mark, inode=status.st_ino).is_in(fd, status)
 
 
-_decode = msgspec.msgpack.Decoder(LastSeen).decode
+_decoder = msgspec.msgpack.Decoder(LastSeen)
 _LATEST = 1 << 37
 """No clock says more seconds than this: dates end there."""
 
@@ -46,6 +46,7 @@ class LastSeenFile:
 
     def __init__(self, folder: Path, ledger: Path) -> None:
         self.path = folder / f"seen-{short_name(os.path.abspath(ledger))}.mark"
+        self._file = CacheFile(self.path, _decoder, VERSION)
         self.lost: LastSeen | None = None
         """What the ledger was, if it does not hold all of that any more."""
         self.offset = 0
@@ -69,19 +70,15 @@ class LastSeenFile:
             return True
         return abs(now - self._noted_at) >= _PAUSE_SECONDS
 
-    def note(self, mark: Mark, now: float) -> None:
+    def note(self, mark: LedgerOffset, now: float) -> None:
         """Keep where the ledger has been read to."""
         self.offset, self._noted_at = mark.offset, now
-        write_cache(self.path, msgspec.msgpack.encode(LastSeen(VERSION, mark, int(now))))
+        self._file.write(LastSeen(VERSION, mark, int(now)))
 
     def begin_anew(self) -> None:
         """Take the present file for the ledger: lost lines matter no more."""
         self.lost, self.offset, self._noted_at = None, 0, None
 
     def _read(self) -> LastSeen | None:
-        content = read_cache(self.path)
-        try:
-            seen = None if content is None else _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        return seen if seen and seen.version == VERSION and 0 <= seen.seen_at < _LATEST else None
+        seen = self._file.read()
+        return seen if seen and 0 <= seen.seen_at < _LATEST else None

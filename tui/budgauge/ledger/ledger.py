@@ -26,7 +26,7 @@ from budgauge.errors import LedgerReadError
 from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
 from budgauge.ledger.last_seen import LastSeen, LastSeenFile
 from budgauge.ledger.open import open_ledger
-from budgauge.ledger.tail import Mark, Tail, record_at
+from budgauge.ledger.tail import LedgerOffset, read_batches, record_at
 
 if TYPE_CHECKING:
     from budgauge.ledger.transaction import File, Transaction
@@ -118,7 +118,7 @@ class Ledger:
 
     def _begin(self) -> None:
         """Begin as for an empty file."""
-        self._tail = Tail()
+        self._at = LedgerOffset()
         self._forget()
 
     def _forget(self) -> None:
@@ -143,12 +143,12 @@ class Ledger:
     @property
     def offset(self) -> int:
         """How many bytes of the file were read."""
-        return self._tail.offset
+        return self._at.offset
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> LedgerOffset:
         """The place up to which the file was read."""
-        return self._tail.mark
+        return msgspec.structs.replace(self._at)
 
     @property
     def lost(self) -> LastSeen | None:
@@ -214,22 +214,26 @@ class Ledger:
             self.exists = True
             self.changes += 1
             yield
-        is_new = self._tail.is_new
+        status = status or os.fstat(fd)
+        is_new = not self._at.inode
         if is_new:
             self._restore(fd)
-        if not self._tail.resumes(fd, status):
-            self.restarts += 1
-            self._forget()
-            is_new = True
-            yield
+        if not self._at.is_in(fd, status):
+            is_other = self._at.inode != 0
+            self._at = LedgerOffset(inode=status.st_ino)
+            if is_other:
+                self.restarts += 1
+                self._forget()
+                is_new = True
+                yield
         if is_new and self.last_seen is not None:
             self.last_seen.compare(fd)
-        way_from, due_at = self._tail.offset, time.monotonic() + WAY_SECONDS
-        for batch in self._tail.read(fd):
+        way_from, due_at = self._at.offset, time.monotonic() + WAY_SECONDS
+        for batch in read_batches(fd, self._at):
             self._take(batch)
             yield
-            if self._tail.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
-                way_from, began = self._tail.offset, time.monotonic()
+            if self._at.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
+                way_from, began = self._at.offset, time.monotonic()
                 self.keep()
                 # Keeping may be slow as well: most of the time goes on reading.
                 due_at = time.monotonic() + max(WAY_SECONDS, 4 * (time.monotonic() - began))
@@ -253,16 +257,16 @@ class Ledger:
 
     def add_own(self, record: Record, line: bytes) -> None:
         """Fold in a record of this process's own, written right behind the part already read."""
-        place = self._tail.offset
+        place = self._at.offset
         self.changes += 1
-        self._tail.skip(line)
+        self._at.advance(line)
         self.totals.add_one(record, place)
         if self._keeps_all_ids:
             self._note_imports((record,))
 
     def has_read(self, fd: int, status: os.stat_result) -> bool:
         """Return True if the open file is the ledger read so far, to the last byte, without a torn line at the end."""
-        return self._tail.has_read(status.st_size) and self._tail.stands_in(fd, status)
+        return self._at.has_read(fd, status)
 
     def set_terms(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
         """Fold afresh under other prices or another cycle. Where the file cannot be read, the former fold stays.
@@ -340,17 +344,17 @@ class Ledger:
         if last_seen is not None:
             if last_seen.lost is not None and self._begins_anew_since(last_seen.lost.seen_at):
                 last_seen.begin_anew()
-            if last_seen.is_due(self._tail.offset, now := self._clock()):
-                last_seen.note(self._tail.mark, now)
-        if self._checkpoints is None or self._tail.offset - self._kept_offset < DUE_BYTES:
+            if last_seen.is_due(self._at.offset, now := self._clock()):
+                last_seen.note(self._at, now)
+        if self._checkpoints is None or self._at.offset - self._kept_offset < DUE_BYTES:
             return
-        self._kept_offset = self._tail.offset
+        self._kept_offset = self._at.offset
         if not self._checkpoints.is_fresh():
             shapes = {model: self._shape(model) for model in self.totals.models()}
             faults = self.faults, self.fault_count
             # Sums that no checkpoint can hold come from hostile lines; without one, reading only takes longer.
             with suppress(DamagedIdsError, OverflowError):
-                self._checkpoints.write(self._tail.mark, self.totals, shapes, *faults, self.earliest_import)
+                self._checkpoints.write(self._at, self.totals, shapes, *faults, self.earliest_import)
 
     def _begins_anew_since(self, moment: float) -> bool:
         """Whether a reset or a cycle began at or after a moment (unix seconds)."""
@@ -371,8 +375,8 @@ class Ledger:
         if checkpoint is None:
             self._forget()
             return
-        self._tail = Tail.at(checkpoint.mark, status)
-        self._kept_offset = self._tail.offset
+        self._at = checkpoint.mark
+        self._kept_offset = self._at.offset
         self.faults, self.fault_count = checkpoint.faults, checkpoint.fault_count
         self.earliest_import = checkpoint.earliest_import
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError
-from budgauge.ledger.tail import Mark
+from budgauge.ledger.tail import LedgerOffset
 
 
 def open_ledger(path: Path, flags: int) -> int:
@@ -62,7 +62,7 @@ def _why_not(path: Path, error: OSError) -> str:
     return f"{path}: is {kind}, not a ledger file"
 
 
-def still_holds(path: Path, mark: Mark) -> bool:
+def still_holds(path: Path, mark: LedgerOffset) -> bool:
     """Return True if the file at a path is still the ledger of a mark, with everything read up to the mark."""
     try:
         fd = open_ledger(path, os.O_RDONLY)
