@@ -7,12 +7,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from budgauge import TokenBudgetTracker
+from budgauge import TokenBudgetTracker, connect
+from budgauge.authority.both import Both
+from budgauge.authority.local import Local
+from budgauge.config import BudgetConfig
 from clock import Clock
 from usage import Make
 
@@ -95,8 +99,53 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "token_usage.jsonl"
 
 
-@pytest.fixture(params=["memory", "shared"])
-def make(request: pytest.FixtureRequest, ledger: Path, clock: Clock) -> Make:
-    """Trackers of both kinds, which keep the same rules."""
-    path = ledger if request.param == "shared" else None
-    return lambda config: TokenBudgetTracker(config, ledger=path, now=clock)
+@pytest.fixture(params=["memory", "local", "both", "remote"])
+def make(
+    request: pytest.FixtureRequest, own_place: Path, ledger: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Make]:
+    """Trackers under each kind of authority, which keep the same rules."""
+    if request.param in ("memory", "local"):
+        path = ledger if request.param == "local" else None
+        yield lambda config: TokenBudgetTracker(config, ledger=path, now=clock)
+        return
+    if request.param == "both":
+        user = Local(BudgetConfig(total_budget=0), ledger.with_name("users.jsonl"), now=clock)
+        yield lambda config: TokenBudgetTracker(authority=Both(user, Local(config, ledger, now=clock)), now=clock)
+        return
+    from budgauge.authority.remote import Remote
+    from served import Served
+
+    def other_rules(*_: object) -> None:
+        pytest.skip("a server has a config of its own")
+
+    monkeypatch.setattr(Remote, "set_config", other_rules)
+    ending = ExitStack()
+
+    def connected(config: BudgetConfig) -> TokenBudgetTracker:
+        ending.close()  # a ledger has one server
+        served = Served(ledger, config=written(config, own_place / "served.toml"), clock=clock)
+        ending.callback(served.end)
+        served.server._tracker._warn = lambda _tokens: None  # type: ignore[method-assign]  # one warns here
+        client = ending.enter_context(connect(socket=served.path))
+        return TokenBudgetTracker(authority=Remote(client, now=clock), now=clock)
+
+    with ending:
+        yield connected
+
+
+def written(config: BudgetConfig, path: Path) -> Path:
+    """A config as a file."""
+    lines = ["[token_budget]"]
+    lines += [f"{name} = {getattr(config, name)!r}" for name in ("total_budget", "warning_threshold", "count")]
+    lines += ["[token_budget.per_agent_limits]"]
+    lines += [f"{name!r} = {limit}" for name, limit in config.per_agent_limits.items()]
+    if config.cycle is not None:
+        lines += ["[token_budget.cycle]"]
+        lines += [f"{name} = {getattr(config.cycle, name)!r}" for name in ("period", "day", "timezone")]
+    for model, price in config.prices.items():
+        lines += [f"[token_budget.prices.{model!r}]"]
+        lines += [f"{name} = {getattr(price, name)}" for name in ("prompt_per_1k", "completion_per_1k")]
+    lines += ["[token_budget.price_factors]"]
+    lines += [f"{name!r} = {factor}" for name, factor in config.price_factors.items()]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path

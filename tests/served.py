@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,17 @@ PATIENCE_SECONDS = 60.0
 class Served:
     """A running server of a ledger, or of the one that is found from here."""
 
-    def __init__(self, ledger: Path | None, *, tcp_port: int | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Path | None,
+        *,
+        config: Path | None = None,
+        tcp_port: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.ledger = ledger
-        self.server = Server(Options(ledger=str(ledger) if ledger else None), tcp_port=tcp_port)
+        options = Options(ledger=str(ledger) if ledger else None, config=str(config) if config else None)
+        self.server = Server(options, tcp_port=tcp_port, clock=clock)
         self.failure: BaseException | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.forecast import Rates, last_minutes, rate_now, rates, reached, runaway, spent_within
+from budgauge.accounting.forecast import Rates, last_minutes, rate_now, rates, reached, spent_within, spike
 from budgauge.accounting.usage_by_minute import Pairs
 
 START = 29_000_000
@@ -152,7 +152,7 @@ def test_it_is_silent_where_nothing_is_left() -> None:
 def test_a_rate_far_beyond_its_own_past_has_run_away() -> None:
     past = [(START + i, 3000 + 100 * (i % 5)) for i in range(40)]
     minutes = (*past, (START + 40, 60_000), (START + 41, 60_000))
-    found = runaway(minutes, (START + 42) * 60)
+    found = spike(minutes, (START + 42) * 60)
     assert found is not None
     assert (found.now, found.usual) == (60_000, 3200)
 
@@ -170,15 +170,15 @@ def test_a_rate_far_beyond_its_own_past_has_run_away() -> None:
 def test_other_rates_have_not(past: list[int], recent: int) -> None:
     minutes = [(START + i, spent) for i, spent in enumerate(past)]
     minutes += [(START + len(past) + i, recent) for i in range(2) if recent]
-    assert runaway(tuple(minutes), (START + len(past) + 2) * 60) is None
+    assert spike(tuple(minutes), (START + len(past) + 2) * 60) is None
 
 
 @given(series, st.integers(0, 59))
 def test_whoever_goes_on_as_before_has_not_run_away(minutes: Pairs, second: int) -> None:
     rate, now = 50_000, (START + 70) * 60 + second
     even = tuple((START + i, rate) for i in range(70))
-    assert runaway(even, now) is None
-    found = runaway(minutes, (START + len(minutes)) * 60)
+    assert spike(even, now) is None
+    found = spike(minutes, (START + len(minutes)) * 60)
     assert found is None or (found.now > 3 * found.usual and found.now > found.usual + 10_000)
 
 
@@ -257,29 +257,29 @@ RUNAWAYS = {
 
 @pytest.mark.parametrize(("past", "bound"), RUNAWAYS.values(), ids=list(RUNAWAYS))
 def test_a_rate_has_run_away_just_beyond_its_bound(past: list[int], bound: float) -> None:
-    assert runaway(*past_and_now(past, math.floor(bound))) is None
-    assert runaway(*past_and_now(past, math.floor(bound) + 1)) is not None
+    assert spike(*past_and_now(past, math.floor(bound))) is None
+    assert spike(*past_and_now(past, math.floor(bound) + 1)) is not None
 
 
 def test_less_than_ten_thousand_tokens_a_minute_is_no_runaway() -> None:
     past = [0, *[1] * 20]
-    assert runaway(*past_and_now(past, 9999)) is None
-    assert runaway(*past_and_now(past, 10_002)) is not None
+    assert spike(*past_and_now(past, 9999)) is None
+    assert spike(*past_and_now(past, 10_002)) is not None
 
 
 @pytest.mark.parametrize(("active", "is_known"), [(9, False), (10, True)])
 def test_a_past_is_known_from_ten_minutes_with_usage_on(active: int, is_known: bool) -> None:
-    assert (runaway(*past_and_now([1000] * active, 90_000)) is not None) == is_known
+    assert (spike(*past_and_now([1000] * active, 90_000)) is not None) == is_known
 
 
 @pytest.mark.parametrize(("gap", "is_known"), [(50, True), (51, False)])
 def test_a_past_is_of_the_hour_before_the_last_two_minutes(gap: int, is_known: bool) -> None:
-    assert (runaway(*past_and_now([1000] * 10, 90_000, gap=gap)) is not None) == is_known
+    assert (spike(*past_and_now([1000] * 10, 90_000, gap=gap)) is not None) == is_known
 
 
 def test_a_rate_is_that_of_the_last_two_minutes() -> None:
     minutes, now = past_and_now([1000] * 20, 90_000)
-    assert runaway(minutes, now + 120) is None
-    found = runaway(minutes, now + 60)
+    assert spike(minutes, now + 120) is None
+    found = spike(minutes, now + 60)
     assert found is not None
     assert found.now == 45_000

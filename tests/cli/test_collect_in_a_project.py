@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from budgauge.cli import cli
-from budgauge.cli.collect import Target, make_collector
 from budgauge.config.load import Loaded, load
 from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.transaction import Transaction
 from budgauge.sources.lock import lock_name, only_collector
 from budgauge.sources.report import Report
+from budgauge.sources.target import Target, make_collector
 from faults.crew import fold
 from sources.rollouts import CHILD, START, Log
 from usage import line

@@ -65,12 +65,12 @@ def test_the_table_says_whose_budget_it_is_and_how_the_users_own_stands(codex: P
     (codex / "token_usage.jsonl").write_bytes(line(prompt_tokens=70, completion_tokens=7, total_tokens=77))
     lines = run("status").stdout.splitlines()
     assert "Budget  the project's; your own must allow a call as well" in lines
-    assert "Yours   77.0% (77 / 100), which is nearer its end" in lines
+    assert "Yours   77.0% (77 / 100), which is closer to its limit" in lines
     config(codex, "total_budget = 0")
     assert "Yours   77 tokens used, no total budget is set" in run("status").stdout.splitlines()
     config(codex, "per_agent_limits = { a = 80 }")
     lines = run("status").stdout.splitlines()
-    assert "Yours   77 tokens used, no total budget is set; nearer its end: a 96.2% (77 / 80)" in lines
+    assert "Yours   77 tokens used, no total budget is set; closer to its limit: a 96.2% (77 / 80)" in lines
 
 
 def test_the_doctor_says_whose_budget_is_shown_and_how_the_users_own_stands(codex: Path, own_place: Path) -> None:

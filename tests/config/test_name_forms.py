@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from budgauge import BudgetConfig, TokenBudgetTracker
-from budgauge.accounting.records import Reserve, encode, same_content
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Reserve, same_content
 from budgauge.config import PriceOverride
 from budgauge.config.load import Options
 from budgauge.doctor.doctor import examine
 from budgauge.monitor.rows import table_rows, tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.sources.name import AgentNames
-from budgauge.status.alerts import Crossings
-from budgauge.status.snapshot import AgentRow, FamilyRow
+from budgauge.status.alerts import ThresholdAlerts
+from budgauge.status.row import AgentRow, FamilyRow
 from budgauge.status.standing import nearest_end
 from budgauge.views.scan import AgentScan
 from clock import Clock
@@ -48,7 +49,7 @@ def test_a_price_holds_for_a_models_name_in_either_form(make: Make, key: str, mo
 
 
 def test_what_is_said_of_a_limit_counts_all_forms(make: Make) -> None:
-    tracker, crossings = make(BudgetConfig(per_agent_limits={ONE: 10})), Crossings()
+    tracker, crossings = make(BudgetConfig(per_agent_limits={ONE: 10})), ThresholdAlerts()
     crossings.of(tracker.get_status())
     tracker.report_usage(ONE, "m", 3, 0)
     tracker.report_usage(TWO, "m", 7, 0)

@@ -113,7 +113,7 @@ async def test_in_failures_of_the_feed(tmp_path: Path) -> None:
         for text in HOSTILE.values():
             stage.app.post_message(FeedFailed(text))
             await pilot.pause()
-            assert "Reading failed and is tried again" in stage.text
+            assert "Reading failed; retrying" in stage.text
             check(stage)
 
 

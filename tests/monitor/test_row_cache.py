@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from budgauge.accounting.fold import Totals
@@ -51,7 +51,15 @@ def all_rows(snapshot: Snapshot, now: float, wanted: Arrangement) -> tuple[Row, 
     )
 
 
+FAMILY_THAT_GOES: list[tuple[list[Record], Arrangement | None]] = [
+    ([usage("a", 0, 500, timestamp=NOW - 661), usage("a/b", 0, 0, timestamp=NOW)], Arrangement("wall")),
+    ([usage("a", 0, 0, timestamp=NOW), Reset(NOW, "r1", None), usage("c", 0, 1, timestamp=NOW)], None),
+]
+"""All rows are built again by the second step, in which `a` changes and the order must wait."""
+
+
 @settings(max_examples=150, deadline=None)
+@example(FAMILY_THAT_GOES)
 @given(st.lists(st.tuples(records, st.none() | arrangements), max_size=12))
 def test_they_are_those_that_all_agents_give(steps: Sequence[tuple[list[Record], Arrangement | None]]) -> None:
     totals, kept_rows, kept, wanted, now = Totals(recent_from=0), KeptRows(), RowCache(), Arrangement(), NOW

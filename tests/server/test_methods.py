@@ -32,7 +32,7 @@ def test_a_report_is_recorded_and_answered(client: Client, ledger: Path) -> None
 
 def test_by_place(client: Client, ledger: Path) -> None:
     assert client().result("tokens.reportUsage", ["a", "gpt-4", 10, 5])["total_used"] == 15
-    assert client().result("tokens.check", ["a", 5]) == {"allowed": True, "message": None}
+    assert client().result("tokens.check", ["a", 5]) == {"allowed": True, "message": None, "refusal": None}
 
 
 def test_a_retry_with_its_id_counts_once(client: Client, ledger: Path) -> None:
@@ -99,9 +99,12 @@ def test_refusals(client: Client, configured: Configured, ledger: Path) -> None:
     )
     assert total["data"].items() >= {"scope": "total", "agent_id": None, "limit": 1_000_000}.items()
     assert caller.result("tokens.reportUsage", report("b", 10_000_000, 0, spent=True))["remaining_budget"] == 0
+    refused = caller.error("tokens.reportUsage", report("b", 1, 0))
+    assert refused["message"].endswith("would be exceeded (current: 10048000, requested: 1)")
     assert caller.result("tokens.check", {"agent_id": "b", "tokens": 1}) == {
         "allowed": False,
-        "message": "Total budget of 1000000 tokens would be exceeded (current: 10048000, requested: 1)",
+        "message": refused["message"],
+        "refusal": refused,
     }
     assert len(lines(ledger)) == 2
 

@@ -104,10 +104,10 @@ class Stumbling(Sink):
         super().__init__()
         self._failing = failing
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
         if self._failing():
             raise LedgerWriteError("no space left")
-        return super().book(calls)
+        return super().add(calls)
 
 
 def test_a_call_that_could_not_be_recorded_is_given_again(tmp_path: Path) -> None:

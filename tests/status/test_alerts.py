@@ -1,4 +1,4 @@
-"""Crossings: each is told once, and again only after it was below."""
+"""ThresholdAlerts: each is told once, and again only after it was below."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from budgauge.accounting.fold import Totals
 from budgauge.accounting.limits import Severity, warning_message
 from budgauge.config import BudgetConfig
 from budgauge.pricing.price_book import PriceBook
-from budgauge.status.alerts import Crossing, Crossings
+from budgauge.status.alerts import ThresholdAlert, ThresholdAlerts
 from budgauge.status.snapshot import Snapshot, take_snapshot
 from usage import usage
 
@@ -23,25 +23,25 @@ def seen(config: BudgetConfig = CONFIG, *, ledger: str = "", **used: int) -> Sna
     return take_snapshot(totals, config, PriceBook({}), now=0, ledger=ledger)
 
 
-def told(crossings: Crossings, snapshot: Snapshot) -> list[tuple[str, str, str]]:
+def told(crossings: ThresholdAlerts, snapshot: Snapshot) -> list[tuple[str, str, str]]:
     return [(crossing.scope, crossing.name, crossing.state) for crossing in crossings.of(snapshot)]
 
 
 def test_what_stands_at_first_is_not_told() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     assert told(crossings, seen(a=2000)) == []
     assert told(crossings, seen(a=2001)) == []
 
 
 def test_what_stands_at_first_in_another_ledger_is_not_told() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     assert told(crossings, seen(ledger="one")) == []
     assert told(crossings, seen(ledger="two", a=100)) == []
     assert told(crossings, seen(ledger="two", a=800)) == [("total", "", "warning")]
 
 
 def test_each_is_told_once_the_total_first() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     assert told(crossings, seen()) == []
     assert told(crossings, seen(a=80, b=720)) == [("total", "", "warning"), ("agent", "a", "warning")]
     assert told(crossings, seen(a=81, b=720)) == []
@@ -54,7 +54,7 @@ def test_each_is_told_once_the_total_first() -> None:
 
 
 def test_it_is_armed_again_below_and_an_undo_is_a_way_up() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     crossings.of(seen())
     assert told(crossings, seen(a=90)) == [("agent", "a", "warning")]
     assert told(crossings, seen()) == []
@@ -65,20 +65,20 @@ def test_it_is_armed_again_below_and_an_undo_is_a_way_up() -> None:
 
 
 def test_a_smaller_limit_is_a_way_up_and_an_unlimited_total_has_none() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     crossings.of(seen(b=500))
     assert told(crossings, seen(BudgetConfig(total_budget=500), b=500)) == [("total", "", "exceeded")]
     assert told(crossings, seen(BudgetConfig(total_budget=0), b=500)) == []
 
 
 def test_an_agent_allowed_nothing_is_told_when_it_is_used() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     crossings.of(seen())
     assert told(crossings, seen(none=1)) == [("agent", "none", "exceeded")]
 
 
 def test_messages() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     crossings.of(seen())
     total, agent, family = crossings.of(seen(a=80, t_x=190, b=542))
     assert total.message == warning_message(CONFIG, 812) == "Token budget warning: 81.2% used (812 / 1000)"
@@ -88,7 +88,7 @@ def test_messages() -> None:
 
 
 def test_a_hostile_name_stays_as_it_is() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     name = "[red]\x1b]0;x\x07[/]"
     config = BudgetConfig(per_agent_limits={name: 10})
     crossings.of(seen(config))
@@ -102,7 +102,7 @@ HEIGHT = {"ok": 0, "warning": 1, "exceeded": 2}
 
 @given(st.lists(st.integers(0, 130), min_size=1, max_size=30))
 def test_once_for_each_way_up(series: list[int]) -> None:
-    crossings, found = Crossings(), list[list[Crossing]]()
+    crossings, found = ThresholdAlerts(), list[list[ThresholdAlert]]()
     states: list[Severity] = []
     for used in series:
         snapshot = seen(a=used)
@@ -116,7 +116,7 @@ def test_once_for_each_way_up(series: list[int]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 130), st.integers(0, 260), st.integers(0, 1200)), min_size=2, max_size=20))
 def test_no_two_for_the_same_without_a_way_down_between(series: list[tuple[int, int, int]]) -> None:
-    crossings, last = Crossings(), dict[tuple[str, str], int]()
+    crossings, last = ThresholdAlerts(), dict[tuple[str, str], int]()
     for own, family, others in series:
         snapshot = seen(a=own, t_x=family, b=others)
         states: list[tuple[str, str, Severity]] = [("total", "", snapshot.state)]
@@ -131,7 +131,7 @@ def test_no_two_for_the_same_without_a_way_down_between(series: list[tuple[int, 
 
 @pytest.mark.parametrize("used", [8_000_000, 12_345_678])
 def test_numbers_are_plain(used: int) -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     config = BudgetConfig(total_budget=10_000_000)
     crossings.of(seen(config))
     (total,) = crossings.of(seen(config, b=used))
@@ -140,7 +140,7 @@ def test_numbers_are_plain(used: int) -> None:
 
 
 def test_a_limit_of_0_has_no_percentage() -> None:
-    crossings = Crossings()
+    crossings = ThresholdAlerts()
     crossings.of(seen())
     (crossing,) = crossings.of(seen(none=5))
     assert crossing.message == "Agent none exceeded: 5 used, none is allowed"

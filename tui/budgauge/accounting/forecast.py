@@ -1,4 +1,4 @@
-"""How fast tokens go, when they will be gone, and who has run away. Pure functions of minutes and a moment.
+"""Burn rates, the time of exhaustion, and spikes. Pure functions of minutes and a moment.
 
 UsageByMinute are counters, so a span that begins within one takes its part of it: a sliding window
 over counters. Rates are counted tokens a minute.
@@ -46,7 +46,7 @@ class Rates(msgspec.Struct, frozen=True):
     """and the last 60, likewise."""
 
 
-class When(msgspec.Struct, frozen=True):
+class Eta(msgspec.Struct, frozen=True):
     """Seconds from now until something is reached, at the rate of the last minutes."""
 
     expected: float
@@ -55,8 +55,8 @@ class When(msgspec.Struct, frozen=True):
     """Four of five fall between these two; infinite where it may never be."""
 
 
-class Runaway(msgspec.Struct, frozen=True):
-    """A rate that has left its own past far behind, both in counted tokens a minute."""
+class Spike(msgspec.Struct, frozen=True):
+    """A rate far beyond the agent's own past, both in counted tokens a minute."""
 
     now: float
     usual: float
@@ -87,14 +87,14 @@ def rate_now(minutes: Pairs, now: float) -> int:
 
 
 def _rate(minutes: Pairs, now: float, span: int) -> float:
-    """A mean over a span, or since the first usage there was if that is less, but never over less than a minute."""
+    """The mean over a span, or since the first usage if shorter, but never over less than a minute."""
     if not minutes:
         return 0.0
     since_first = now / 60 - minutes[0][0]
     return spent_within(minutes, now, span * 60) / max(1.0, min(span, since_first))
 
 
-def reached(minutes: Pairs, now: float, tokens: int) -> When | None:
+def reached(minutes: Pairs, now: float, tokens: int) -> Eta | None:
     """When so many tokens more will be spent; None where there is too little to say.
 
     That is: where the first usage is less than three minutes ago, where fewer than two of the last
@@ -114,11 +114,11 @@ def reached(minutes: Pairs, now: float, tokens: int) -> When | None:
     # What was seen is uncertain as a mean of so many minutes, what comes as a mean of those until then.
     spread = _SPREAD * math.sqrt(variance(whole) * (1 / span + 1 / max(1.0, expected)))
     latest = tokens / (mean - spread) if mean > spread else math.inf
-    return When(expected * 60, tokens / (mean + spread) * 60, latest * 60)
+    return Eta(expected * 60, tokens / (mean + spread) * 60, latest * 60)
 
 
-def runaway(minutes: Pairs, now: float) -> Runaway | None:
-    """Has the rate of the last two minutes left the hour before far behind? None if not, or if that hour tells little.
+def spike(minutes: Pairs, now: float) -> Spike | None:
+    """Return the spike of the last two minutes against the hour before; None without one, or after too little use.
 
     Far behind is three times the median of the minutes that saw usage, and six deviations, and
     10,000 tokens a minute beyond it.
@@ -133,7 +133,7 @@ def runaway(minutes: Pairs, now: float) -> Runaway | None:
     usual = median(past)
     deviation = _DEVIATION * median(abs(tokens - usual) for tokens in past)
     bound = max(_RUNAWAY_TIMES * usual, usual + _RUNAWAY_DEVIATIONS * deviation, usual + _RUNAWAY_LEAST)
-    return Runaway(recent, usual) if recent > bound else None
+    return Spike(recent, usual) if recent > bound else None
 
 
 def last_minutes(minutes: Pairs, now: float, number: int) -> tuple[int, ...]:

@@ -49,13 +49,13 @@ class _Commands(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         answers = _answers_a_hook(args)
-        with _told(refuses=not answers):
+        with _clean_errors(refuses=not answers):
             made = super().make_context(info_name, args, parent, **extra)
             made.meta[_ANSWERS] = answers
             return made
 
     def invoke(self, ctx: click.Context) -> object:
-        with _told(refuses=not ctx.meta.get(_ANSWERS)):
+        with _clean_errors(refuses=not ctx.meta.get(_ANSWERS)):
             return super().invoke(ctx)
 
 
@@ -69,7 +69,7 @@ def _answers_a_hook(words: list[str]) -> bool:
 
 
 @contextmanager
-def _told(*, refuses: bool) -> Iterator[None]:
+def _clean_errors(*, refuses: bool) -> Iterator[None]:
     """Convert every error into one of click's, safe for the terminal.
 
     Without `refuses` no error has exit code 2: agents take that for a refusal.

@@ -6,13 +6,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import click
 
 from budgauge.accounting.billing_cycle import midnight
-from budgauge.accounting.records import Usage
 from budgauge.authority.local import Local
 from budgauge.cli.import_summary import ImportSummary, SummaryPrinter
 from budgauge.cli.options import common, load_config
@@ -20,18 +18,11 @@ from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
-from budgauge.files.cache import cache_folder
 from budgauge.sources.collector import Collector
-from budgauge.sources.cursors import CursorFile
-from budgauge.sources.dry_run import DryRun
-from budgauge.sources.found import formats, found_logs
-from budgauge.sources.importer import Booking, Count, uncounted
+from budgauge.sources.found import found_logs
 from budgauge.sources.joint import Joint
-from budgauge.sources.lock import lock_name
-from budgauge.sources.name import AgentNames
 from budgauge.sources.report import Report
-from budgauge.sources.source import Source
-from budgauge.sources.unasked.spent import SpentFile
+from budgauge.sources.target import Target, make_collector
 
 AGENTS = ("codex", "claude-code")
 """Agents with logs that can be collected."""
@@ -40,19 +31,20 @@ AGENTS = ("codex", "claude-code")
 @click.command()
 @click.argument("agents", nargs=-1, type=click.Choice(AGENTS))
 @click.option("--follow", is_flag=True, help="Keep collecting as the logs grow, until interrupted.")
-@click.option("--since", metavar="WHEN", help="now, cycle, all, today, yesterday, 7d, or a date such as 2026-11-01.")
+@click.option(
+    "--since", metavar="WHEN", help="First moment to collect: now, cycle, all, today, yesterday, 7d or a date."
+)
 @click.option("--dry-run", is_flag=True, help="Only report; record nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common
 def collect_command(
     options: Options, agents: tuple[str, ...], follow: bool, since: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Record the calls in agents' own session logs, each call once.
 
-    Without --since: with --follow from now on, else since the last reset or the cycle's beginning,
-    else since midnight.
-    Without a name: every agent found. In a project, its ledger gets the sessions that began there,
-    and your own ledger gets all of them.
+    Without --since, collecting starts now with --follow; else at the last reset or cycle boundary,
+    or at midnight if there was none. Without a name, every agent with logs is collected. In a project,
+    sessions that began there go into the project's ledger, and all sessions go into your own.
     """
     loaded = load_config(options)
     user = user_with_a_ledger(loaded)
@@ -81,16 +73,6 @@ def user_with_a_ledger(loaded: Loaded) -> Loaded | None:
 def _found(follow: bool) -> tuple[str, ...]:
     """Return the agents with logs; none means all agents, as following needs: their logs may begin later."""
     return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
-
-
-class Target(NamedTuple):
-    """A ledger to collect into."""
-
-    loaded: Loaded
-    since: float | None
-    """Unix seconds from which calls are collected; None for all."""
-    on_new: Count = uncounted
-    """Called with the new records."""
 
 
 def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None:
@@ -123,44 +105,6 @@ def _users_since(since: str | None, follow: bool, user: Loaded, projects: float 
         return parse_since(since, follow, user)
     last = _begun(user)
     return projects if last is None else last
-
-
-def make_collector(
-    target: Target, user: Target | None = None, *, agents: Sequence[str] = (), dry_run: bool = False
-) -> Collector | Joint:
-    """Return a collector of agents' logs into a ledger, and into the user's own; without names, of all agents.
-
-    Raises LedgerReadError.
-    """
-    collector = _collector(target, agents, dry_run)
-    return collector if user is None else Joint(collector, _collector(user, agents, dry_run))
-
-
-def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collector:
-    loaded, since, count = target
-    place, cache = loaded.ledger, cache_folder()
-    names = AgentNames(by_project=loaded.config.collect_agent == "project")
-    sources = [Source(format) for format in formats(os.environ, names) if not agents or format.name in agents]
-    ledger = Local(loaded.config, place.path, keeps_all_ids=True).ledger
-    if dry_run:
-        ledger.refresh()
-        cursors = CursorFile(cache, ledger, place.project, writes=False)
-        return Collector(DryRun(ledger, count), sources, since=since, only_below=place.project, cursors=cursors)
-
-    def count_both(new: Sequence[Usage]) -> None:
-        count(new)
-        spent.count(new)
-
-    spent = SpentFile(cache, ledger)
-    return Collector(
-        Booking(ledger, count=count_both),
-        sources,
-        since=since,
-        only_below=place.project,
-        lock_path=cache / lock_name(place.path),
-        cursors=CursorFile(cache, ledger, place.project),
-        spent=spent,
-    )
 
 
 def _follow(collector: Collector | Joint, on_report: Callable[[Report], None]) -> None:

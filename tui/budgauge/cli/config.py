@@ -17,7 +17,7 @@ from budgauge.text import safe
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common
 def config_command(options: Options, as_json: bool) -> None:
     """Show each value in effect and where it came from."""

@@ -31,12 +31,12 @@ _SIGNS: dict[State, str] = {"ok": "●", "warning": "▲", "error": "■"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, ASCII-escaped.")
 @common
 def doctor_command(options: Options, as_json: bool) -> None:
     """Check config, ledger, lock, disk, checkpoint, watching and prices; nothing is changed.
 
-    Exit code 1 if something is an error.
+    Exit code 1 if a check fails.
     """
     findings: list[Finding] = []
     for finding in examine(options):

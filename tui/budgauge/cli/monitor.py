@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.cli.ending import Ending
 from budgauge.cli.options import loaded, on_terminal
 from budgauge.config.load import Options
@@ -60,16 +59,17 @@ def run_monitor(
     """Run the monitor until the person or `ending` quits.
 
     Preferences are kept at their usual place unless another is given; `remark` makes it a demo;
-    `ledger_option` is the ledger if commands that the screen tells to paste must name it; `in_line`
-    has it in five lines of the scrollback.
+    `ledger_option` is the ledger if commands to paste must name it; `in_line` draws five lines of the
+    scrollback.
     """
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.background_collector import BackgroundCollector
     from budgauge.monitor.drawing.plain import draws_ascii
     from budgauge.monitor.language import use_language, wanted_language
     from budgauge.monitor.preferences import Preferences
 
     kept = Preferences(preferences)
-    # A language that needs more than ASCII could not be read where there is no more.
+    # With ASCII glyphs alone, only English is readable.
     plain = draws_ascii(kept.choices.glyphs, os.environ)
     use_language("en" if plain else wanted_language(observer.loaded.config.language, os.environ))
 

@@ -16,7 +16,8 @@ from budgauge.config.load import Options
 from budgauge.errors import ConfigError
 from budgauge.status.fields import to_json
 from budgauge.status.problems import Problem
-from budgauge.status.snapshot import AgentRow, CycleRow, FamilyRow, Snapshot, price_advice
+from budgauge.status.row import CycleRow, UsageRow
+from budgauge.status.snapshot import Snapshot, price_advice
 from budgauge.status.standing import nearer, total_words
 from budgauge.status.unasked import unasked_words
 from budgauge.text import count, money, percent, percent_of, safe, width
@@ -27,11 +28,11 @@ _LEDGER_HINT = "Name another ledger with --ledger FILE. To see where this one co
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, ASCII-escaped.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, ASCII-escaped.")
 @click.option(
     "--exit-code", is_flag=True, help="Exit with 4 when the warning threshold is reached, 3 when nothing is left."
 )
-@click.option("--cycles", "with_cycles", is_flag=True, help="Also every cycle's totals and cost, resets or not.")
+@click.option("--cycles", "with_cycles", is_flag=True, help="Also show every cycle's totals and cost, resets or not.")
 @common
 def status_command(options: Options, as_json: bool, exit_code: bool, with_cycles: bool) -> None:
     """Show the tokens used by each agent, and the rest of the budget.
@@ -90,12 +91,12 @@ def _with_problem(snapshot: Snapshot, error: ConfigError) -> Snapshot:
 def _lines(view: View) -> list[str]:
     snapshot = view.snapshot
     lines = [*_total_lines(snapshot, view.config, exists=view.ledger_exists), *_budget_lines(view)]
-    rows: list[AgentRow | FamilyRow] = [*snapshot.agents, *snapshot.families]
+    rows: list[UsageRow] = [*snapshot.agents, *snapshot.families]
     if rows:
-        held = any(row.reserved for row in rows)
-        heads = [head for head in _HEADS if held or head != _RESERVED]
-        # One table for both: numbers stand under each other.
-        table = _table(heads, [_cells(row, snapshot, held=held) for row in rows])
+        reserved = any(row.reserved for row in rows)
+        heads = [head for head in _HEADS if reserved or head != _RESERVED]
+        # One table for agents and families aligns their numbers.
+        table = _table(heads, [_cells(row, snapshot, reserved=reserved) for row in rows])
         lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]
     lines += [f"Note    {safe(problem.message)}" for problem in snapshot.problems]
@@ -146,7 +147,7 @@ def _budget_lines(view: View) -> list[str]:
     yours, standing = total_words(user), nearer(user, view.snapshot)
     if standing is not None:
         # The total has no name; a limit does.
-        yours += f"; nearer its end: {standing.words}" if standing.name else ", which is nearer its end"
+        yours += f"; closer to its limit: {standing.words}" if standing.name else ", which is closer to its limit"
     return [whose, f"Yours   {yours}"]
 
 
@@ -188,7 +189,7 @@ _RESERVED = "Reserved"
 _HEADS = ["Agent", "Used", _RESERVED, "Limit", "Left", "Part", "State", "Calls", "Cost"]
 
 
-def _cells(row: AgentRow | FamilyRow, snapshot: Snapshot, *, held: bool) -> list[str]:
+def _cells(row: UsageRow, snapshot: Snapshot, *, reserved: bool) -> list[str]:
     limit = "none" if row.limit is None else count(row.limit)
     left = "" if row.remaining is None else count(row.remaining)
     part = (
@@ -197,10 +198,9 @@ def _cells(row: AgentRow | FamilyRow, snapshot: Snapshot, *, held: bool) -> list
         else percent_of(row.usage_percentage, row.limit)
     )
     state = "of used" if row.limit is None else row.state
-    reserved = [count(row.reserved)] if held else []
-    name = row.agent_id if isinstance(row, AgentRow) else row.family
-    numbers = [count(row.used), *reserved, limit, left, part, state, count(row.calls), money(row.cost_usd)]
-    return [safe(name), *numbers]
+    shown_reserved = [count(row.reserved)] if reserved else []
+    numbers = [count(row.used), *shown_reserved, limit, left, part, state, count(row.calls), money(row.cost_usd)]
+    return [safe(row.key), *numbers]
 
 
 _LEFT_ALIGNED = {"Agent", "Cycle from", "State"}

@@ -11,22 +11,9 @@ from pathlib import Path
 
 from budgauge.errors import LedgerWriteError, LockTimeoutError
 
-ASKING_SECONDS = 0.0001
-"""How long a waiter asks again and again: longer than a lock is held."""
-NAP_SECONDS = 0.005
-NAPPING_SECONDS = 0.05
-"""How long it then asks after short naps, before it waits in the kernel's queue."""
-
 
 def take_lock(path: Path, fd: int, deadline: float) -> None:
-    """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError.
-
-    A lock is held for microseconds, and every waiter that the kernel wakes when it is given
-    back costs more than that. So a waiter first asks again a few times, then after naps, which
-    leaves the processors to those who can have it at once (measured with 16 processes: a fifth
-    more records, and the shares of the processes nearer to each other). Who is not served by
-    then stands in the kernel's queue, where nobody is passed over for long.
-    """
+    """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
@@ -35,8 +22,6 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
     try:
-        if _asked_again(fd, deadline):
-            return
         waiter = _Waiter(fd) if time.monotonic() < deadline else None
     except OSError as error:
         raise LedgerWriteError(f"{path}: cannot be locked: {error.strerror}", hint="Use a local disk.") from error
@@ -48,37 +33,15 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
 
 
 def release_lock(fd: int) -> None:
-    """Give the lock back. A process forked meanwhile holds the same open file: closing ours would not free it."""
+    """Give the lock back. A process forked meanwhile holds the same open file: closing ours would not free the lock."""
     try:  # noqa: SIM105  # done at every record: contextlib.suppress costs more than the call itself
         fcntl.flock(fd, fcntl.LOCK_UN)
     except OSError:
         pass
 
 
-def _asked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _asked_again(fd: int, deadline: float) -> bool:
-    now = time.monotonic()
-    napping, end = now + ASKING_SECONDS, min(deadline, now + NAPPING_SECONDS)
-    while now < end:
-        if now < napping:
-            os.sched_yield()
-        else:
-            time.sleep(NAP_SECONDS)
-        if _asked(fd):
-            return True
-        now = time.monotonic()
-    return False
-
-
 def holder(fd: int) -> str | None:
-    """The process that holds a file's lock, where Linux tells."""
+    """Return the process with a file's lock, where Linux tells."""
     status = os.fstat(fd)
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError, UnicodeDecodeError):
@@ -90,7 +53,7 @@ def holder(fd: int) -> str | None:
 
 
 class _Waiter:
-    """A thread that waits for a lock, because flock itself knows no timeout.
+    """A thread waiting for a lock, because flock itself knows no timeout.
 
     It waits on a duplicate of the descriptor: the same open file, so its lock is ours. Given
     up, it drops the lock as soon as it gets it.
@@ -105,7 +68,7 @@ class _Waiter:
         threading.Thread(target=self._run, name="budgauge-lock", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the lock; False if it did not come in time."""
+        """Wait for the lock; False after the timeout."""
         try:
             got = self._done.wait(max(0.0, seconds))
         except BaseException:
@@ -118,7 +81,7 @@ class _Waiter:
         return True
 
     def _give_up(self) -> bool:
-        """Want the lock no more; False if it is there already."""
+        """Give up waiting; False if the lock is already there."""
         with self._mutex:
             self._given_up = not self._done.is_set()
             return self._given_up

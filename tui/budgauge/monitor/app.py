@@ -18,8 +18,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from budgauge.errors import BudgaugeError
+from budgauge.monitor.background_collector import BackgroundCollector
 from budgauge.monitor.background_job import JobEnded
-from budgauge.monitor.collection import CollectionSwitch, CollectorPort
+from budgauge.monitor.collection import CollectionSwitch
 from budgauge.monitor.commands import commands
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
@@ -69,7 +70,7 @@ class MonitorApp(TerminalApp):
         observer: Observer,
         *,
         first_view: View | None = None,
-        collector: CollectorPort | None = None,
+        collector: BackgroundCollector | None = None,
         preferences: Preferences,
         found_logs: Callable[[], Sequence[FoundLog]],
         clock: Callable[[], float] = time.time,
@@ -88,6 +89,7 @@ class MonitorApp(TerminalApp):
         super().__init__(preferences, in_line=in_line)
         self.observer = observer
         self.alarm = Alarm(self, self.show_items)
+        self._collector = collector
         self._collection = None if collector is None else CollectionSwitch(collector, self.post_message)
         self._changes = LedgerChanges(self)
         self._found_logs = found_logs
@@ -215,13 +217,11 @@ class MonitorApp(TerminalApp):
         self._update(only_time=True)
 
     def _state(self, view: View) -> AppState:
-        collection = self._collection
-        on = collection is not None and collection.running
         return AppState(
             view=view,
             now=self._clock(),
             items=tuple(self._items()),
-            collecting=tr("collecting, {what}", what=safe(collection.summary, 40)) if collection and on else "",
+            collecting=self._collecting(),
             changed=self._changed,
             paused=self._paused,
             demo=self._remark is not None,
@@ -229,6 +229,11 @@ class MonitorApp(TerminalApp):
             home=self._home,
             onboarding=self._onboarding() if is_new(view) else None,
         )
+
+    def _collecting(self) -> str:
+        if self._collector is None or not self._collector.running:
+            return ""
+        return tr("collecting, {what}", what=safe(self._collector.summary, 40))
 
     def _items(self) -> Iterable[Item]:
         if self._changes.is_waiting:
@@ -254,8 +259,8 @@ class MonitorApp(TerminalApp):
         return OnboardingViewModel(
             logs=tuple(logs),
             home=self._home,
-            can_collect=self._collection is not None,
-            collecting=self._collection is not None and self._collection.running,
+            can_collect=self._collector is not None,
+            collecting=bool(self._collecting()),
             ledger_option=self._ledger_option,
         )
 
@@ -269,13 +274,7 @@ class MonitorApp(TerminalApp):
 
     def action_reset_agent(self) -> None:
         """Ask, then reset the agent under the cursor."""
-        row = self._current_row()
-        if row is None:
-            self.say(tr("There is no agent under the cursor."))
-        elif row.is_family:
-            self.say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
-        else:
-            self._changes.ask_to_reset(row.key)
+        self._changes.ask_to_reset_row(self._current_row())
 
     def action_undo(self) -> None:
         """Undo the last reset."""
@@ -299,7 +298,7 @@ class MonitorApp(TerminalApp):
         """Show the collector's details of each agent's logs."""
         from budgauge.monitor.screens.logs import Logs
 
-        self.push_screen(Logs(self._collection.details if self._collection else ()))
+        self.push_screen(Logs(self._collector.details if self._collector else ()))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """Show a background job's result or failure at once."""
@@ -397,4 +396,5 @@ class MonitorApp(TerminalApp):
     def show_items(self) -> None:
         """Bring the banner up to date."""
         if self.main_screen is not None and self.view is not None:
-            self.main_screen.show_items(self._state(self.view))
+            with suppress(NoMatches):  # at the end widgets are removed before the last timers
+                self.main_screen.show_items(self._state(self.view))

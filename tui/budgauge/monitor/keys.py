@@ -8,50 +8,28 @@ from budgauge.monitor.language import mark
 from budgauge.monitor.widgets.key_line import Key
 
 BINDINGS: list[BindingType] = [
-    Binding("q", "quit", mark("Quit"), id="quit", tooltip=mark("Quit")),
-    Binding("r", "reset", mark("Reset"), id="reset", tooltip=mark("Reset all counters; asks first")),
-    Binding("u", "undo", mark("Undo"), id="undo", tooltip=mark("Undo the last reset, at once")),
-    Binding(
-        "enter",
-        "details",
-        mark("Details"),
-        id="details",
-        key_display="Enter",
-        tooltip=mark("Details of the agent under the cursor"),
-    ),
-    Binding("s", "next_order", mark("Sort"), id="sort", tooltip=mark("Next sort order; remembered")),
-    Binding(
-        "slash",
-        "filter",
-        mark("Filter"),
-        id="filter",
-        key_display="/",
-        tooltip=mark("Filter agents by name"),
-    ),
-    Binding("o", "over_time", mark("Over time"), id="over_time", tooltip=mark("Tokens and cost over time")),
-    Binding("c", "collect", mark("Collect"), id="collect", tooltip=mark("Collect from agents' logs; remembered")),
-    Binding("p", "pause", mark("Pause"), id="pause", tooltip=mark("Pause or resume the display")),
-    Binding("t", "next_theme", mark("Theme"), id="theme", tooltip=mark("Next theme; remembered")),
-    Binding("l", "logs", mark("Logs"), id="logs", tooltip=mark("Skipped lines of agents' logs")),
-    Binding(
-        "R",
-        "reset_agent",
-        mark("Reset agent"),
-        id="reset_agent",
-        tooltip=mark("Reset the agent under the cursor; asks first"),
-    ),
-    Binding("y", "copy", mark("Copy"), id="copy", tooltip=mark("Copy the line under the cursor to the clipboard")),
-    Binding("S", "reverse", mark("Reverse"), id="reverse", tooltip=mark("Reverse the sort order; remembered")),
-    Binding("question_mark", "help", mark("Help"), id="help", key_display="?", tooltip=mark("This help")),
-    Binding(
-        "ctrl+z",
-        "suspend_process",
-        mark("Suspend"),
-        show=False,
-        key_display="^z",
-        id="suspend",
-        tooltip=mark("Suspend; fg resumes"),
-    ),
+    Binding(key, action, label, show=action != "suspend_process", key_display=display, tooltip=tooltip, id=id)
+    for key, action, id, label, tooltip, display in (
+        ("q", "quit", "quit", mark("Quit"), mark("Quit"), None),
+        ("r", "reset", "reset", mark("Reset"), mark("Reset all counters; asks first"), None),
+        ("u", "undo", "undo", mark("Undo"), mark("Undo the last reset, at once"), None),
+        ("enter", "details", "details", mark("Details"), mark("Details of the agent under the cursor"), "Enter"),
+        ("s", "next_order", "sort", mark("Sort"), mark("Next sort order; remembered"), None),
+        ("slash", "filter", "filter", mark("Filter"), mark("Filter agents by name"), "/"),
+        ("o", "over_time", "over_time", mark("Over time"), mark("Tokens and cost over time"), None),
+        ("c", "collect", "collect", mark("Collect"), mark("Collect from agents' logs; remembered"), None),
+        ("p", "pause", "pause", mark("Pause"), mark("Pause or resume the display"), None),
+        ("t", "next_theme", "theme", mark("Theme"), mark("Next theme; remembered"), None),
+        ("l", "logs", "logs", mark("Logs"), mark("Skipped lines of agents' logs"), None),
+        (
+            *("R", "reset_agent", "reset_agent"),
+            *(mark("Reset agent"), mark("Reset the agent under the cursor; asks first"), None),
+        ),
+        ("y", "copy", "copy", mark("Copy"), mark("Copy the line under the cursor to the clipboard"), None),
+        ("S", "reverse", "reverse", mark("Reverse"), mark("Reverse the sort order; remembered"), None),
+        ("question_mark", "help", "help", mark("Help"), mark("This help"), "?"),
+        ("ctrl+z", "suspend_process", "suspend", mark("Suspend"), mark("Suspend; fg resumes"), "^z"),
+    )
 ]
 TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_time"})
 """Actions on the table of agents, for the dashboard only."""

@@ -14,6 +14,7 @@ from budgauge.text import count, safe
 
 if TYPE_CHECKING:
     from budgauge.monitor.app import MonitorApp
+    from budgauge.monitor.rows import Row
     from budgauge.monitor.screens.reset_question import ResetQuestion
 
 WAIT_SHOWN_SECONDS = 0.3
@@ -42,6 +43,15 @@ class LedgerChanges:
 
             self._question = ResetQuestion(snapshot, agent_id)
             self._app.push_screen(self._question, partial(self._answered, agent_id))
+
+    def ask_to_reset_row(self, row: Row | None) -> None:
+        """Ask, then reset the agent of a row; answer why a family cannot be reset."""
+        if row is None:
+            self._app.say(tr("There is no agent under the cursor."))
+        elif row.is_family:
+            self._app.say(tr("A family is reset agent by agent: put the cursor on one, or reset all with r."))
+        else:
+            self.ask_to_reset(row.key)
 
     def _ask_in_line(self, snapshot: Snapshot) -> None:
         from budgauge.monitor.screens.inline import InlineScreen

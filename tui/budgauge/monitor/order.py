@@ -8,9 +8,8 @@ from typing import Literal, get_args
 
 from budgauge.accounting.forecast import rate_now, reached
 from budgauge.monitor.language import mark, tr
-from budgauge.status.snapshot import AgentRow, FamilyRow
+from budgauge.status.row import UsageRow
 
-Source = AgentRow | FamilyRow
 Order = Literal["used", "share", "rate", "cost", "last", "name", "wall"]
 """`share` is the part of the limit; `wall` puts the one first that reaches its limit first."""
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -34,34 +33,14 @@ def order_words(order: Order, *, reverse: bool = False) -> str:
     return tr("{order}, reversed", order=tr(_WORDS[order])) if reverse else tr(_WORDS[order])
 
 
-def name_of(source: Source) -> str:
-    """Return an agent's id, or a family's key."""
-    return source.agent_id if isinstance(source, AgentRow) else source.family
-
-
-def order_key(order: Order, now: float) -> Callable[[Source], Key]:
+def order_key(order: Order, now: float) -> Callable[[UsageRow], Key]:
     """Return a sort key, smallest first, at a moment in unix seconds: the most, fastest or latest come first."""
 
-    def used(source: Source) -> float:
-        return -source.used
-
-    def share(source: Source) -> float:
-        # A part of a limit says how near its end is; a share of the total says no such thing.
+    def share(source: UsageRow) -> float:
+        # Rows without a limit come last, the most used first: a share of the total is no part of a limit.
         return -source.usage_percentage if source.usage_percentage is not None else 1 / (1 + source.used)
 
-    def rate(source: Source) -> float:
-        return -float(rate_now(source.minutes, now)) if source.minutes else 0.0
-
-    def cost(source: Source) -> float:
-        return 1.0 if source.cost_usd is None else -float(source.cost_usd)
-
-    def last(source: Source) -> float:
-        return 0.0 if source.last_used is None else -source.last_used
-
-    def name(_: Source) -> float:
-        return 0.0
-
-    def wall(source: Source) -> float:
+    def wall(source: UsageRow) -> float:
         if source.remaining is None:
             return math.inf
         eta = reached(source.minutes, now, source.remaining)
@@ -69,5 +48,14 @@ def order_key(order: Order, now: float) -> Callable[[Source], Key]:
             return 0.0 if source.state == "exceeded" and source.used else math.inf
         return eta.expected
 
-    value = {"used": used, "share": share, "rate": rate, "cost": cost, "last": last, "name": name, "wall": wall}[order]
-    return lambda source: (value(source), name_of(source))
+    values: dict[Order, Callable[[UsageRow], float]] = {
+        "used": lambda source: -source.used,
+        "share": share,
+        "rate": lambda source: -float(rate_now(source.minutes, now)) if source.minutes else 0.0,
+        "cost": lambda source: 1.0 if source.cost_usd is None else -float(source.cost_usd),
+        "last": lambda source: 0.0 if source.last_used is None else -source.last_used,
+        "name": lambda source: 0.0,
+        "wall": wall,
+    }
+    value = values[order]
+    return lambda source: (value(source), source.key)

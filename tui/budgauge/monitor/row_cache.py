@@ -5,6 +5,7 @@ Work on every agent is one call into C (a sort, a chain, a set), never a loop in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain
 from operator import attrgetter
@@ -14,10 +15,10 @@ import msgspec
 from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
 from budgauge.monitor.columns import Extent, extent
-from budgauge.monitor.order import MOVING, Key, Order, Source, order_key
-from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, table_rows, tree_of
-from budgauge.status.family_sum import FamilySum
-from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot
+from budgauge.monitor.order import MOVING, Key, Order, order_key
+from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, table_rows, top_family, tree_of
+from budgauge.status.row import AgentRow, UsageRow
+from budgauge.status.snapshot import Snapshot
 
 MOVE_SECONDS = 2.0
 """Seconds between two moves of rows sorted by time."""
@@ -87,19 +88,13 @@ class RowCache:
         self._agents = {row.agent_id: row for row in snapshot.agents}
         self._limited = {row.family: row for row in snapshot.families}
         self._family_rows = dict(tree.families)
-        self._tops: dict[str, int] = {}
-        for agent_id in self._agents:
-            top = _top(agent_id)
-            self._tops[top] = self._tops.get(top, 0) + 1
-        self._sums = {key: FamilySum() for key in tree.families if key not in self._limited}
-        for row in snapshot.agents if self._sums else ():
-            if (sums := self._sums.get(_top(row.agent_id))) is not None:
-                sums.replace(None, row)
+        self._tops = Counter(map(top_family, self._agents))
+        self._sums = tree.sums
         key_of = order_key(wanted.order, now)
         kept = old_keys if wanted.order in MOVING and self.sorted_at != now else {}
         self._keys: dict[RowKey, Key] = {}
 
-        def key(source: Source) -> Key:
+        def key(source: UsageRow) -> Key:
             row_key = _row_key(source)
             self._keys[row_key] = found = kept.get(row_key) or key_of(source)
             return found
@@ -109,7 +104,8 @@ class RowCache:
         self._place(tree)
         self._longest = max((row.name_cells for row in self.rows), default=0)
         self._has_limits = any(row.source.limit is not None for row in self.rows)
-        self._touched: set[RowKey] = set()
+        # Their rows may have changed since: their keys are due at the next move.
+        self._touched: set[RowKey] = kept.keys() & self._keys.keys()
         self._moving = {("", False)}
 
     def _place(self, tree: Tree) -> None:
@@ -167,7 +163,7 @@ class RowCache:
     def _update(self, snapshot: Snapshot, changed: list[AgentRow], now: float, *, moves: bool) -> bool:
         """Update the changed rows; return False where all must be built again."""
         added = [row for row in changed if row.agent_id not in self._agents]
-        # As many as before and those that are new: nobody has gone.
+        # Otherwise an agent or a family has gone.
         if len(self._agents) + len(added) != len(snapshot.agents) or len(snapshot.families) != len(self._limited):
             return False
         if len(changed) > 16 + len(snapshot.agents) // 4 or self._makes_family(added):
@@ -194,12 +190,12 @@ class RowCache:
 
     def _makes_family(self, added: list[AgentRow]) -> bool:
         """Return True if new agents make a family of a name with one agent before, or none."""
-        alone = [top for row in added if (top := _top(row.agent_id)) not in self._family_rows]
+        alone = [top for row in added if (top := top_family(row.agent_id)) not in self._family_rows]
         return len(set(alone)) != len(alone) or any(map(self._tops.get, alone))
 
     def _take(self, row: AgentRow) -> set[RowKey]:
         """Take an agent's new row in; return the keys of all changed rows."""
-        old, key, top = self._agents.get(row.agent_id), (row.agent_id, False), _top(row.agent_id)
+        old, key, top = self._agents.get(row.agent_id), (row.agent_id, False), top_family(row.agent_id)
         self._agents[row.agent_id] = row
         if old is None:
             self._add(row, key)
@@ -213,8 +209,7 @@ class RowCache:
     def _add(self, row: AgentRow, key: RowKey) -> None:
         """Place a new agent."""
         assert self._arrangement is not None
-        top = _top(row.agent_id)
-        self._tops[top] = self._tops.get(top, 0) + 1
+        self._tops[top_family(row.agent_id)] += 1
         family = (parent_of(families_of(same_name(row.agent_id)), self._family_rows), True)
         self._above[key] = family
         self._children.setdefault(family, []).append(key)
@@ -236,7 +231,7 @@ class RowCache:
             key = above
 
     def _sort_by(
-        self, key_of: Callable[[Source], Key], changes: set[RowKey], snapshot: Snapshot, *, moves: bool
+        self, key_of: Callable[[UsageRow], Key], changes: set[RowKey], snapshot: Snapshot, *, moves: bool
     ) -> None:
         """Update the sort keys; rows moved by time alone are added to the changes."""
         assert self._arrangement is not None
@@ -254,9 +249,5 @@ class RowCache:
             self._keys[key] = key_of(self._family_rows[key[0]] if key[1] else self._agents[key[0]])
 
 
-def _top(agent_id: str) -> str:
-    return same_name(agent_id).partition("/")[0] + "/*"
-
-
-def _row_key(source: Source) -> RowKey:
-    return (source.family, True) if isinstance(source, FamilyRow) else (source.agent_id, False)
+def _row_key(source: UsageRow) -> RowKey:
+    return source.key, source.is_family

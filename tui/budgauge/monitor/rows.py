@@ -11,8 +11,10 @@ from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
-from budgauge.monitor.order import Key, Source, name_of
-from budgauge.status.snapshot import AgentRow, FamilyRow, Snapshot, fold_family
+from budgauge.monitor.order import Key
+from budgauge.status.family_sum import FamilySum
+from budgauge.status.row import AgentRow, FamilyRow, UsageRow
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, percent, safe, short, width
 
 RowKey = tuple[str, bool]
@@ -29,7 +31,7 @@ def shown_name(name: str) -> str:
 class Row(msgspec.Struct, frozen=True):
     """One line of the table, ready to be laid out."""
 
-    source: Source
+    source: UsageRow
     depth: int = 0
     """The number of families around."""
     folded: bool | None = None
@@ -40,12 +42,12 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """The agent's id or the family's key, as in the ledger."""
-        return name_of(self.source)
+        return self.source.key
 
     @property
     def is_family(self) -> bool:
         """True for a family."""
-        return isinstance(self.source, FamilyRow)
+        return self.source.is_family
 
     @property
     def row_key(self) -> RowKey:
@@ -95,8 +97,10 @@ class Tree(msgspec.Struct, frozen=True):
 
     families: dict[str, FamilyRow]
     """Families with a limit, and top-level ones of several agents."""
-    below: dict[str, list[Source]]
+    below: dict[str, list[UsageRow]]
     """Family key → its direct children; `""` for those in no family."""
+    sums: dict[str, FamilySum]
+    """Key → sums of a family without a limit."""
 
 
 def tree_of(snapshot: Snapshot, minute: int) -> Tree:
@@ -104,23 +108,32 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     families = {row.family: row for row in snapshot.families}
     tops: dict[str, list[AgentRow]] = {}
     for row in snapshot.agents:
-        tops.setdefault(same_name(row.agent_id).partition("/")[0], []).append(row)
-    for top, members in tops.items():
-        key = f"{top}/*"
-        if len(members) > 1 and key not in families and top:
-            families[key] = fold_family(key, members, None, snapshot.warning_threshold, minute)
-    below: dict[str, list[Source]] = {"": []}
+        tops.setdefault(top_family(row.agent_id), []).append(row)
+    sums = {
+        key: FamilySum(members)
+        for key, members in tops.items()
+        if len(members) > 1 and key not in families and key != "/*"
+    }
+    families.update((key, one.row(key, None, snapshot.warning_threshold, minute)) for key, one in sums.items())
+    below: dict[str, list[UsageRow]] = {"": []}
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
-        next(around, None)  # itself; the family of nobody, `/*`, is in none
+        next(around, None)  # the family itself; `/*`, the family of nobody, has no other
         _put(below, families, around, family)
     for row in snapshot.agents:
         _put(below, families, families_of(same_name(row.agent_id)), row)
-    return Tree(families, below)
+    return Tree(families, below, sums)
 
 
-def _put(below: dict[str, list[Source]], families: dict[str, FamilyRow], around: Iterator[str], source: Source) -> None:
+def _put(
+    below: dict[str, list[UsageRow]], families: dict[str, FamilyRow], around: Iterator[str], source: UsageRow
+) -> None:
     below.setdefault(parent_of(around, families), []).append(source)
+
+
+def top_family(agent_id: str) -> str:
+    """Return the key of an agent's top-level family."""
+    return same_name(agent_id).partition("/")[0] + "/*"
 
 
 def parent_of(around: Iterator[str], families: Mapping[str, FamilyRow]) -> str:
@@ -136,7 +149,7 @@ def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
 
 def table_rows(
     tree: Tree,
-    key: Callable[[Source], Key],
+    key: Callable[[UsageRow], Key],
     *,
     reverse: bool = False,
     folded: frozenset[str] = frozenset(),
@@ -161,7 +174,7 @@ def table_rows(
                 else:
                     del rows[place:]
                 members += number
-            elif holds_words(source.agent_id, words):
+            elif holds_words(source.key, words):
                 rows.append(Row(source, depth))
                 members += 1
         return members

@@ -7,54 +7,16 @@ from textual.binding import Binding, BindingType
 from budgauge.monitor.language import mark
 
 TABLE_BINDINGS: list[BindingType] = [
-    Binding(
-        "up,k",
-        "move(-1)",
-        mark("Up"),
-        show=False,
-        id="table.up",
-        tooltip=mark("The agent above"),
-        key_display="↑ k",
-    ),
-    Binding(
-        "down,j",
-        "move(1)",
-        mark("Down"),
-        show=False,
-        id="table.down",
-        tooltip=mark("The agent below"),
-        key_display="↓ j",
-    ),
-    Binding(
-        "pageup", "page(-1)", mark("Page up"), show=False, id="table.page_up", tooltip=mark("A screen of agents up")
-    ),
-    Binding("pagedown", "page(1)", mark("Page down"), show=False, id="table.page_down", tooltip=mark("A screen down")),
-    Binding("home", "first", mark("First"), show=False, id="table.first", tooltip=mark("The first agent")),
-    Binding("end", "last", mark("Last"), show=False, id="table.last", tooltip=mark("The last agent")),
-    Binding(
-        "left,h",
-        "fold(True)",
-        mark("Fold"),
-        show=False,
-        id="table.fold",
-        tooltip=mark("Fold the family"),
-        key_display="← h",
-    ),
-    Binding(
-        "right",
-        "fold(False)",
-        mark("Unfold"),
-        show=False,
-        id="table.unfold",
-        tooltip=mark("Unfold the family"),
-        key_display="→",
-    ),
-    Binding(
-        "space",
-        "toggle_fold",
-        mark("Fold or unfold"),
-        show=False,
-        id="table.toggle",
-        tooltip=mark("Fold or unfold the family"),
-    ),
+    Binding(key, action, label, show=False, key_display=display, tooltip=tooltip, id=f"table.{id}")
+    for key, action, id, label, tooltip, display in (
+        ("up,k", "move(-1)", "up", mark("Up"), mark("The agent above"), "↑ k"),
+        ("down,j", "move(1)", "down", mark("Down"), mark("The agent below"), "↓ j"),
+        ("pageup", "page(-1)", "page_up", mark("Page up"), mark("A screen of agents up"), None),
+        ("pagedown", "page(1)", "page_down", mark("Page down"), mark("A screen down"), None),
+        ("home", "first", "first", mark("First"), mark("The first agent"), None),
+        ("end", "last", "last", mark("Last"), mark("The last agent"), None),
+        ("left,h", "fold(True)", "fold", mark("Fold"), mark("Fold the family"), "← h"),
+        ("right", "fold(False)", "unfold", mark("Unfold"), mark("Unfold the family"), "→"),
+        ("space", "toggle_fold", "toggle", mark("Fold or unfold"), mark("Fold or unfold the family"), None),
+    )
 ]

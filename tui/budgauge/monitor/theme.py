@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+
+def _variables(*, border: str, cursor: str, background: str) -> dict[str, str]:
+    return {
+        "border": border,
+        "border-blurred": border,
+        "block-cursor-background": cursor,
+        "block-cursor-foreground": background,
+        "scrollbar": border,
+        "scrollbar-background": background,
+        "scrollbar-corner-color": background,
+    }
+
+
 DARK = Theme(
     name="budgauge-dark",
     dark=True,
     primary="#58b8e8",
-    secondary="#7aa2f7",
     accent="#58b8e8",
+    secondary="#7aa2f7",
     success="#3fc79a",
     warning="#f2b33d",
     error="#f7626a",
@@ -17,23 +30,14 @@ DARK = Theme(
     background="#0e1218",
     surface="#131922",
     panel="#1b2330",
-    variables={
-        "border": "#2b3646",
-        "border-blurred": "#2b3646",
-        "block-cursor-background": "#58b8e8",
-        "block-cursor-foreground": "#0e1218",
-        "scrollbar": "#2b3646",
-        "scrollbar-background": "#0e1218",
-        "scrollbar-corner-color": "#0e1218",
-    },
+    variables=_variables(border="#2b3646", cursor="#58b8e8", background="#0e1218"),
 )
-
 LIGHT = Theme(
     name="budgauge-light",
     dark=False,
     primary="#0a6aa8",
-    secondary="#3b5fae",
     accent="#0a6aa8",
+    secondary="#3b5fae",
     success="#117553",
     warning="#9a5c00",
     error="#c0303a",
@@ -41,23 +45,14 @@ LIGHT = Theme(
     background="#fbfaf7",
     surface="#f4f2ed",
     panel="#e9e6df",
-    variables={
-        "border": "#cfcabf",
-        "border-blurred": "#cfcabf",
-        "block-cursor-background": "#0a6aa8",
-        "block-cursor-foreground": "#fbfaf7",
-        "scrollbar": "#cfcabf",
-        "scrollbar-background": "#fbfaf7",
-        "scrollbar-corner-color": "#fbfaf7",
-    },
+    variables=_variables(border="#cfcabf", cursor="#0a6aa8", background="#fbfaf7"),
 )
-
 SAFE = Theme(
     name="budgauge-colour-blind",
     dark=True,
     primary="#b9a3e3",
-    secondary="#cc9fc0",
     accent="#b9a3e3",
+    secondary="#cc9fc0",
     success="#56b4e9",
     warning="#f5ea50",
     error="#dd6414",
@@ -65,15 +60,7 @@ SAFE = Theme(
     background="#101217",
     surface="#161a21",
     panel="#202630",
-    variables={
-        "border": "#39424f",
-        "border-blurred": "#39424f",
-        "block-cursor-background": "#b9a3e3",
-        "block-cursor-foreground": "#101217",
-        "scrollbar": "#39424f",
-        "scrollbar-background": "#101217",
-        "scrollbar-corner-color": "#101217",
-    },
+    variables=_variables(border="#39424f", cursor="#b9a3e3", background="#101217"),
 )
 """Blue, yellow and vermilion after Okabe and Ito: told apart with any kind of colour vision, and by lightness alone."""
 

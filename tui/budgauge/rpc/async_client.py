@@ -14,7 +14,7 @@ from budgauge.accounting.sdk_response import usage_of
 from budgauge.errors import BudgaugeError, DuplicateIdError
 from budgauge.rpc import calls
 from budgauge.rpc.address import Address
-from budgauge.rpc.calls import BudgetState, Call, Charge
+from budgauge.rpc.calls import Call, Charge
 from budgauge.rpc.exchange import Exchange
 
 _Result = TypeVar("_Result")
@@ -39,7 +39,7 @@ class AsyncClient:
         """As `Client.get_budget`."""
         return await self._call(calls.get_budget())
 
-    async def state(self) -> BudgetState:
+    async def state(self) -> dict[str, Any]:
         """As `Client.state`."""
         return await self._call(calls.state())
 

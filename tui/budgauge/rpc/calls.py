@@ -42,22 +42,6 @@ class Charge(msgspec.Struct, frozen=True):
         return self.added
 
 
-class BudgetState(msgspec.Struct, frozen=True):
-    """The state of the total budget, in counted tokens."""
-
-    total_budget: int
-    """0 means unlimited."""
-    total_used: int
-    remaining_budget: int | None
-    """None if the budget is unlimited."""
-    reserved: int
-    usage_percentage: float | None
-    agent_totals: dict[str, int]
-    """Tokens of each agent used since the reset."""
-    reset_id: str | None
-    """Id of the last reset that is not undone."""
-
-
 class Call(msgspec.Struct, Generic[_Result], frozen=True):
     """A call of one of the server's methods, with an id by which a second try is harmless."""
 
@@ -80,14 +64,20 @@ def get_budget() -> Call[dict[str, Any]]:
     return Call("tokens.getBudget", {}, dict)
 
 
-def state() -> Call[BudgetState]:
-    """Make the call for the total budget's state."""
-    return Call("tokens.getBudget", {}, lambda status: msgspec.convert(status, BudgetState))
+def state() -> Call[dict[str, Any]]:
+    """Make the call for everything that a Snapshot holds."""
+    return Call("tokens.getState", {}, dict)
 
 
 def check(agent_id: str, tokens: int) -> Call[str | None]:
     """Make the call to check whether tokens would be refused."""
     return Call("tokens.check", {"agent_id": agent_id, "tokens": tokens}, itemgetter("message"))
+
+
+def refusal(agent_id: str, tokens: int) -> Call[BudgaugeError | None]:
+    """Make the call to check whether tokens would be refused, and by which error."""
+    params = {"agent_id": agent_id, "tokens": tokens}
+    return Call("tokens.check", params, lambda answer: error_from(error) if (error := answer["refusal"]) else None)
 
 
 def reserve(agent_id: str, tokens: int, ttl: float, id: str | None) -> Call[Reserve]:
@@ -106,14 +96,15 @@ def settle(reserve: str, model: str, prompt: int, completion: int, fields: dict[
     return Call("tokens.settle", {**params, **fields}, _charge)
 
 
-def release(reserve: str) -> Call[None]:
-    """Make the call to release a reservation."""
-    return Call("tokens.release", {"reserve": reserve, "id": new_id()}, lambda _: None)
+def release(reserve: str, *, again: bool = True) -> Call[None]:
+    """Make the call to release a reservation; with `again` it may have been released already."""
+    params = {"reserve": reserve, **({"id": new_id()} if again else {})}
+    return Call("tokens.release", params, lambda _: None, is_repeatable=again)
 
 
-def reset(agent_id: str | None, expected: str | msgspec.UnsetType | None) -> Call[str]:
+def reset(agent_id: str | None, expected: str | msgspec.UnsetType | None, id: str = "") -> Call[str]:
     """Make the call to reset the counters. The result is the reset's id."""
-    params: dict[str, Any] = {"agent_id": agent_id, "id": new_id()}
+    params: dict[str, Any] = {"agent_id": agent_id, "id": id or new_id()}
     if expected is not msgspec.UNSET:
         params["expected_reset_id"] = expected
     return Call("tokens.reset", params, itemgetter("reset_id"))

@@ -11,7 +11,7 @@ import msgspec
 from budgauge.accounting.reservation import Hold
 from budgauge.rpc import calls
 from budgauge.rpc.address import Address
-from budgauge.rpc.calls import BudgetState, Call, Charge
+from budgauge.rpc.calls import Call, Charge
 from budgauge.rpc.exchange import Exchange
 
 _Result = TypeVar("_Result")
@@ -34,44 +34,44 @@ class Client:
         self, agent_id: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any
     ) -> Charge:
         """Record a call if the budget admits it; as `TokenBudgetTracker.report_usage`, with the same fields."""
-        return self._call(calls.report_usage(agent_id, model, prompt_tokens, completion_tokens, fields))
+        return self.call(calls.report_usage(agent_id, model, prompt_tokens, completion_tokens, fields))
 
     def get_budget(self) -> dict[str, Any]:
         """Return the status, with the fields of `status --json`, `used` and `remaining`."""
-        return self._call(calls.get_budget())
+        return self.call(calls.get_budget())
 
-    def state(self) -> BudgetState:
-        """Return the state of the total budget."""
-        return self._call(calls.state())
+    def state(self) -> dict[str, Any]:
+        """Return everything that a `Snapshot` holds, as plain values."""
+        return self.call(calls.state())
 
     def check(self, agent_id: str, tokens: int = 1) -> str | None:
         """Return the refusal's message if `tokens` counted tokens more would be refused, else None."""
-        return self._call(calls.check(agent_id, tokens))
+        return self.call(calls.check(agent_id, tokens))
 
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[Charge]:
         """Reserve counted tokens for a call to come, for at most `ttl` seconds; as `TokenBudgetTracker.reserve`."""
-        return Hold(self, self._call(calls.reserve(agent_id, tokens, ttl, id)))
+        return Hold(self, self.call(calls.reserve(agent_id, tokens, ttl, id)))
 
     def settle(self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> Charge:
         """End a reservation, by id, with the tokens spent; as `TokenBudgetTracker.settle`."""
-        return self._call(calls.settle(reserve, model, prompt_tokens, completion_tokens, fields))
+        return self.call(calls.settle(reserve, model, prompt_tokens, completion_tokens, fields))
 
     def release(self, reserve: str) -> None:
         """Give a reservation back unused, by id; as `TokenBudgetTracker.release`."""
-        self._call(calls.release(reserve))
+        self.call(calls.release(reserve))
 
     def reset(
         self, agent_id: str | None = None, *, expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET
     ) -> str:
         """Start the counters afresh and return the reset's id; as `TokenBudgetTracker.reset`."""
-        return self._call(calls.reset(agent_id, expected_reset_id))
+        return self.call(calls.reset(agent_id, expected_reset_id))
 
     def undo_reset(self) -> str:
         """Undo the last reset and return the reset's id; as `TokenBudgetTracker.undo_reset`.
 
         A lost answer is a ServerError: this call is never made twice.
         """
-        return self._call(calls.undo_reset())
+        return self.call(calls.undo_reset())
 
     def events(self, *topics: str) -> Iterator[dict[str, Any]]:
         """Yield events as they come, without end: `topic`, `data`, `timestamp`; the present state first.
@@ -97,7 +97,8 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, call: Call[_Result]) -> _Result:
+    def call(self, call: Call[_Result]) -> _Result:
+        """Make a call, and return the result."""
         with self._mutex:
             return _finished(self._exchange.call(call))
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
-from budgauge.accounting.records import MAX_DEPTH, is_deep
+from budgauge.accounting.codec import MAX_DEPTH, is_deep
 from budgauge.rpc.codes import TOO_LONG
 
 MAX_FRAME_BYTES = 1 << 20
@@ -42,6 +42,11 @@ class CallError(Exception):
         super().__init__(message or _WORDS[code])
         self.code = code
         self.data = data
+
+    def as_fields(self) -> dict[str, object]:
+        """Return the error object of an answer."""
+        fields: dict[str, object] = {"code": self.code, "message": str(self)}
+        return fields if self.data is None else {**fields, "data": self.data}
 
 
 Method = Callable[[object, Caller], object]
@@ -193,10 +198,7 @@ def success(id: object, result: object) -> Answer:
 
 def failure(id: object, error: CallError) -> bytes:
     """Return the answer to a call that failed."""
-    fields: dict[str, object] = {"code": error.code, "message": str(error)}
-    if error.data is not None:
-        fields["data"] = error.data
-    return ascii_json({"jsonrpc": "2.0", "error": fields, "id": id}) + b"\n"
+    return ascii_json({"jsonrpc": "2.0", "error": error.as_fields(), "id": id}) + b"\n"
 
 
 def notification(method: str, params: object) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 
 from budgauge.config import BudgetConfig
 from budgauge.rpc.protocol import INVALID_PARAMS, CallError, ascii_json, notification
-from budgauge.status.alerts import Crossing, Crossings
+from budgauge.status.alerts import ThresholdAlert, ThresholdAlerts
 from budgauge.status.fields import status_fields
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import safe
@@ -78,7 +78,7 @@ class Events:
         self._loop = asyncio.get_running_loop()
         self._listeners: dict[Listener, View] = {}
         """Each with the view that it knows."""
-        self._crossings = Crossings()
+        self._crossings = ThresholdAlerts()
         self._encoded: tuple[Snapshot | None, bytes] = None, b""
         self._timer: asyncio.TimerHandle | None = None
         self._told_at = self._loop.time()
@@ -267,7 +267,7 @@ def config_fields(config: BudgetConfig) -> dict[str, Any]:
     }
 
 
-def _crossing_fields(crossing: Crossing) -> dict[str, Any]:
+def _crossing_fields(crossing: ThresholdAlert) -> dict[str, Any]:
     return {
         "scope": crossing.scope,
         "agent_id": crossing.name or None,

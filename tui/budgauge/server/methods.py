@@ -150,6 +150,7 @@ class TokenMethods:
         return {
             "tokens.reportUsage": self._report,
             "tokens.getBudget": self._get_budget,
+            "tokens.getState": self._get_state,
             "tokens.check": self._check,
             "tokens.reserve": self._reserve,
             "tokens.settle": self._settle,
@@ -169,19 +170,22 @@ class TokenMethods:
         return self._change(work)
 
     def _get_budget(self, params: object, _: object) -> object:
+        return self._of_view(params, self._budget)
+
+    def _get_state(self, params: object, _: object) -> object:
+        return self._of_view(params, lambda snapshot: Shared(ascii_json(snapshot)))
+
+    def _of_view(self, params: object, encoded: Callable[[Snapshot], Shared]) -> object:
         bind(params, _Nothing)
         view = self._look()
-        return (
-            asyncio.ensure_future(self._later_budget(view)) if isinstance(view, asyncio.Future) else self._budget(view)
-        )
+        if isinstance(view, asyncio.Future):
+            return asyncio.ensure_future(self._later(view, encoded))
+        return encoded(_readable(view))
 
-    async def _later_budget(self, view: asyncio.Future[View]) -> Shared:
-        return self._budget(await view)
+    async def _later(self, view: asyncio.Future[View], encoded: Callable[[Snapshot], Shared]) -> Shared:
+        return encoded(_readable(await view))
 
-    def _budget(self, view: View) -> Shared:
-        if view.ledger_trouble:
-            raise LedgerReadError(view.ledger_trouble)
-        snapshot = view.snapshot
+    def _budget(self, snapshot: Snapshot) -> Shared:
         if self._encoded is None or self._encoded[0] is not snapshot:
             more = ascii_json({"used": snapshot.total_used, "remaining": snapshot.remaining_budget})
             self._encoded = snapshot, Shared(self._status(snapshot)[:-1] + b"," + more[1:])
@@ -192,7 +196,9 @@ class TokenMethods:
 
         def work() -> dict[str, object]:
             error = self._tracker.check(asked.agent_id, asked.tokens)
-            return {"allowed": error is None, "message": None if error is None else str(error)}
+            if error is None:
+                return {"allowed": True, "message": None, "refusal": None}
+            return {"allowed": False, "message": str(error), "refusal": error_of(error).as_fields()}
 
         return self._work.run(work)
 
@@ -258,6 +264,13 @@ class TokenMethods:
             "total_used": used,
             "usage_percentage": percentage(used, budget or None),
         }
+
+
+def _readable(view: View) -> Snapshot:
+    """Return the snapshot of a view. Raises LedgerReadError where the ledger could not be read."""
+    if view.ledger_trouble:
+        raise LedgerReadError(view.ledger_trouble)
+    return view.snapshot
 
 
 def _subscribe(params: object, caller: Subscriber) -> object:

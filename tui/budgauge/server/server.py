@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -51,9 +52,12 @@ class Server:
     Raises ConfigError, LedgerError, ServerError when it is started.
     """
 
-    def __init__(self, options: Options, *, tcp_port: int | None = None) -> None:
+    def __init__(
+        self, options: Options, *, tcp_port: int | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         """`tcp_port` is one on loopback to listen at, too; 0 takes a free one."""
         self._options = options
+        self._clock = clock
         self._tcp_port = tcp_port
         self._loop: asyncio.AbstractEventLoop | None = None
         self.read_buffer = memoryview(bytearray(READ_BYTES))
@@ -83,15 +87,15 @@ class Server:
         # A project's limits hold for the project's ledger, as long as it is served.
         both = self._options.ledger is None
         observer = (
-            BothObserver(named, user_options=self._options, keeps_project=True)
+            BothObserver(named, user_options=self._options, keeps_project=True, clock=self._clock)
             if both
-            else Observer(named, keeps_project=True)
+            else Observer(named, keeps_project=True, clock=self._clock)
         )
         authority = observer.both_authorities if isinstance(observer, BothObserver) else observer.authority
         with ExitStack() as ending:
             endpoint = Endpoint(ledger)
             ending.callback(endpoint.leave)
-            self._tracker = TokenBudgetTracker(authority=authority)
+            self._tracker = TokenBudgetTracker(authority=authority, now=self._clock)
             # The long first reading comes before anybody waits for it.
             self._tracker.get_total_used()
             self._work = _LedgerWork(authority, loop)

@@ -1,4 +1,4 @@
-"""When a limit's threshold or end is crossed: told once, and again only after it was below. Pure."""
+"""Alerts at a limit's threshold and end: each once, and again only after use was below. Pure."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ Scope = Literal["total", "agent", "family"]
 _HEIGHT: dict[Severity, int] = {"ok": 0, "warning": 1, "exceeded": 2}
 
 
-class Crossing(msgspec.Struct, frozen=True, kw_only=True):
-    """A threshold or an end that was crossed upwards."""
+class ThresholdAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold or an end of a limit, reached since the last snapshot."""
 
     scope: Scope
     name: str
-    """The agent's id or the family's key, as it is in the ledger; empty for the total."""
+    """The agent's id or the family's key, as in the ledger; empty for the total."""
     state: Severity
-    """What stands now: `warning` or `exceeded`."""
+    """The present state: `warning` or `exceeded`."""
     used: int
     limit: int
     percentage: float
     message: str
-    """One line, as in the ledger: not yet safe to show."""
+    """One line with names as in the ledger: not yet safe to show."""
 
 
-class Crossings:
-    """Compares each snapshot with the one before it.
+class ThresholdAlerts:
+    """A comparison of each snapshot with the one before.
 
-    What stands in the first one of a ledger was crossed before anybody looked, and is not told.
-    A reset, a larger limit or an undo that brings it below arms it again; one that brings it
-    above is told as any other way there: who hears of it need not be who did it.
+    A ledger's first snapshot gives no alerts: its limits were reached before anybody watched. A reset,
+    a larger limit or an undo can bring use below, which arms the alert again; one that brings use
+    above gives an alert like any other.
     """
 
     def __init__(self) -> None:
         self._ledger: str | None = None
         self._before: dict[tuple[Scope, str], int] = {}
 
-    def of(self, snapshot: Snapshot) -> tuple[Crossing, ...]:
-        """What was crossed since the snapshot before, the total first; a jump past both tells the end alone."""
-        standing = {(crossing.scope, crossing.name): crossing for crossing in _standing(snapshot)}
+    def of(self, snapshot: Snapshot) -> tuple[ThresholdAlert, ...]:
+        """Return the alerts since the snapshot before, the total's first; a jump past both gives the end's alone."""
+        standing = {(alert.scope, alert.name): alert for alert in _standing(snapshot)}
         before, ledger = self._before, self._ledger
-        self._before = {subject: _HEIGHT[crossing.state] for subject, crossing in standing.items()}
+        self._before = {subject: _HEIGHT[alert.state] for subject, alert in standing.items()}
         self._ledger = snapshot.ledger
         if ledger != snapshot.ledger:
             return ()
-        return tuple(
-            crossing for subject, crossing in standing.items() if _HEIGHT[crossing.state] > before.get(subject, 0)
-        )
+        return tuple(alert for subject, alert in standing.items() if _HEIGHT[alert.state] > before.get(subject, 0))
 
 
-def _standing(snapshot: Snapshot) -> Iterator[Crossing]:
-    """Everything that stands at or over its threshold, though used."""
+def _standing(snapshot: Snapshot) -> Iterator[ThresholdAlert]:
+    """Yield everything used and at or over a threshold."""
     if snapshot.state != "ok" and snapshot.total_used:
-        yield _crossing("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
+        yield _alert("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
     for row in snapshot.limited:
         if row.state != "ok" and row.used and row.limit is not None:
-            yield _crossing("agent", row.agent_id, row.state, row.limited, row.limit)
+            yield _alert("agent", row.agent_id, row.state, row.limited, row.limit)
     for family in snapshot.families:
         if family.state != "ok" and family.used and family.limit is not None:
-            yield _crossing("family", family.family, family.state, family.used, family.limit)
+            yield _alert("family", family.family, family.state, family.used, family.limit)
 
 
-def _crossing(scope: Scope, name: str, state: Severity, used: int, limit: int) -> Crossing:
+def _alert(scope: Scope, name: str, state: Severity, used: int, limit: int) -> ThresholdAlert:
     share = percentage(used, limit) or 0.0
     what = "Token budget" if scope == "total" else f"{scope.capitalize()} {name}"
     # The total's warning is the one that everybody knows, to the letter; the others are like it.
     part = percent_of(share, limit).replace(",", "")
     message = f"{what} {state}: " + (f"{part} used ({used} / {limit})" if part else f"{used} used, none is allowed")
-    return Crossing(scope=scope, name=name, state=state, used=used, limit=limit, percentage=share, message=message)
+    return ThresholdAlert(
+        scope=scope, name=name, state=state, used=used, limit=limit, percentage=share, message=message
+    )

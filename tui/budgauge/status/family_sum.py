@@ -1,4 +1,4 @@
-"""What a family's agents add up to, kept up row by row: one agent's change costs the same in a family of any size."""
+"""The sums of a family's agents, updated row by row: one agent's change costs the same in any family."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from decimal import Context, Decimal
 
 from budgauge.accounting.limits import percentage, severity
 from budgauge.accounting.usage_sums import KEPT_RECENT
-from budgauge.status.snapshot import AgentRow, FamilyRow
+from budgauge.status.row import AgentRow, FamilyRow
 
 _EXACT = Context(prec=80)
 _KEPT_MINUTES = 4 * KEPT_RECENT
-"""So many minutes are kept before those that are too old to be shown are dropped."""
+"""Minutes kept before those too old to be shown are dropped."""
 
 
 class FamilySum:
@@ -19,17 +19,17 @@ class FamilySum:
 
     def __init__(self, members: Iterable[AgentRow] = ()) -> None:
         self.members = 0
-        """How many agents there are."""
+        """The number of agents."""
         self._tokens = [0] * 6
         self._cost, self._priced, self._called = Decimal(0), 0, 0
         self._last: dict[str, float] = {}
         self._minutes: dict[int, tuple[int, int]] = {}
-        """unix minute → (tokens, agents that saw usage in it)."""
+        """unix minute → (tokens, agents with usage)."""
         for row in members:
             self.replace(None, row)
 
     def replace(self, old: AgentRow | None, new: AgentRow | None) -> None:
-        """Take an agent's old row out and put its new one in; None where there is none."""
+        """Replace an agent's old row by the new one; None where there is none."""
         for row, sign in ((old, -1), (new, 1)):
             if row is not None:
                 self._add(row, sign)
@@ -67,6 +67,7 @@ class FamilySum:
             used=used,
             reserved=reserved,
             limit=limit,
+            limited=used,
             remaining=None if limit is None else max(0, limit - used),
             usage_percentage=percentage(used, limit),
             state=severity(used, limit, threshold),

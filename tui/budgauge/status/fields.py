@@ -1,4 +1,4 @@
-"""The public field names of a snapshot, as `status --json` gives them."""
+"""The public field names of a snapshot, for `status --json`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from budgauge.status.snapshot import CycleRow, Snapshot
+from budgauge.status.row import CycleRow
+from budgauge.status.snapshot import Snapshot
 
 
 def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None, user: Snapshot | None = None) -> str:
-    """The snapshot with the public field names; money as unrounded decimal text, everything ASCII.
+    """Return the snapshot as ASCII JSON with the public field names; money as unrounded decimal text.
 
     With `cycles`, they are a field more. `user` is the user's own budget, where the snapshot is a project's.
     """
@@ -23,7 +24,7 @@ def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None, user: 
 
 
 def status_fields(snapshot: Snapshot) -> dict[str, Any]:
-    """The public fields of a snapshot as plain values."""
+    """Return the public fields of a snapshot as plain values."""
     cost = snapshot.cost
     return {
         "total_budget": snapshot.total_budget,
@@ -57,7 +58,7 @@ _USER = ("total_budget", "total_used", "remaining_budget", "reserved", "usage_pe
 
 
 def _user_budget(user: Snapshot) -> dict[str, Any]:
-    """How the user's own budget stands."""
+    """Return the public fields of the user's own budget."""
     return {name: getattr(user, name) for name in _USER}
 
 
@@ -77,7 +78,7 @@ def _pick(rows: Sequence[object], fields: Sequence[str]) -> list[dict[str, Any]]
 
 
 def _exact(value: Any) -> Any:
-    """Money as plain decimal text without exponent or idle zeros; anything else as it is."""
+    """Return money as decimal text without exponent and trailing zeros; any other value unchanged."""
     if not isinstance(value, Decimal):
         return value
     text = f"{value:f}"

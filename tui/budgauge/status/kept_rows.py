@@ -1,4 +1,4 @@
-"""The rows of a snapshot, kept from one to the next: a line costs what it changes, not what the ledger holds."""
+"""The rows of a snapshot, kept from one to the next: the cost of a line does not grow with the ledger."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.family_sum import FamilySum
-from budgauge.status.snapshot import ACTIVE_MINUTES, AgentRow, FamilyRow, ModelRow, Part, Rows, agent_row, agents_parts
+from budgauge.status.row import AgentRow, FamilyRow, ModelRow
+from budgauge.status.snapshot import ACTIVE_MINUTES, Part, Rows, agent_row, agents_parts
 
 _EXACT = Context(prec=80)
 _Rank = tuple[int, str]
-"""(tokens used, negative; a name): what used most comes first."""
+"""(tokens used, negative; a name): the largest first."""
 
 
 class _Basis(NamedTuple):
-    """What all rows depend on: with any of it another, all are made anew."""
+    """The basis of all rows: with any part changed, all rows are built again."""
 
     totals: Totals
     config: BudgetConfig
@@ -34,20 +35,20 @@ class _Basis(NamedTuple):
     cuts: int
 
     def holds(self, other: _Basis) -> bool:
-        """Return True where rows made of this are right for the other, but for what was added."""
+        """Return True if rows of this basis hold for the other, apart from new records."""
         same = all(one is two for one, two in zip(self[:4], other[:4], strict=True))
         return same and self[4:] == other[4:]
 
 
 class KeptRows:
-    """Keeps the rows of one ledger's snapshots. For one thread at a time."""
+    """The rows of one ledger's snapshots, for one thread at a time."""
 
     def __init__(self) -> None:
         self._basis: _Basis | None = None
         self._now = 0.0
 
     def take(self, totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
-        """Return the rows at a moment (unix seconds); from call to call it never goes back without all being made anew.
+        """Return the rows at a moment in unix seconds; an earlier moment than the last builds all rows again.
 
         Takes what was touched out of the totals: one of these keeps up with one fold.
         """
@@ -90,7 +91,7 @@ class KeptRows:
         self._ranks = [_rank(row) for row in self._ranked]
 
     def _take_groups(self, counters: Counters) -> set[str]:
-        """Take in the groups that are new; whose they are."""
+        """Take in new groups; return their agents."""
         agents = set()
         for key, sums in islice(counters.groups.items(), self._seen, None):
             self._parts.setdefault(key[0], []).append((key, sums))
@@ -100,7 +101,7 @@ class KeptRows:
         return agents
 
     def _update(self, basis: _Basis, spending: BudgetUsage, touched: set[str]) -> bool:
-        """Bring the rows of agents that were touched up to date; False if it takes more than that."""
+        """Update the touched agents' rows; return False where all must be built again."""
         names = touched | self._take_groups(basis.counters)
         reserved = dict(spending.reserved)
         names.update(agent_id for agent_id, _ in reserved.items() ^ self._reserved.items())
@@ -120,7 +121,7 @@ class KeptRows:
         return True
 
     def _put(self, agent_id: str, basis: _Basis, spending: BudgetUsage, *, rank: bool = True) -> None:
-        """Make an agent's row anew, and what is summed up of it."""
+        """Build an agent's row again, with the sums of families and models."""
         parts = self._parts.get(agent_id, [])
         old = self._agents.get(agent_id)
         new = agent_row(agent_id, parts, basis.totals.sums.recent.get(agent_id), spending, basis.config, basis.prices)
@@ -154,7 +155,7 @@ class KeptRows:
         self._changed_models.add(key[1])
 
     def _pass_minute(self, minute: int) -> None:
-        """Leave out what is too old now."""
+        """Drop agents no longer active."""
         self._since = minute - ACTIVE_MINUTES
         self._active = {name for name in self._active if self._agents[name].minutes[-1][0] >= self._since}
         self._changed_families.update(self._families)
@@ -184,7 +185,7 @@ def _rank(row: AgentRow) -> _Rank:
 
 
 class _Spent(NamedTuple):
-    """What one group adds to its model."""
+    """One group's part in a model's sums."""
 
     used: int
     prompt: int
@@ -202,7 +203,7 @@ def _spent(key: GroupKey, sums: Sums, config: BudgetConfig, prices: PriceBook) -
 
 
 class _ModelSum:
-    """What a model's groups add up to."""
+    """The sums of a model's groups."""
 
     def __init__(self) -> None:
         self._tokens = [0] * 4
@@ -211,7 +212,7 @@ class _ModelSum:
         self._factors: Counter[str] = Counter()
 
     def add(self, spent: _Spent, sign: int) -> None:
-        """Add what a group spent, or with -1 take it out again."""
+        """Add a group's part, or with -1 subtract."""
         self._tokens = [whole + sign * part for whole, part in zip(self._tokens, spent[:4], strict=True)]
         if spent.cost is None:
             self._unpriced += sign
@@ -223,7 +224,7 @@ class _ModelSum:
             self._cost = _EXACT.add(self._cost, _EXACT.multiply(spent.cost, sign))
 
     def row(self, model: str) -> ModelRow:
-        """Return its row."""
+        """Return the model's row."""
         used, prompt, completion, cached = self._tokens
         return ModelRow(
             model=model,

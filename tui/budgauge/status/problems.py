@@ -1,4 +1,4 @@
-"""What of a ledger a person should know: lines that do not count, names that hide something, lines that are gone."""
+"""Problems of a ledger: skipped lines, misleading names, lost lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in the ledger that a person should know of."""
+    """A problem of the ledger to show to the person."""
 
     kind: str
     count: int
@@ -34,7 +34,7 @@ _ODDITIES: Mapping[str, str] = {
 
 
 def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
-    """What was odd in the records themselves, from how many there were of each kind."""
+    """Return the problems of the records, from their number of each kind."""
     return tuple(
         Problem(kind=kind, count=number, message=f"{plural(number, 'line')} {_ODDITIES[kind]}")
         for kind, number in sorted(odd.items())
@@ -42,7 +42,7 @@ def fold_problems(odd: Mapping[str, int]) -> tuple[Problem, ...]:
 
 
 def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
-    """What of names a person cannot see, so that two may look the same."""
+    """Return the problem of invisible characters in names: two may look the same."""
     found = sorted(name for name in names if hidden(name))
     if not found:
         return ()
@@ -51,7 +51,7 @@ def name_problems(names: Iterable[str]) -> tuple[Problem, ...]:
 
 
 def ledger_problems(ledger: Ledger) -> tuple[Problem, ...]:
-    """What of the file was set aside, and what is gone of it."""
+    """Return the problems of the file: skipped lines, and lost ones."""
     problems = []
     if ledger.fault_count:
         first = ledger.faults[0]
@@ -65,7 +65,7 @@ def ledger_problems(ledger: Ledger) -> tuple[Problem, ...]:
 
 
 def lost_words(lost: LastSeen, size: int) -> str:
-    """What a ledger was, where it has `size` bytes now and does not hold all of that any more."""
+    """Return a sentence on a ledger of `size` bytes with lost lines."""
     was, moment = lost.mark.offset, datetime.fromtimestamp(lost.seen_at, timezone.utc)
     how = f"was longer before: {count(was)} bytes" if size < was else f"was another file before, of {count(was)} bytes"
     now = f"it has {count(size)} now" if size else "it is empty now"

@@ -1,4 +1,4 @@
-"""The one frozen view that everybody shows: monitor, status, RPC. None computes its own numbers."""
+"""The one frozen Snapshot for monitor, status and RPC. None of these computes numbers."""
 
 from __future__ import annotations
 
@@ -23,131 +23,25 @@ from budgauge.accounting.limits import (
     warning_message,
 )
 from budgauge.accounting.period import since
-from budgauge.accounting.usage_by_minute import Pairs, UsageByMinute, merged
-from budgauge.accounting.usage_sums import KEPT_RECENT
+from budgauge.accounting.usage_by_minute import Pairs, UsageByMinute
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
+from budgauge.status.family_sum import FamilySum
 from budgauge.status.problems import Problem, fold_problems, name_problems
+from budgauge.status.row import AgentRow, Cost, CycleRow, FamilyRow, ModelRow
 from budgauge.status.unasked import UnaskedSession
 
 _EXACT = Context(prec=80)
 
 
-class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent since the last reset. Token figures called used, reserved, remaining are counted ones."""
-
-    agent_id: str
-    used: int
-    """Its own, not its family's."""
-    reserved: int
-    limit: int | None
-    """Its own limit; None means no limit of its own."""
-    limited: int
-    """What counts toward its limit: the same as `used`, where its name has no other form in the ledger."""
-    remaining: int | None
-    usage_percentage: float | None
-    """Of its limit; None without one."""
-    state: Severity
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    last_used: float | None
-    """Unix seconds of its latest call."""
-    cost_usd: Decimal | None
-    """None where a model's price is unknown and nothing could be priced."""
-    minutes: Pairs
-    """(unix minute, counted tokens) of its latest minutes that saw usage, resets or not."""
-
-
-class FamilyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A family: an agent and everything below it, together."""
-
-    family: str
-    """Its key, such as `claude-code/*`."""
-    used: int
-    reserved: int
-    limit: int | None
-    """None means no limit for the family as a whole; those of a snapshot have one."""
-    remaining: int | None
-    usage_percentage: float | None
-    state: Severity
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    last_used: float | None
-    cost_usd: Decimal | None
-    """What of it could be priced; None where something was used and nothing could."""
-    minutes: Pairs
-
-
-def limited(row: AgentRow | FamilyRow) -> int:
-    """Counted tokens that count toward a row's limit."""
-    return row.limited if isinstance(row, AgentRow) else row.used
-
-
-class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model since the last reset."""
-
-    model: str
-    used: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost_usd: Decimal | None
-    """What of it could be priced; None where something was used and nothing could."""
-    unpriced_tokens: int = 0
-    """Counted tokens without a known price."""
-    unknown_factors: tuple[str, ...] = ()
-    """Keys of `[token_budget.price_factors]` that would give them one; empty where the model has no price."""
-
-    @property
-    def unpriced(self) -> str:
-        """What has no price: the model, or its calls with these factors; empty if all is priced."""
-        if not self.unpriced_tokens and self.cost_usd is not None:
-            return ""
-        return f"{self.model} ({', '.join(self.unknown_factors)})" if self.unknown_factors else self.model
-
-
-class CycleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was spent in one cycle, resets or not."""
-
-    begin: float
-    """Its first unix second."""
-    end: float
-    """The first one after it."""
-    current: bool
-    used: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    calls: int
-    cost_usd: Decimal | None
-    """None where something was used and nothing can be priced."""
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What it cost, in US dollars, exactly."""
-
-    total_usd: Decimal | None
-    """What could be priced; None where nothing could, though something was used."""
-    upper_usd: Decimal | None
-    """With `untracked_buffer`, for tokens no one reports."""
-    budget_usd: Decimal | None
-    """The whole budget at the mean price so far; None if unlimited or nothing is priced."""
-    unpriced_tokens: int
-    """Counted tokens whose price is unknown."""
-
-
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to show, at one moment."""
+    """All numbers to show at one moment."""
 
     total_budget: int
     """0 means unlimited."""
     budget_is_default: bool
-    """Nobody set the total budget."""
+    """True where no total budget is set."""
     total_used: int
     remaining_budget: int | None
     reserved: int
@@ -162,9 +56,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[AgentRow, ...]
     """Most used first. Agents with a limit are here even if they used nothing."""
     limited: tuple[AgentRow, ...]
-    """Those of them that have a limit of their own, most used first."""
+    """The agents with a limit of their own, most used first."""
     active: tuple[AgentRow, ...]
-    """Those of them whose last usage was at most `ACTIVE_MINUTES` ago, by name."""
+    """The agents used within `ACTIVE_MINUTES`, by name."""
     families: tuple[FamilyRow, ...]
     models: tuple[ModelRow, ...]
     cost: Cost
@@ -173,29 +67,29 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     cycle_start: float | None
     """Unix seconds when the present cycle began; None without a cycle."""
     cycle_end: float | None
-    """Unix seconds when the counters start afresh by themselves; None if they never do."""
+    """Unix seconds of the next reset by the cycle; None without a cycle."""
     reset_id: str | None
     ledger: str
     """Path of the ledger; empty for one in memory."""
     problems: tuple[Problem, ...]
     minutes: Pairs
-    """(unix minute, counted tokens) of the latest minutes that saw usage, resets or not."""
+    """(unix minute, counted tokens) of the latest minutes with usage, resets or not."""
     warning: str | None
     """The warning's exact message when the total stands at or over the threshold."""
     exceeded: tuple[str, ...]
-    """Agents, and families by key, over or at their own limit, though used."""
+    """Used agents, and families by key, at or over their own limit."""
     unasked: tuple[UnaskedSession, ...]
-    """Sessions that a collector brought in and that did not ask the gate today, most spent first."""
+    """Collected sessions without gate calls today, most spent first."""
     stale_at: float | None
-    """Unix seconds when it changes though no line is added: a reservation or the cycle ends."""
+    """Unix seconds of the next change without a line: the end of a reservation or of the cycle."""
 
     @property
     def runs_since_cycle(self) -> bool:
-        """Is the cycle's beginning, and no later reset, what the counters run since?"""
+        """Return True if the counters run since the cycle's start, with no later reset."""
         return self.cycle_start is not None and self.since == self.cycle_start
 
     def share(self, used: int) -> float:
-        """Return the part, in percent, that some counted tokens are of the total used; 0 when nothing is used."""
+        """Return some counted tokens in percent of the total used; 0 when nothing is used."""
         return used * 100 / self.total_used if self.total_used else 0.0
 
     @property
@@ -205,11 +99,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ACTIVE_MINUTES = 11
-"""Agents whose last usage is longer ago show nothing that changes by time alone."""
+"""Minutes after the last usage in which an agent's row changes by time alone."""
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a snapshot that there is one of for each agent, family or model."""
+    """The rows of a snapshot."""
 
     agents: tuple[AgentRow, ...]
     limited: tuple[AgentRow, ...]
@@ -217,11 +111,11 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[FamilyRow, ...]
     models: tuple[ModelRow, ...]
     hidden: tuple[str, ...]
-    """Names that hold what a person cannot see."""
+    """Names with invisible characters."""
 
 
 def all_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
-    """Return all rows, each made from the fold."""
+    """Return all rows, built from the fold."""
     spending, groups, minute = BudgetUsage.at(config, totals, now), totals.at(now).groups, int(now // 60)
     agents = _agent_rows(groups, totals.sums.recent, spending, config, prices)
     active = (row for row in agents if row.minutes and row.minutes[-1][0] >= minute - ACTIVE_MINUTES)
@@ -247,7 +141,7 @@ def take_snapshot(
     rows: Rows | None = None,
     unasked: tuple[UnaskedSession, ...] = (),
 ) -> Snapshot:
-    """The view of a fold under a config, at the prices known and a moment in unix seconds.
+    """Return the snapshot of a fold under a config, with known prices, at a moment in unix seconds.
 
     `rows` are those of this very moment, where they are known; else all are made here.
     """
@@ -291,7 +185,7 @@ def take_snapshot(
 
 
 def cycle_rows(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> tuple[CycleRow, ...]:
-    """Every cycle that saw usage, and the present one, the latest first."""
+    """Return every cycle with usage, and the present one, the latest first."""
     current = totals.cycle(now)[0]
     whole = {current: {}, **totals.whole_cycles()}
     return tuple(
@@ -331,11 +225,11 @@ def _exceeded(agents: tuple[AgentRow, ...], families: tuple[FamilyRow, ...]) -> 
 
 
 Part = tuple[GroupKey, Sums]
-"""What was counted of an agent's calls to a model at one price."""
+"""The counted calls of an agent to a model at one price."""
 
 
 def _grouped(parts: Groups, name_of: Callable[[GroupKey], str]) -> dict[str, list[Part]]:
-    """The fold's groups by a part of their keys."""
+    """Return the fold's groups by a part of their keys."""
     groups: dict[str, list[Part]] = {}
     for key, sums in parts.items():
         groups.setdefault(name_of(key), []).append((key, sums))
@@ -353,7 +247,7 @@ def _agent_rows(
 
 
 def agents_parts(groups: Groups, spending: BudgetUsage, config: BudgetConfig) -> dict[str, list[Part]]:
-    """Return the groups of every agent that has a row: who used or reserved something, or has a limit."""
+    """Return the groups of each agent with usage, a reservation, or a limit."""
     parts = _grouped(groups, lambda key: key[0])
     for agent_id in spending.reserved:
         parts.setdefault(agent_id, [])
@@ -372,7 +266,7 @@ def agent_row(
     config: BudgetConfig,
     prices: PriceBook,
 ) -> AgentRow:
-    """Return an agent's row from its groups and its recent minutes."""
+    """Return an agent's row from groups and recent minutes."""
     sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)
@@ -404,45 +298,16 @@ def _family_rows(agents: Iterable[AgentRow], config: BudgetConfig, minute: int) 
             if family in members:
                 members[family].append(row)
     rows = (
-        fold_family(family, rows, config.per_agent_limits[family], config.warning_threshold, minute)
+        FamilySum(rows).row(family, config.per_agent_limits[family], config.warning_threshold, minute)
         for family, rows in members.items()
     )
     return tuple(sorted(rows, key=lambda row: (-row.used, row.family)))
 
 
 def used_by(snapshot: Snapshot, agent_id: str | None = None) -> int | None:
-    """Tokens that a reset of an agent, or of everyone, would take away now; None if there is nothing to reset."""
+    """Return the tokens of a reset of an agent, or of everyone; None if there is nothing to reset."""
     used = [row.used for row in snapshot.agents if row.calls and agent_id in (None, row.agent_id)]
     return sum(used) if used else None
-
-
-def fold_family(
-    family: str,
-    members: Sequence[AgentRow],
-    limit: int | None,
-    threshold: float,
-    minute: int,
-) -> FamilyRow:
-    """A family's row from its members' at a unix minute; `threshold` in percent."""
-    used = sum(row.used for row in members)
-    costs = [row.cost_usd for row in members if row.calls]
-    known = [cost for cost in costs if cost is not None]
-    return FamilyRow(
-        family=family,
-        used=used,
-        reserved=sum(row.reserved for row in members),
-        limit=limit,
-        remaining=None if limit is None else max(0, limit - used),
-        usage_percentage=percentage(used, limit),
-        state=severity(used, limit, threshold),
-        prompt_tokens=sum(row.prompt_tokens for row in members),
-        completion_tokens=sum(row.completion_tokens for row in members),
-        cached_tokens=sum(row.cached_tokens for row in members),
-        calls=sum(row.calls for row in members),
-        last_used=max((row.last_used for row in members if row.last_used is not None), default=None),
-        cost_usd=None if costs and not known else _sum(known),
-        minutes=merged((row.minutes for row in members), minute - KEPT_RECENT),
-    )
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -453,7 +318,7 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
-    """Groups by model, most used first."""
+    """Return a row for each model, most used first."""
     rows = []
     for model, parts in _grouped(groups, lambda key: key[1]).items():
         sums = sum_of(part for _, part in parts)
@@ -472,7 +337,7 @@ def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple
 
 
 def price_advice(models: Iterable[ModelRow]) -> tuple[str, ...]:
-    """How to set the prices that are missing, a sentence for each kind."""
+    """Return advice on missing prices, a sentence for each kind."""
     rows = [row for row in models if row.unpriced]
     plain = [row.model for row in rows if not row.unknown_factors]
     factors = sorted({factor for row in rows for factor in row.unknown_factors})
@@ -494,7 +359,7 @@ def _unpriced(parts: Sequence[Part], config: BudgetConfig, prices: PriceBook) ->
 
 
 def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
-    """What can be priced of these groups; None where something was used and nothing can be."""
+    """Return the cost of all priced groups; None where something was used and nothing is priced."""
     cost, unknown = None, False
     for key, sums in parts:
         part = prices.cost(key, sums)

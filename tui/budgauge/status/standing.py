@@ -1,23 +1,23 @@
-"""How near its end a budget is: by its total, or by the limit of which most is used."""
+"""The standing of a budget: the total, or the most used limit."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from budgauge.accounting.limits import Severity
-from budgauge.status.snapshot import Snapshot, limited
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, percent_of, safe
 
 
 class Standing(NamedTuple):
-    """A total or a limit, and what of it is used."""
+    """A total or a limit, with the used part."""
 
     percentage: float
     used: int
     limit: int
     state: Severity
     name: str = ""
-    """The agent or family that the limit is of; empty for the total."""
+    """The limit's agent or family; empty for the total."""
 
     @property
     def words(self) -> str:
@@ -28,10 +28,10 @@ class Standing(NamedTuple):
 
 
 def nearest_end(snapshot: Snapshot) -> Standing | None:
-    """The total or limit of which the largest part is used; None where nothing is limited."""
+    """Return the most used total or limit, by percentage; None where nothing is limited."""
     rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
-        Standing(row.usage_percentage, limited(row), row.limit, row.state, name)
+        Standing(row.usage_percentage, row.limited, row.limit, row.state, name)
         for name, row in rows
         # A limit of 0 that nobody tried to use stands at its end for good.
         if row.usage_percentage is not None and row.limit is not None and row.used
@@ -43,7 +43,7 @@ def nearest_end(snapshot: Snapshot) -> Standing | None:
 
 
 def total_words(snapshot: Snapshot) -> str:
-    """The total of a budget in a few words."""
+    """Return a budget's total in a few words."""
     if snapshot.usage_percentage is None:
         return f"{count(snapshot.total_used)} tokens used, no total budget is set"
     total = snapshot.total_used, snapshot.total_budget, snapshot.state
@@ -51,7 +51,7 @@ def total_words(snapshot: Snapshot) -> str:
 
 
 def nearer(other: Snapshot, shown: Snapshot) -> Standing | None:
-    """How another budget stands, if it is nearer its end than the one that is shown; else None."""
+    """Return another budget's standing if closer to the limit than the shown budget; else None."""
     one, reference = nearest_end(other), nearest_end(shown)
     if one is None or (reference is not None and one.percentage <= reference.percentage):
         return None

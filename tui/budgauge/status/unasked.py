@@ -1,4 +1,4 @@
-"""Sessions that spent today without asking the gate, and how that is said."""
+"""Sessions without gate calls today, and a sentence on them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from budgauge.text import count, plural
 
 
 class UnaskedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that spent without asking the gate, though hooks called it where the session began."""
+    """A session with usage and no gate calls, though hooks were installed at the start."""
 
     session: str
-    """Its id, as the agent names it."""
+    """The session's id, as the agent names it."""
     agent_id: str
-    """Its own, not that of a sub-agent."""
+    """The main agent's id, not a sub-agent's."""
     used: int
     """Counted tokens since local midnight, sub-agents' included."""
 
 
 def unasked_words(sessions: Sequence[UnaskedSession]) -> str:
-    """How many sessions these are, and what they spent."""
+    """Return the number of sessions and their tokens, in words."""
     used = sum(session.used for session in sessions)
     return f"{plural(len(sessions), 'session')} today spent {count(used)} tokens without asking the gate"

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from budgauge.accounting.forecast import When, reached
+from budgauge.accounting.forecast import Eta, reached
 from budgauge.monitor.drawing.time_text import latin_span, span
 from budgauge.monitor.language import tr
 from budgauge.status.snapshot import Snapshot
@@ -61,7 +61,7 @@ def total_outlook(snapshot: Snapshot, now: float) -> Outlook:
     )
 
 
-def between(eta: When) -> str:
+def between(eta: Eta) -> str:
     """Return a forecast's range in words."""
     first = span(eta.earliest)
     if math.isinf(eta.latest):

@@ -13,7 +13,7 @@ from budgauge.monitor.language import tr, trn
 from budgauge.monitor.notify.title import TerminalTitle
 from budgauge.monitor.textual_internals import write
 from budgauge.monitor.widgets.banner import NAMED, exceeded_words
-from budgauge.status.alerts import Crossing, Crossings
+from budgauge.status.alerts import ThresholdAlert, ThresholdAlerts
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, percent, safe
 from budgauge.views.live import View
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from budgauge.monitor.notify.desktop import Desktop
 
 TOAST_SECONDS = 10.0
-MOST_TOLD = 4
+MOST_WORDED = 4
 """Alerts of one moment that are worded; of the others, the number is shown."""
 _CELLS = 200
 
@@ -39,7 +39,7 @@ class Alarm:
         self.trouble = ""
         """Why desktop notifications do not work; empty while they do."""
         self._trouble_changed = trouble_changed
-        self._crossings = Crossings()
+        self._alerts = ThresholdAlerts()
         self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
         self._desktop: Desktop | None = None
 
@@ -48,8 +48,8 @@ class Alarm:
         notify, snapshot = view.config.notify, view.snapshot
         self.title.set(title_of(snapshot) if notify.title else "")
         self._want_desktop(notify)
-        # A ledger that cannot be read is not one that nothing stands in.
-        crossed = () if view.ledger_trouble else self._crossings.of(snapshot)
+        # An unreadable ledger is not an empty one.
+        crossed = () if view.ledger_trouble else self._alerts.of(snapshot)
         if not crossed:
             return
         if notify.bell:
@@ -79,8 +79,8 @@ class Alarm:
         with suppress(RuntimeError):  # the app has ended meanwhile
             self._app.call_later(self._trouble_changed)
 
-    def _toast(self, crossed: Sequence[Crossing]) -> None:
-        states = [crossing.state for crossing in crossed[:MOST_TOLD]]
+    def _toast(self, crossed: Sequence[ThresholdAlert]) -> None:
+        states = [alert.state for alert in crossed[:MOST_WORDED]]
         for state, text in zip([*states, "exceeded"], _words(crossed), strict=False):
             severity: SeverityLevel = "warning" if state == "warning" else "error"
             self._app.notify(text, severity=severity, timeout=TOAST_SECONDS, markup=False)
@@ -89,16 +89,16 @@ class Alarm:
         write(self._app, sequence)
 
 
-def _words(crossed: Sequence[Crossing]) -> list[str]:
+def _words(crossed: Sequence[ThresholdAlert]) -> list[str]:
     """Return a line for each alert, and one for the number of the others."""
-    lines = [safe(crossing.message, _CELLS) for crossing in crossed[:MOST_TOLD]]
+    lines = [safe(alert.message, _CELLS) for alert in crossed[:MOST_WORDED]]
     more = len(crossed) - len(lines)
     return [*lines, trn("and {n} more limit", "and {n} more limits", more)] if more else lines
 
 
-def _on_banner(crossing: Crossing, snapshot: Snapshot) -> bool:
+def _on_banner(alert: ThresholdAlert, snapshot: Snapshot) -> bool:
     """Return True if the banner shows an alert: the total's, or one of the first exceeded limits."""
-    return crossing.scope == "total" or crossing.name in snapshot.exceeded[:NAMED]
+    return alert.scope == "total" or alert.name in snapshot.exceeded[:NAMED]
 
 
 def title_of(snapshot: Snapshot) -> str:

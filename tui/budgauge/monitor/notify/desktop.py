@@ -44,7 +44,7 @@ class Desktop:
     def __init__(self, trouble: Callable[[str], None], *, answer_seconds: float = ANSWER_SECONDS) -> None:
         """`trouble` is called from the thread with the reason of a failure, and with an empty text on success."""
         self._trouble = trouble
-        self._told = ""
+        self._reported = ""
         self._answer_seconds = answer_seconds
         self._waiting: deque[str] = deque()
         self._ended = False
@@ -64,7 +64,7 @@ class Desktop:
         self._wake()
 
     def _wake(self) -> None:
-        # The thread names its loop before it first looks at what waits.
+        # The thread sets its loop before it first checks the queue.
         if self._loop is not None:
             with suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._woken.set)
@@ -110,13 +110,13 @@ class Desktop:
                 raise OSError(fault)
 
     def _fail(self, why: str) -> None:
-        # A desktop that was started anew knows nothing of the old connection.
+        # A restarted desktop does not know the old connection.
         self._notifier = None
         self._tell(f"Desktop notifications do not work: {safe(why)}")
 
     def _tell(self, text: str) -> None:
-        if text != self._told and not self._ended:
-            self._told = text
+        if text != self._reported and not self._ended:
+            self._reported = text
             self._trouble(text)
 
 

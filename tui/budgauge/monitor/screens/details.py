@@ -39,9 +39,7 @@ class Details(Page[AgentReport]):
         with VerticalScroll(id="details") as box:
             box.border_title = Content(self._row.name)  # a str would be read as markup
             yield AgentDetails()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, _keys(self._row))
-        yield line
+        yield KeyLine(_keys(self._row))
 
     def reader(self) -> Callable[[], AgentReport]:
         """Return the scan under the config in force."""

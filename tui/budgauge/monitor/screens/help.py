@@ -6,20 +6,16 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.cells import set_cell_size
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.events import Click
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from budgauge.monitor.language import mark, tr
+from budgauge.monitor.screens.text_box import TextBox
 
 _KEYS_CELLS = 12
 
 
-class Help(ModalScreen[None]):
+class Help(TextBox):
     """Keys with their effects, and the signs on the screen; Esc closes."""
 
     AUTO_FOCUS = "#help"
@@ -27,28 +23,14 @@ class Help(ModalScreen[None]):
         Binding("escape,question_mark,q", "dismiss", mark("Close"), id="help.close", tooltip=mark("Close this help")),
     ]
 
-    def __init__(self, bindings: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, keys: Iterable[tuple[str, str]]) -> None:
         """Show (keys, effect) pairs."""
-        super().__init__()
-        self._told = tuple(bindings)
+        super().__init__("help", tr("help"), [*map(_key_line, keys), Content(""), *_signs()])
 
-    def on_click(self, event: Click) -> None:
-        """Close at a click beside the box."""
-        if self.get_widget_at(*event.screen_offset)[0] is self:
-            self.dismiss()
 
-    def compose(self) -> ComposeResult:
-        """Yield a line for each binding."""
-        with VerticalScroll(id="help") as box:
-            box.border_title = tr("help")
-            box.border_subtitle = tr("Esc closes")
-            yield Static(Content("\n").join([*self._keys(), Content(""), *_signs()]))
-
-    def _keys(self) -> list[Content]:
-        return [
-            Content.assemble((f"{keys:<{_KEYS_CELLS}}", "bold $accent"), (tr(tooltip), "$foreground"))
-            for keys, tooltip in self._told
-        ]
+def _key_line(key: tuple[str, str]) -> Content:
+    keys, effect = key
+    return Content.assemble((f"{keys:<{_KEYS_CELLS}}", "bold $accent"), (tr(effect), "$foreground"))
 
 
 def _signs() -> list[Content]:

@@ -42,9 +42,7 @@ class InlineScreen(MainScreen):
         yield Spenders()
         yield Summary()
         yield Banner()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, self._keys)
-        yield line
+        yield KeyLine(self._keys)
 
     def show(self, state: AppState) -> None:
         """Show a view."""
@@ -69,10 +67,10 @@ class InlineScreen(MainScreen):
         items = [item for item in banner_items(state.view, state.items) if item.level != "info" and item != said]
         if self._question:
             items = [Item("answer", self._question[0]), *(item for item in items if item.level != "answer")]
-        told = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
+        shown = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
         banner = self.query_one(Banner)
-        banner.room = 2 if len(told) > 1 or (told and width(told[0].text) + 4 > self.size.width) else 1
-        banner.items = told
+        banner.room = 2 if len(shown) > 1 or (shown and width(shown[0].text) + 4 > self.size.width) else 1
+        banner.items = shown
         self.query_one(KeyLine).display = not banner.items
         self.query_one(Summary).display = banner.room == 1
 
@@ -91,7 +89,7 @@ class InlineScreen(MainScreen):
             self._question = None
             answered(answer)
         elif answer:
-            # The key that copies, where there are lines to copy.
+            # Elsewhere this key copies a line; here there is none.
             self.action_no_room()
 
     def pause(self, *, paused: bool) -> None:

@@ -65,9 +65,7 @@ class OverTime(Page[_Read]):
         with VerticalScroll(id="over-time") as box:
             box.border_title = tr("over time")
             yield TimeChart()
-        line = KeyLine()
-        line.set_reactive(KeyLine.keys, _KEYS)
-        yield line
+        yield KeyLine(_KEYS)
 
     def on_resize(self, event: Resize) -> None:
         """Choose steps for the new width."""
@@ -137,7 +135,7 @@ class OverTime(Page[_Read]):
         chart, since = self._chart(), self._since()
         read = self.report
         if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
-            since = None  # what was read begins later
+            since = None  # the report begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
         self.query_one(TimeChart).view_model = time_view_model(
             self.view,

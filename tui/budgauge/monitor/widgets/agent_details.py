@@ -12,7 +12,7 @@ from textual.reactive import reactive
 from textual.style import Style
 
 from budgauge.accounting.family import families_of
-from budgauge.accounting.forecast import Runaway, last_minutes, rates, reached, runaway
+from budgauge.accounting.forecast import Spike, last_minutes, rates, reached, spike
 from budgauge.accounting.limits import Severity, reaches_at
 from budgauge.accounting.usage_by_minute import Pairs
 from budgauge.config.name import same_name
@@ -24,11 +24,12 @@ from budgauge.monitor.drawing.sign import GLYPHS, state_word
 from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.drawing.wrap import wrap
 from budgauge.monitor.language import dollars, tr, trn
-from budgauge.monitor.order import Source, name_of
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
 from budgauge.monitor.widgets.rate import longer_rates
-from budgauge.status.snapshot import Snapshot, fold_family, limited
+from budgauge.status.family_sum import FamilySum
+from budgauge.status.row import UsageRow
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, percent, percent_of, safe, short, width
 from budgauge.views.live import View
 from budgauge.views.scan import AgentReport
@@ -52,7 +53,7 @@ class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
 class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """The shown values."""
 
-    source: Source | None
+    source: UsageRow | None
     share: float
     """Percent of everyone's total."""
     limits: tuple[LimitViewModel, ...]
@@ -74,14 +75,14 @@ def agent_details_view_model(
     snapshot = view.snapshot
     source = _source(snapshot, now, key, is_family=is_family)
     minutes = source.minutes if source else ()
-    found, found_spike = rates(minutes, now), runaway(minutes, now)
+    found = rates(minutes, now)
     return AgentDetailsViewModel(
         source=source,
         share=snapshot.share(source.used) if source else 0.0,
         limits=tuple(_limits(snapshot, now, key, source, is_family=is_family)),
         threshold=snapshot.warning_threshold,
         rate=tr("1 min {one} · {longer}", one=short(round(found.one)), longer=longer_rates(found)),
-        spike=_spike_words(found_spike),
+        spike=_spike_words(spike(minutes, now)),
         minutes=last_minutes(minutes, now, _CHART_MINUTES),
         age=ago(now - source.last_used) if source and source.last_used is not None else "",
         report=report,
@@ -89,18 +90,18 @@ def agent_details_view_model(
     )
 
 
-def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> Source | None:
+def _source(snapshot: Snapshot, now: float, key: str, *, is_family: bool) -> UsageRow | None:
     if is_family:
         known = next((row for row in snapshot.families if row.family == key), None)
         members = [] if known else [row for row in snapshot.agents if key in families_of(same_name(row.agent_id))]
-        return known or (
-            fold_family(key, members, None, snapshot.warning_threshold, int(now // 60)) if members else None
-        )
+        if known or not members:
+            return known
+        return FamilySum(members).row(key, None, snapshot.warning_threshold, int(now // 60))
     return next((row for row in snapshot.agents if row.agent_id == key), None)
 
 
 def _limits(
-    snapshot: Snapshot, now: float, key: str, source: Source | None, *, is_family: bool
+    snapshot: Snapshot, now: float, key: str, source: UsageRow | None, *, is_family: bool
 ) -> Iterator[LimitViewModel]:
     """Yield the limits in the order of the rules."""
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
@@ -109,11 +110,11 @@ def _limits(
     for row in (*own, *(families[family] for family in around if family in families)):
         if row.limit is not None and row.remaining is not None:
             yield LimitViewModel(
-                name=shown_name(name_of(row)),
-                used=limited(row),
+                name=shown_name(row.key),
+                used=row.limited,
                 limit=row.limit,
                 state=row.state,
-                outlook=_outlook(row.minutes, now, limited(row), row.limit, snapshot.warning_threshold),
+                outlook=_outlook(row.minutes, now, row.limited, row.limit, snapshot.warning_threshold),
             )
     if snapshot.remaining_budget is not None:
         yield LimitViewModel(
@@ -135,36 +136,30 @@ def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float
     warns = reached(minutes, now, reaches_at(limit, threshold) - used)
     if warns is None:
         return words
-    return tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns)) + ", " + words
+    first = tr("warns in {span} ({range})", span=span(warns.expected), range=between(warns))
+    return tr("{one}, {other}", one=first, other=words)
 
 
-def _spike_words(spike: Runaway | None) -> str:
-    if spike is None:
+def _spike_words(found: Spike | None) -> str:
+    if found is None:
         return ""
-    return tr("spike: {now} a minute, usually {usual}", now=short(round(spike.now)), usual=short(round(spike.usual)))
+    return tr("spike: {now} a minute, usually {usual}", now=short(round(found.now)), usual=short(round(found.usual)))
 
 
 class AgentDetails(Drawing):
     """Sections below each other; the screen scrolls."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"details--{part}"
-        for part in (
-            *("title", "label", "text", "number", "muted", "ok", "warning"),
-            *("exceeded", "track", "mark", "chart", "fresh", "cached", "completion"),
-        )
+        "details--track",
+        "details--mark",
+        "details--chart",
+        "details--fresh",
+        "details--cached",
+        "details--completion",
     }
     DEFAULT_CSS = """
     AgentDetails {
         width: 100%;
-        & .details--title { color: $accent; text-style: bold; }
-        & .details--label { color: $foreground 60%; }
-        & .details--text { color: $foreground; }
-        & .details--number { color: $foreground; text-style: bold; }
-        & .details--muted { color: $foreground 60%; }
-        & .details--ok { color: $success; }
-        & .details--warning { color: $warning; text-style: bold; }
-        & .details--exceeded { color: $error; text-style: bold; }
         & .details--track { background: $foreground 12%; }
         & .details--mark { color: $warning; background: $foreground 12%; }
         & .details--chart { color: $primary 80%; }
@@ -192,33 +187,31 @@ class AgentDetails(Drawing):
         return lines[1:] if lines and not lines[0].plain else lines
 
     def _section(self, title: str) -> list[Content]:
-        return [Content(""), Content.styled(title, self.part("details--title"))]
+        return [Content(""), Content.styled(title, self.part("title"))]
 
     def _limits(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("limits"))
         if not data.limits:
-            lines.append(
-                Content.styled(tr("none: no limit of its own, of a family, or in total"), self.part("details--muted"))
-            )
+            lines.append(Content.styled(tr("none: no limit of its own, of a family, or in total"), self.part("muted")))
         name_cells = min(32, max((width(limit.name) for limit in data.limits), default=0))
         number_cells = max((len(_fraction(limit)) for limit in data.limits), default=0)
         for limit in data.limits:
-            state = self.part(f"details--{limit.state}")
+            state = self.part(limit.state)
             part = limit.used / limit.limit if limit.limit else 1.0
             left = max(0, limit.limit - limit.used)
             pieces: list[Piece] = [
                 (GLYPHS[limit.state], state),
-                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("details--text")),
-                (f"{_fraction(limit):>{number_cells}}", self.part("details--number")),
+                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("text")),
+                (f"{_fraction(limit):>{number_cells}}", self.part("number")),
             ]
             line = in_order(pieces, cells, gap=" ")
             share = percent_of(part * 100, limit.limit)
             rest: list[Piece] = [
                 *([(share, state)] if share else []),
                 (state_word(limit.state), state),
-                (tr("{n} left", n=count(left)), self.part("details--muted")),
+                (tr("{n} left", n=count(left)), self.part("muted")),
             ]
-            # The bar tells nothing that the percentage does not: it is the first to give way.
+            # The bar repeats the percentage: the bar gives way first.
             if cells - line.cell_length - sum(width(text) + 2 for text, _ in rest[:2]) >= _BAR_CELLS + 2:
                 runs = limit_bar(part, _BAR_CELLS, data.threshold / 100)
                 line += Content("  ") + Content.assemble(
@@ -231,15 +224,15 @@ class AgentDetails(Drawing):
         return lines
 
     def _bar_style(self, kind: str, state: Severity) -> Style:
-        fill, track = self.part(f"details--{state}"), self.part("details--track")
+        fill, track = self.part(state), self.part("details--track")
         if kind == "mark":
             return self.part("details--mark")
         if kind in ("fill", "mark-filled"):
             return fill if kind == "fill" else Style(foreground=track.foreground, background=fill.foreground)
         return Style(foreground=fill.foreground, background=track.background)
 
-    def _use(self, source: Source, share: float, age: str, cells: int) -> list[Content]:
-        label, number = self.part("details--label"), self.part("details--number")
+    def _use(self, source: UsageRow, share: float, age: str, cells: int) -> list[Content]:
+        label, number = self.part("muted"), self.part("number")
         facts = [
             (tr("used"), count(source.used)),
             (tr("of everyone's"), percent(share)),
@@ -277,9 +270,9 @@ class AgentDetails(Drawing):
 
     def _rate(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         lines = self._section(tr("tokens a minute"))
-        pieces = [(data.rate, self.part("details--text"))]
+        pieces = [(data.rate, self.part("text"))]
         if data.spike:
-            pieces.append((f"↑ {data.spike}", self.part("details--warning")))
+            pieces.append((f"↑ {data.spike}", self.part("warning")))
         lines.append(in_order(pieces, cells))
         if any(data.minutes):
             each = max(1, min(4, cells // _CHART_MINUTES))
@@ -289,12 +282,12 @@ class AgentDetails(Drawing):
             scale = tr("{n} min ago", n=len(shown))
             now = tr("peak {n}", n=short(max(shown))) + "  " + tr("now")
             gap = len(shown) * each - width(scale) - width(now)
-            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("details--label")))
+            lines.append(Content.styled(scale + " " * max(1, gap) + now, self.part("muted")))
         return lines
 
     def _ledger(self, data: AgentDetailsViewModel, cells: int) -> list[Content]:
         """Draw the report on the whole ledger."""
-        muted, report = self.part("details--muted"), data.report
+        muted, report = self.part("muted"), data.report
         if data.trouble:
             lines = wrap(safe(data.trouble), cells, 4)
             return [*self._section(tr("the ledger")), *self._styled(lines, "exceeded")]
@@ -311,10 +304,10 @@ class AgentDetails(Drawing):
         ]
 
     def _table(self, lines: list[str]) -> list[Content]:
-        return [*self._styled(lines[:1], "label"), *self._styled(lines[1:], "text")]
+        return [*self._styled(lines[:1], "muted"), *self._styled(lines[1:], "text")]
 
     def _styled(self, lines: Iterable[str], part: str) -> list[Content]:
-        return [Content.styled(line, self.part(f"details--{part}")) for line in lines]
+        return [Content.styled(line, self.part(part)) for line in lines]
 
 
 def _fraction(limit: LimitViewModel) -> str:

@@ -69,11 +69,9 @@ def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
 class CostPanel(Drawing):
     """Three sums, then as many models as room permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--sum", "cost--label", "cost--rule", "cost--unknown"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--rule", "cost--unknown"}
     DEFAULT_CSS = """
     CostPanel {
-        & .cost--sum { color: $foreground; text-style: bold; }
-        & .cost--label { color: $foreground 60%; }
         & .cost--rule { color: $foreground 18%; }
         & .cost--unknown { color: $text-warning; }
     }
@@ -87,7 +85,7 @@ class CostPanel(Drawing):
         data = self.view_model
         if data is None:
             return []
-        label, total = self.part("cost--label"), self.part("cost--sum")
+        label, total = self.part("muted"), self.part("number")
         lines = [
             spread([(name, label)], [(value, style)], cells)
             for name, value, style in (
@@ -115,13 +113,11 @@ class CostPanel(Drawing):
         shown = data.models[: max(0, room if enough else room - 1)]
         lines = [self._model(model, cells) for model in shown]
         if not enough:
-            lines.append(
-                Content.styled(tr("+{n} more models", n=len(data.models) - len(shown)), self.part("cost--label"))
-            )
+            lines.append(Content.styled(tr("+{n} more models", n=len(data.models) - len(shown)), self.part("muted")))
         return lines
 
     def _model(self, model: tuple[str, str, str], cells: int) -> Content:
         name, used, cost = model
         pads = [" " * max(0, cells - width(text)) + text for text, cells in ((used, 7), (cost, 10))]
-        right = [(text, self.part("cost--label")) for text in pads]
-        return spread([(fit(name, max(4, cells - 17)), self.part("cost--sum"))], right, cells)
+        right = [(text, self.part("muted")) for text in pads]
+        return spread([(fit(name, max(4, cells - 17)), self.part("number"))], right, cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 class Drawing(Widget):
     """A widget of the lines of `draw(width)`, as high as their number where the height is `auto`."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"drawing--{part}" for part in ("title", "number", "text", "muted", "ok", "warning", "exceeded")
+    }
     DEFAULT_CSS = """
     Drawing {
         height: auto;
         text-wrap: nowrap;
         text-overflow: ellipsis;
+        & .drawing--title { color: $accent; text-style: bold; }
+        & .drawing--number { color: $foreground; text-style: bold; }
+        & .drawing--text { color: $foreground; }
+        & .drawing--muted { color: $foreground 60%; }
+        & .drawing--ok { color: $success; }
+        & .drawing--warning { color: $warning; text-style: bold; }
+        & .drawing--exceeded { color: $error; text-style: bold; }
     }
     """
 
@@ -40,8 +50,8 @@ class Drawing(Widget):
         return Content("\n").join(self.draw(self.content_size.width))
 
     def part(self, name: str) -> Style:
-        """Return the style of a component class."""
-        return self.get_visual_style(name)
+        """Return the style of a component class: `number` of every drawing, `gauge--bar` of one."""
+        return self.get_visual_style(name if "--" in name else f"drawing--{name}")
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Refresh, with a new layout if the number of lines has changed."""

@@ -8,7 +8,7 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.accounting.forecast import rates, runaway
+from budgauge.accounting.forecast import rates, spike
 from budgauge.monitor.drawing.big import big, big_cells
 from budgauge.monitor.drawing.outlook import total_outlook
 from budgauge.monitor.language import tr
@@ -50,7 +50,7 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
         shown.append(Figure(outlook.figure, tr("to the cycle's end · the budget lasts")))
     found = rates(snapshot.minutes, now)
     label = tr("a minute · {longer}", longer=longer_rates(found))
-    fast: Level = "warning" if runaway(snapshot.minutes, now) else "plain"
+    fast: Level = "warning" if spike(snapshot.minutes, now) else "plain"
     shown.append(Figure(short(round(found.one)), label, fast))
     return tuple(shown)
 
@@ -59,7 +59,11 @@ class Figures(Drawing):
     """As many figures as room permits."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"figures--{part}" for part in ("ok", "warning", "exceeded", "plain", "unknown", "label")
+        "figures--ok",
+        "figures--warning",
+        "figures--exceeded",
+        "figures--plain",
+        "figures--unknown",
     }
     DEFAULT_CSS = """
     Figures {
@@ -68,7 +72,6 @@ class Figures(Drawing):
         & .figures--exceeded { color: $error; }
         & .figures--plain { color: $foreground; }
         & .figures--unknown { color: $foreground 40%; }
-        & .figures--label { color: $foreground 60%; }
     }
     """
 
@@ -89,7 +92,7 @@ class Figures(Drawing):
                 (lines_of[number], self.part(f"figures--{f.level}")) for f, lines_of in zip(shown, drawn, strict=True)
             ]
             lines.append(_line(parts, starts))
-        label = self.part("figures--label")
+        label = self.part("muted")
         ends = [*(start - 2 for start in starts[1:]), cells]
         labels = [(fit(f.label, end - start), label) for f, start, end in zip(shown, starts, ends, strict=True)]
         return [*lines, _line(labels, starts)]

@@ -59,12 +59,17 @@ class Gauge(Drawing):
     """Full numbers and a bar; with room, a third line with the state."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"gauge--{part}" for part in ("number", "muted", "state", "fill", "track", "mark", "mark-filled", "over")
+        "gauge--number",
+        "gauge--state",
+        "gauge--fill",
+        "gauge--track",
+        "gauge--mark",
+        "gauge--mark-filled",
+        "gauge--over",
     }
     DEFAULT_CSS = """
     Gauge {
         & .gauge--number { text-style: bold; color: $foreground; }
-        & .gauge--muted { color: $foreground 60%; }
         & .gauge--state { color: $success; text-style: bold; }
         & .gauge--fill { color: $success; background: $success; }
         & .gauge--track { color: $success; background: $foreground 12%; }
@@ -110,7 +115,7 @@ class Gauge(Drawing):
         """Return head, bar, and state."""
         data = self.view_model
         if data is None:
-            return [Content.styled(tr("Reading the ledger …"), self.part("gauge--muted"))]
+            return [Content.styled(tr("Reading the ledger …"), self.part("muted"))]
         head = self._roomy_head(data, cells) if self.roomy else self._compact_head(data, cells)
         lines = [*head, *[self._bar(data, cells)] * self.bar_lines]
         return [*lines, self._foot(data, cells)] if self.roomy else lines
@@ -123,12 +128,12 @@ class Gauge(Drawing):
     def _roomy_head(self, data: GaugeViewModel, cells: int) -> list[Content]:
         left = [(fraction(data), self.part("gauge--number"))]
         if data.is_default:
-            left.append(("  " + tr("default"), self.part("gauge--muted")))
+            left.append(("  " + tr("default"), self.part("muted")))
         if not data.refuses:
-            left.append(("  " + tr("gate: no budget"), self.part("gauge--muted")))
+            left.append(("  " + tr("gate: no budget"), self.part("muted")))
         share = percent(data.percentage)
         outlook = self._outlook(cells - sum(width(text) for text, _ in left) - len(share) - 4)
-        right = [(f"  {outlook}  ", self.part("gauge--muted")), (share, self.part("gauge--state"))]
+        right = [(f"  {outlook}  ", self.part("muted")), (share, self.part("gauge--state"))]
         if sum(width(text) for text, _ in left) + width(percent(data.percentage)) + 2 > cells:
             return self._compact_head(data, cells)
         return [spread(left, right, cells)]
@@ -143,20 +148,20 @@ class Gauge(Drawing):
         if data.percentage is not None:
             pieces.append((f"{glyph(data)} {percent(data.percentage)}", self.part("gauge--state")))
         if data.is_default:
-            pieces.append((tr("default"), self.part("gauge--muted")))
+            pieces.append((tr("default"), self.part("muted")))
         if not self.roomy:
             pieces.append((word(data), self.part("gauge--state")))
             full = [*pieces, *self._rest(data, brief=False)]
             fits = _need(full) <= cells
             pieces = full if fits else [*pieces, *self._rest(data, brief=True)]
             outlook = self._outlook(cells - _need(pieces) - 2)
-            pieces += [(outlook, self.part("gauge--muted"))] if outlook else []
+            pieces += [(outlook, self.part("muted"))] if outlook else []
         if not data.refuses:
-            pieces.append((tr("gate: no budget"), self.part("gauge--muted")))
+            pieces.append((tr("gate: no budget"), self.part("muted")))
         return [*lines, in_order(pieces, cells)]
 
     def _rest(self, data: GaugeViewModel, *, brief: bool) -> list[Piece]:
-        muted = self.part("gauge--muted")
+        muted = self.part("muted")
         number = short if brief else count
         pieces: list[Piece] = []
         if data.budget:
@@ -179,7 +184,7 @@ class Gauge(Drawing):
     def _under_mark(self, data: GaugeViewModel, left: Content, text: str, cells: int) -> Content:
         """Add the meaning of the bar's mark: below the mark with a pointer, else at the end."""
         at = mark_at(data.used / data.budget, cells, data.threshold / 100)
-        muted = self.part("gauge--muted")
+        muted = self.part("muted")
         for pointed, start in ((f"╵ {text}", at), (f"{text} ╵", at - width(text) - 1)):
             if left.cell_length + 2 <= start and start + width(pointed) <= cells:
                 return left.pad_right(start - left.cell_length) + Content.styled(pointed, muted)
@@ -189,7 +194,7 @@ class Gauge(Drawing):
 
     def _bar(self, data: GaugeViewModel, cells: int) -> Content:
         if not data.budget:
-            return Content.styled("┄" * cells, self.part("gauge--muted"))
+            return Content.styled("┄" * cells, self.part("muted"))
         runs = limit_bar(data.used / data.budget, cells, data.threshold / 100)
         return Content.assemble(*((text, self.part(f"gauge--{kind}")) for text, kind in runs))
 

@@ -53,10 +53,13 @@ class KeyLine(Drawing):
     }
     """
 
-    keys: reactive[tuple[Key, ...]] = reactive((), init=False)
-    """The keys, the most important first, help last."""
     hovered: reactive[str] = reactive("", init=False)
     """The action of the key under the mouse."""
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        """`keys` has the most important key first, and help last."""
+        super().__init__()
+        self.keys = keys
 
     def draw(self, cells: int) -> list[Content]:
         """Return one line."""

@@ -36,18 +36,11 @@ class OnboardingViewModel(msgspec.Struct, frozen=True, kw_only=True):
 class Onboarding(Drawing):
     """Three sources of usage: agents' own logs, the command line, Python."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "onboarding--head",
-        "onboarding--text",
-        "onboarding--code",
-        "onboarding--key",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"onboarding--text", "onboarding--code"}
     DEFAULT_CSS = """
     Onboarding {
-        & .onboarding--head { color: $foreground; text-style: bold; }
         & .onboarding--text { color: $foreground 65%; }
         & .onboarding--code { color: $primary; }
-        & .onboarding--key { color: $accent; text-style: bold; }
     }
     """
 
@@ -80,7 +73,7 @@ class Onboarding(Drawing):
     def _log(self, log: FoundLog, cells: int) -> Content:
         name = tr("{name} logs found: ", name=safe(log.name, 20))
         path = fit_left(short_path(str(log.path), self.view_model.home), max(8, cells - width(name)))
-        return Content.assemble((name, self.part("onboarding--head")), (path, self.part("onboarding--text")))
+        return Content.assemble((name, self.part("number")), (path, self.part("onboarding--text")))
 
     def _collect(self, cells: int) -> list[Content]:
         if self.view_model.collecting:
@@ -88,7 +81,7 @@ class Onboarding(Drawing):
         follow = self._code(("budgauge", "collect", "--follow"), cells)
         if not self.view_model.can_collect:
             return follow
-        text, key = self.part("onboarding--text"), self.part("onboarding--key")
+        text, key = self.part("onboarding--text"), self.part("title")
         line = Content.assemble(("c", key), (tr(" collects from now on; or in another terminal:"), text))
         return [line.truncate(cells, ellipsis=True), *follow]
 
@@ -103,7 +96,7 @@ class Onboarding(Drawing):
         return [self._head(tr("From Python")), *(self._line(safe(line)) for line in lines)]
 
     def _head(self, text: str) -> Content:
-        return Content.styled(text, self.part("onboarding--head"))
+        return Content.styled(text, self.part("number"))
 
     def _text(self, text: str, cells: int) -> list[Content]:
         return [Content.styled(line, self.part("onboarding--text")) for line in wrap(text, cells, 2)]

@@ -58,7 +58,7 @@ def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
     last = now // 60 - 1
     rate, row = 0, None
     for agent in snapshot.active:
-        # Two minutes' tokens are the most that the last 60 seconds can hold.
+        # The last 60 seconds have at most the tokens of two minutes.
         latest = agent.minutes[-1][0]
         if latest > last + 1 or (latest >= last and sum(tokens for _, tokens in agent.minutes[-2:]) >= rate):
             found = rate_now(agent.minutes, now)
@@ -81,11 +81,9 @@ def longer_rates(found: Rates) -> str:
 class RatePanel(Drawing):
     """The present rate as a number, and a chart of the last minutes."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rate--number", "rate--label", "rate--chart", "rate--now"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rate--chart", "rate--now"}
     DEFAULT_CSS = """
     RatePanel {
-        & .rate--number { color: $foreground; text-style: bold; }
-        & .rate--label { color: $foreground 60%; }
         & .rate--chart { color: $primary 70%; }
         & .rate--now { color: $primary; }
     }
@@ -99,11 +97,11 @@ class RatePanel(Drawing):
         data, height = self.view_model, self.content_size.height
         if data is None or cells < 4:
             return []
-        label = self.part("rate--label")
+        label = self.part("muted")
         span = max(1, min(cells, SPAN_MINUTES, max(_LEAST_SPAN, data.age)))
         each = min(_WIDEST, max(1, cells // span))
         span = min(SPAN_MINUTES, cells // each)
-        lines = [spread([(data.rate, self.part("rate--number"))], [("  " + data.longer, label)], cells)]
+        lines = [spread([(data.rate, self.part("number"))], [("  " + data.longer, label)], cells)]
         if height >= 6 and data.fastest[0]:
             name, rate = data.fastest
             lines.append(

@@ -9,7 +9,7 @@ from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
-from budgauge.accounting.forecast import last_minutes, rate_now, reached, runaway
+from budgauge.accounting.forecast import last_minutes, rate_now, reached, spike
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
@@ -103,7 +103,7 @@ class RowPainter:
         rate = rate_now(minutes, self.now) if minutes else 0
         if not rate:
             return "", muted
-        if runaway(minutes, self.now):
+        if spike(minutes, self.now):
             return _SPIKE + short(rate), self.style("warning")
         return short(rate), muted
 

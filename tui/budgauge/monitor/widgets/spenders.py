@@ -50,18 +50,11 @@ def spenders(snapshot: Snapshot) -> SpendersViewModel:
 class Spenders(Drawing):
     """As many agents as room permits, and the number of the others."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"spenders--{part}" for part in ("name", "used", "muted", "ok", "warning", "exceeded")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"spenders--name"}
     DEFAULT_CSS = """
     Spenders {
         height: 1;
         & .spenders--name { color: $foreground 75%; }
-        & .spenders--used { color: $foreground; text-style: bold; }
-        & .spenders--muted { color: $foreground 60%; }
-        & .spenders--ok { color: $success; }
-        & .spenders--warning { color: $warning; text-style: bold; }
-        & .spenders--exceeded { color: $error; text-style: bold; }
     }
     """
 
@@ -70,7 +63,7 @@ class Spenders(Drawing):
 
     def draw(self, cells: int) -> list[Content]:
         """Return one line."""
-        muted = self.part("spenders--muted")
+        muted = self.part("muted")
         if not self.view_model.total:
             return [Content.styled(tr("Nothing was used yet."), muted)]
         line = Content("")
@@ -87,11 +80,11 @@ class Spenders(Drawing):
 
     def _one(self, spender: Spender, room: int) -> Content:
         sign = GLYPHS[spender.state] if spender.has_limit else NO_LIMIT_GLYPH
-        style = self.part(f"spenders--{spender.state}" if spender.has_limit else "spenders--muted")
+        style = self.part(spender.state if spender.has_limit else "muted")
         return Content.assemble(
             (f"{sign} ", style),
             (f"{fit(spender.name, room)} ", self.part("spenders--name")),
-            (spender.used, self.part("spenders--used")),
+            (spender.used, self.part("number")),
         )
 
     def _others(self, others: int) -> str:

@@ -78,7 +78,7 @@ def time_view_model(
         title=title,
         note=note,
         trouble=trouble,
-        # Nothing that is drawn changes within a step but what is read.
+        # Within a minute only a new report changes the drawing.
         now=now // 60 * 60,
         chart=read[0] if read else None,
         counters=read[1] if read else None,
@@ -96,16 +96,10 @@ def time_view_model(
 class TimeChart(Drawing):
     """Charts below each other, as tall as the screen permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"time--{part}" for part in ("title", "label", "text", "number", "other", "cost", "budget")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"time--other", "time--cost", "time--budget"}
     DEFAULT_CSS = """
     TimeChart {
         width: 100%;
-        & .time--title { color: $accent; text-style: bold; }
-        & .time--label { color: $foreground 60%; }
-        & .time--text { color: $foreground; }
-        & .time--number { color: $foreground; text-style: bold; }
         & .time--other { color: $foreground 45%; }
         & .time--cost { color: $primary 80%; }
         & .time--budget { color: $warning; }
@@ -122,10 +116,10 @@ class TimeChart(Drawing):
         data = self.view_model
         if data is None:
             return []
-        label = self.part("time--label")
+        label = self.part("muted")
         lines = [
             spread(
-                [(tr("tokens a minute, {time}", time=data.title), self.part("time--title"))],
+                [(tr("tokens a minute, {time}", time=data.title), self.part("title"))],
                 [("  " + data.note, label)],
                 cells,
             )
@@ -156,7 +150,7 @@ class TimeChart(Drawing):
         peak = max(map(sum, zip(*(tokens for _, tokens in series), strict=True)))
         top = round_top(max(1, round(peak / minutes)))
         drawn = stacked([tokens for _, tokens in series], height, round(top * minutes))
-        label = self.part("time--label")
+        label = self.part("muted")
         lines = []
         for place, row in enumerate(drawn):
             axis = short(top) if place == 0 else short(top // 2) if place == height // 2 and height > 5 else ""
@@ -184,7 +178,7 @@ class TimeChart(Drawing):
         """Return local times for below the chart, as many as have room."""
         line, whole = "", number * each
         words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
-        # At the cells where steps begin, as far apart as each other.
+        # At cells where steps begin, at equal distances.
         gap = -(-max(14, len(words[0]) + 4) // each) * each
         now = tr("now")
         room = whole - width(now)
@@ -193,23 +187,23 @@ class TimeChart(Drawing):
                 line = line.ljust(place) + words[place]
         if room >= 0:
             line = line.ljust(room) + now
-        return Content.styled(" " * _AXIS_CELLS + line, self.part("time--label"))
+        return Content.styled(" " * _AXIS_CELLS + line, self.part("muted"))
 
     def _legend(self, series: Sequence[tuple[str, Sequence[int]]], cells: int) -> list[Content]:
         """Return the legend: each agent's tokens, share and trend, readable without colours."""
         whole = sum(sum(tokens) for _, tokens in series)
         numbers = [count(sum(tokens)) for _, tokens in series]
         number_cells = max(map(len, numbers))
-        # An id in full comes before a chart of its own.
+        # A full id comes before its trend.
         name_cells = min(max(width(name) for name, _ in series), max(8, cells - number_cells - 12))
         lines = []
         for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
             shown = fit(name, name_cells)
             line = Content.assemble(
                 ("█ ", self._color(place)),
-                (set_cell_size(shown, name_cells) + " ", self.part("time--text")),
-                (f"{number:>{number_cells}} ", self.part("time--number")),
-                (f"{percent(sum(tokens) * 100 / whole):>6} ", self.part("time--label")),
+                (set_cell_size(shown, name_cells) + " ", self.part("text")),
+                (f"{number:>{number_cells}} ", self.part("number")),
+                (f"{percent(sum(tokens) * 100 / whole):>6} ", self.part("muted")),
             )
             room = min(_TREND_CELLS, cells - line.cell_length - 1)
             if room >= 8:
@@ -233,12 +227,12 @@ class TimeChart(Drawing):
         scale = 10**6 / top
         drawn = stacked([[round(value * scale) for value in sums]], _COST_LINES, 10**6)
         level = None if budget is None else min(_COST_LINES - 1, int(budget / top * _COST_LINES))
-        label, line_style = self.part("time--label"), self.part("time--budget")
+        label, line_style = self.part("muted"), self.part("time--budget")
         lines = [
             Content(""),
             spread(
-                [(_cost_title(data), self.part("time--title"))],
-                [(f"  {_spent(data)}", self.part("time--number"))],
+                [(_cost_title(data), self.part("title"))],
+                [(f"  {_spent(data)}", self.part("number"))],
                 cells,
             ),
         ]
@@ -251,7 +245,7 @@ class TimeChart(Drawing):
             shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
-                # The line goes on in front of what stands higher.
+                # The budget's line goes on in front of higher columns.
                 styles = {" ": line_style, "█": line_style + Style(background=self.part("time--cost").foreground)}
                 shown += Content.assemble(
                     *(("─", styles[char]) if char in styles else (char, self.part("time--cost")) for char in whole)
@@ -264,7 +258,7 @@ class TimeChart(Drawing):
     def _times_of(self, span: Span, each: int) -> Content:
         begin, end = moment(span.begin, span.step * span.number), moment(span.end, span.step * span.number)
         gap = max(1, span.number * each - len(begin) - len(end))
-        return Content.styled(" " * _AXIS_CELLS + begin + " " * gap + end, self.part("time--label"))
+        return Content.styled(" " * _AXIS_CELLS + begin + " " * gap + end, self.part("muted"))
 
 
 def _cost_title(data: TimeViewModel) -> str:

@@ -44,9 +44,7 @@ def short_path(path: str, home: str) -> str:
 class TopLine(Drawing):
     """Name and ledger at the left, the latest events at the right."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"top--{part}" for part in ("name", "budget", "path", "badge", "on", "time")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"top--name", "top--budget", "top--badge", "top--on"}
     DEFAULT_CSS = """
     TopLine {
         height: 1;
@@ -54,10 +52,8 @@ class TopLine(Drawing):
         background: $panel;
         & .top--name { color: $primary; text-style: bold; }
         & .top--budget { color: $foreground; }
-        & .top--path { color: $foreground 60%; }
         & .top--badge { color: $background; background: $warning; text-style: bold; }
         & .top--on { color: $success; }
-        & .top--time { color: $foreground 60%; }
     }
     """
 
@@ -73,7 +69,7 @@ class TopLine(Drawing):
                 left += [(" ", self.part("top--name")), (f" {badge} ", self.part("top--badge"))]
         right: list[Piece] = []
         if data.changed:
-            right.append(("  " + tr("updated {time}", time=data.changed), self.part("top--time")))
+            right.append(("  " + tr("updated {time}", time=data.changed), self.part("muted")))
         if data.collecting:
             right.append((f"  ● {data.collecting}", self.part("top--on")))
         room = cells - sum(width(text) for text, _ in (*left, *right)) - 2
@@ -81,5 +77,5 @@ class TopLine(Drawing):
             left.append(("  " + data.budget, self.part("top--budget")))
             room -= width(data.budget) + 2
         if room >= 8 and data.ledger:
-            left.append(("  " + fit_left(data.ledger, room), self.part("top--path")))
+            left.append(("  " + fit_left(data.ledger, room), self.part("muted")))
         return [spread(left, right, cells)]

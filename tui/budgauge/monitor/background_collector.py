@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from budgauge.config.both import same_ledger
 from budgauge.config.load import Loaded
@@ -22,15 +22,6 @@ Places = tuple[Path, Path | None, Path | None]
 """A ledger, the project it belongs to, and the user's own ledger beside it."""
 
 
-class Begun(NamedTuple):
-    """The place and time of a collection's start."""
-
-    place: Places
-    """The ledgers."""
-    since: float
-    """Unix seconds of the first calls to collect."""
-
-
 class BackgroundCollector:
     """A follower of agents' logs from its start on; one thread starts and stops it.
 
@@ -43,7 +34,8 @@ class BackgroundCollector:
         self._stop = threading.Event()
         self._report: Report | None = None
         self._failure: str | None = None
-        self._begun: Begun | None = None
+        self._begun: Places | None = None
+        self._since = 0.0
 
     @property
     def running(self) -> bool:
@@ -53,7 +45,7 @@ class BackgroundCollector:
     @property
     def moved(self) -> bool:
         """True if the monitor reads another ledger by now."""
-        return self._begun is not None and self._begun.place != _places(self._observer)
+        return self._begun is not None and self._begun != _places(self._observer)
 
     def _is_alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -86,24 +78,25 @@ class BackgroundCollector:
 
     def start(self) -> None:
         """Start, from now on. Another collector on the same ledger becomes a trouble, and this one ends."""
-        # Loaded here, because most monitors start without it.
-        from budgauge.cli.collect import Target, make_collector
+        # Imported here: most monitors start without collecting.
+        from budgauge.sources.target import Target, make_collector
 
         if self._is_alive():
             return
         self._stop, self._report = threading.Event(), None
         loaded = self._observer.loaded
-        if self._begun is None or self._begun.place != _places(self._observer):
-            self._begun = Begun(_places(self._observer), time.time())
-        user, since = _user_with_a_ledger(self._observer), self._begun.since
-        collector = make_collector(Target(loaded, since), None if user is None else Target(user, since))
+        if self._begun != (places := _places(self._observer)):
+            self._begun, self._since = places, time.time()
+        user = _user_with_a_ledger(self._observer)
+        user_target = None if user is None else Target(user, self._since)
+        collector = make_collector(Target(loaded, self._since), user_target)
 
         def run() -> None:
             try:
                 collector.follow(self._stop, self._take)
             except BudgaugeError as error:
                 self._failure = str(error)
-            except Exception as error:  # the monitor must stay up, and say what happened
+            except Exception as error:  # the monitor must stay up and show the failure
                 self._failure = f"collecting stopped: {type(error).__name__}: {error}"
 
         self._thread = threading.Thread(target=run, name="budgauge-collect", daemon=True)

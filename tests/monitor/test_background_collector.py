@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.cli.background_collector import BackgroundCollector
 from budgauge.config.load import Options
 from budgauge.files.cache import cache_folder
+from budgauge.monitor.background_collector import BackgroundCollector
 from budgauge.sources.lock import lock_name, only_collector
 from budgauge.views.live import SETTLE_SECONDS, Observer
 from clock import Clock
