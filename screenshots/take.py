@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.accounting.records import encode, make_usage
+from budgauge.accounting.codec import encode
+from budgauge.accounting.record_checks import make_usage
 from budgauge.config.load import Options
 from budgauge.demo.simulation import CONFIG
 from budgauge.monitor.app import MonitorApp

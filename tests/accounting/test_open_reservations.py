@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from budgauge import BudgetConfig, BudgetExceededError, RecordError, ReservationError, TokenBudgetTracker
 from budgauge.accounting import open_reservations
+from budgauge.accounting.codec import encode
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import Reserve, encode
+from budgauge.accounting.records import Reserve
 from clock import Clock
 from steps import calls, growth
 from usage import Make

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.accounting.records import Release, Reset, UndoReset, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Release, Reset, UndoReset
 from budgauge.cli import cli
 from budgauge.doctor import prices, surroundings
 from budgauge.ledger import ledger as ledger_module

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from asking import reset_line
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from faults.crew import fold, wait_until
 from sources.collecting import Home, tokens_by_call
 from sources.rollouts import CHILD, PARENT, START, Log

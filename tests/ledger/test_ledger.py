@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from budgauge.accounting.accumulator import FOREVER, Extent
-from budgauge.accounting.records import Batch, Reset, decode, encode
+from budgauge.accounting.codec import decode, encode
+from budgauge.accounting.records import Batch, Reset
 from budgauge.errors import LedgerReadError
 from budgauge.files import tail as blocks
 from budgauge.ledger import tail as tail_module

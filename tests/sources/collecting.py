@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from budgauge.accounting.records import Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Usage
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.importer import Importer

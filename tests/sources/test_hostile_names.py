@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import Usage, check_name, check_record, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.record_checks import check_name, check_record
+from budgauge.accounting.records import Usage
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector

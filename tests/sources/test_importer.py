@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.codec import decode, encode
 from budgauge.accounting.deduplicator import KNOWN_IDS
-from budgauge.accounting.records import MAX_COUNT, Usage, decode, encode
+from budgauge.accounting.records import MAX_COUNT, Usage
 from budgauge.errors import LedgerWriteError
 from budgauge.ledger import ledger as ledger_module
 from budgauge.sources.importer import Importer
@@ -174,7 +175,7 @@ import random, sys
 from pathlib import Path
 from budgauge.sources.importer import Importer
 from budgauge.ledger.ledger import Ledger
-from budgauge.accounting.records import make_usage
+from budgauge.accounting.record_checks import make_usage
 ledger, cache, seed, calls, steps = sys.argv[1:]
 chance = random.Random(int(seed))
 importer = Importer(Ledger(Path(ledger), cache=Path(cache), keeps_all_ids=True))

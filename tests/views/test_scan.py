@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.codec import encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, encode
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices
 from budgauge.pricing.price_book import PriceBook

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.accounting.record_checks import check_name
+from budgauge.accounting.records import MAX_COUNT, Usage
 from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
 from budgauge.sources.report import Report

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from budgauge.accounting.codec import decode, encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Usage, decode, encode
+from budgauge.accounting.records import Usage
 from budgauge.ledger.pages import continued, more_than
 from budgauge.sources.collector import Collector
 from budgauge.sources.importer import Importer

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.accounting.record_checks import check_name
+from budgauge.accounting.records import MAX_COUNT, Usage
 from budgauge.sources.codex.rollout import Rollout
 from sources.rollouts import PARENT, START, Log, usage
 

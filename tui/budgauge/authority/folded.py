@@ -15,6 +15,7 @@ import msgspec
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.limits import BudgetUsage, refusal
 from budgauge.accounting.period import last_reset_at, since
+from budgauge.accounting.record_checks import check_count, check_name
 from budgauge.accounting.records import (
     MAX_COUNT,
     Record,
@@ -24,8 +25,6 @@ from budgauge.accounting.records import (
     Settle,
     UndoReset,
     Usage,
-    check_count,
-    check_name,
     same_content,
 )
 from budgauge.accounting.usage_sums import counted_parts

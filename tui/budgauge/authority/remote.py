@@ -11,7 +11,8 @@ import msgspec
 from budgauge.accounting.counters import Counters
 from budgauge.accounting.limits import BudgetUsage
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import Reserve, Reset, Settle, Usage, check_count
+from budgauge.accounting.record_checks import check_count
+from budgauge.accounting.records import Reserve, Reset, Settle, Usage
 from budgauge.config import BudgetConfig
 from budgauge.errors import RecordError, RefusedError, ServerError
 from budgauge.rpc import calls

@@ -13,7 +13,8 @@ from typing import IO
 
 import click
 
-from budgauge.accounting.records import Usage, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Usage
 from budgauge.cli.options import common, load_config, note
 from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.load import Options

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from budgauge.errors import LedgerRefusedError
 from budgauge.files.sparse import data_from
 from budgauge.ledger.tail import MAX_LINE_BYTES

@@ -15,11 +15,12 @@ import msgspec
 
 from budgauge.accounting.accumulator import FOREVER, PricingOf, unpriced
 from budgauge.accounting.billing_cycle import Calendar
+from budgauge.accounting.codec import decode
 from budgauge.accounting.deduplicator import Listener
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.local_zone import LOCAL, local_name
 from budgauge.accounting.period import since
-from budgauge.accounting.records import Batch, Fault, Record, Usage, decode
+from budgauge.accounting.records import Batch, Fault, Record, Usage
 from budgauge.accounting.usage_sums import CycleOf, uncut
 from budgauge.config import Cycle
 from budgauge.errors import LedgerReadError

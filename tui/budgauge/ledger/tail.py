@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator
 
-from budgauge.accounting.records import Batch, Fault, decode, join
+from budgauge.accounting.codec import decode, join
+from budgauge.accounting.records import Batch, Fault
 from budgauge.files.tail import Offset, new_lines
 
 MAX_LINE_BYTES = 1 << 16

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from budgauge.accounting.records import Record, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Record
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import release_lock, take_lock

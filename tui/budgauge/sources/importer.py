@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from budgauge.accounting.records import Usage, check_record
+from budgauge.accounting.record_checks import check_record
+from budgauge.accounting.records import Usage
 from budgauge.errors import RecordError
 from budgauge.ledger.ledger import Ledger
 from budgauge.ledger.pages import Entry, entry

@@ -11,7 +11,8 @@ import re
 
 import msgspec
 
-from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
+from budgauge.accounting.codec import repaired
+from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage
 from budgauge.config.factors import charged
 from budgauge.errors import RecordError
 from budgauge.sources.codex import line as codex_line
