@@ -26,7 +26,7 @@ from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sessions import Session, tokens
 from sources.sinks import Sink, claude, codex
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 def two_threads(home: Path) -> None:

@@ -70,7 +70,7 @@ class Folded(ABC):
         self.budget_is_default = False
         """Whether nobody set the total budget."""
         self._now = now
-        self._cache = cache or cache_folder()
+        self._cache = cache
         self._prices: PriceBook | None = None
 
     @property
@@ -350,7 +350,8 @@ class Folded(ABC):
     def prices(self) -> PriceBook:
         """Prices of models, under the config in force."""
         if self._prices is None:
-            self._prices = PriceBook(self.config.prices, factors=self.config.price_factors, folder=self._cache)
+            folder = self._cache or cache_folder()
+            self._prices = PriceBook(self.config.prices, factors=self.config.price_factors, folder=folder)
         return self._prices
 
     def resolved_prices(self) -> PriceBook:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from budgauge.accounting.fold import Totals
 from budgauge.authority.folded import Appender, Folded
 from budgauge.config import BudgetConfig
+from budgauge.files.cache import cache_folder
 from budgauge.ledger.ledger import Ledger
 from budgauge.pricing.price_book import PriceBook
 
@@ -37,7 +38,7 @@ class Local(Folded):
         keeps_all_ids: bool = False,
     ) -> None:
         """`keeps_cache` and `keeps_all_ids` are as for Ledger; `cache` is by default the user's cache folder."""
-        super().__init__(config, now, cache)
+        super().__init__(config, now, cache or cache_folder())
         self._next_prices: PriceBook | None = None
         """Prices of a changed config, until the ledger was folded by them."""
         self._is_stale = False

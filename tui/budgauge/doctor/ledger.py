@@ -23,10 +23,10 @@ from budgauge.files.cache import cache_folder
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.last_seen import LastSeenFile
-from budgauge.ledger.ledger import Ledger, cycle_name, record_at
+from budgauge.ledger.ledger import Ledger, cycle_name
 from budgauge.ledger.lock import holder
 from budgauge.ledger.open import open_ledger
-from budgauge.ledger.tail import LedgerOffset, read_batches
+from budgauge.ledger.tail import LedgerOffset, read_batches, record_at
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.problems import fold_problems, lost_words, name_problems
 from budgauge.text import count, plural

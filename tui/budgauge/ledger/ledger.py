@@ -15,7 +15,6 @@ import msgspec
 
 from budgauge.accounting.accumulator import FOREVER, PricingOf, unpriced
 from budgauge.accounting.billing_cycle import Calendar
-from budgauge.accounting.codec import decode
 from budgauge.accounting.deduplicator import Listener
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.local_zone import LOCAL, local_name
@@ -27,7 +26,7 @@ from budgauge.errors import LedgerReadError
 from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
 from budgauge.ledger.last_seen import LastSeen, LastSeenFile
 from budgauge.ledger.open import open_ledger
-from budgauge.ledger.tail import MAX_LINE_BYTES, LedgerOffset, read_batches
+from budgauge.ledger.tail import LedgerOffset, read_batches, record_at
 
 if TYPE_CHECKING:
     from budgauge.ledger.transaction import File, Transaction
@@ -43,7 +42,6 @@ WAY_BYTES = 128 << 20
 """A checkpoint is kept on the way after so many bytes: the process may be ended before it reaches the end,"""
 WAY_SECONDS = 2.0
 """or after so many seconds: where each line is slow to fold, few bytes take long."""
-_USUAL_LINE_BYTES = 1024
 _Answer = TypeVar("_Answer")
 _ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
@@ -370,8 +368,8 @@ class Ledger:
             return
 
         def fits(checkpoint: Checkpoint) -> bool:
-            shapes = checkpoint.shapes.items()
-            return all(self._shape(model) == shape for model, shape in shapes) and checkpoint.mark.is_in(fd, status)
+            same = all(self._shape(model) == shape for model, shape in checkpoint.shapes.items())
+            return same and checkpoint.mark.is_in(fd, status)
 
         checkpoint = self._checkpoints.restore(self.totals, fits)
         if checkpoint is None:
@@ -393,24 +391,3 @@ def cycle_name(cycle: Cycle | None) -> str:
         return ""
     name = repr(msgspec.structs.astuple(cycle))
     return f"{name} {local_name()}" if cycle.timezone == LOCAL else name
-
-
-def record_at(fd: int, place: int) -> Record | None:
-    """Return the record whose line begins at an offset of an open file. Raises OSError."""
-    line = os.pread(fd, _USUAL_LINE_BYTES, place)
-    if b"\n" not in line:
-        line = os.pread(fd, MAX_LINE_BYTES + 1, place)
-    records = decode(line[: line.find(b"\n") + 1]).records
-    return records[0] if records else None
-
-
-def still_holds(path: Path, mark: LedgerOffset) -> bool:
-    """Return True if the file at a path is still the ledger of a mark, with everything read up to the mark."""
-    try:
-        fd = open_ledger(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return not mark.offset
-    try:
-        return not mark.offset or mark.is_in(fd, os.fstat(fd))
-    finally:
-        os.close(fd)

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 
 from budgauge.accounting.codec import decode, join
-from budgauge.accounting.records import Batch, Fault
+from budgauge.accounting.records import Batch, Fault, Record
 from budgauge.files.tail import Offset, new_lines
 
+_USUAL_LINE_BYTES = 1024
 MAX_LINE_BYTES = 1 << 16
 """A longer line is no record; it is skipped in bounded memory."""
 _HEAD_BYTES = 256
@@ -77,3 +78,12 @@ def _decode_around_overlong(data: bytes, offset: int) -> Batch:
         parts.append(Batch([], [Fault(offset, len(line), _OVERLONG)]) if overlong else decode(line, offset))
         offset += len(line)
     return join(parts)
+
+
+def record_at(fd: int, place: int) -> Record | None:
+    """Return the record whose line begins at an offset of an open file. Raises OSError."""
+    line = os.pread(fd, _USUAL_LINE_BYTES, place)
+    if b"\n" not in line:
+        line = os.pread(fd, MAX_LINE_BYTES + 1, place)
+    records = decode(line[: line.find(b"\n") + 1]).records
+    return records[0] if records else None

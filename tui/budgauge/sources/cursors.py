@@ -13,7 +13,8 @@ import msgspec
 
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import CacheFile, short_name
-from budgauge.ledger.ledger import Ledger, still_holds
+from budgauge.ledger.ledger import Ledger
+from budgauge.ledger.open import still_holds
 from budgauge.ledger.tail import LedgerOffset
 from budgauge.sources.log import Cursor
 

@@ -78,7 +78,7 @@ class SpentFile:
     def read(self) -> None:
         """Go on from the kept usage, if the ledger is still the same. Raises LedgerReadError."""
         # Loaded here: most readers of the kept usage import nothing.
-        from budgauge.ledger.ledger import still_holds
+        from budgauge.ledger.open import still_holds
 
         kept = self._file.read()
         self._restarts = self._ledger.restarts
