@@ -98,7 +98,7 @@ def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
-    """Return the limit of this id alone; None without one. `a/*` is always a family, never an id."""
+    """Return the limit of this id alone; None without one. `a/*` is a family, also beside an agent of this id."""
     return None if agent_id.endswith("/*") else config.per_agent_limits.get(same_name(agent_id))
 
 
