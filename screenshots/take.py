@@ -17,7 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.accounting.records import encode, make_usage
+from budgauge.accounting.codec import encode
+from budgauge.accounting.record_checks import make_usage
 from budgauge.config.load import Options
 from budgauge.demo.simulation import CONFIG
 from budgauge.monitor.app import MonitorApp
@@ -130,12 +131,12 @@ def portable(svg: str) -> str:
     Programs other than browsers ignore `textLength` and drop spaces at a text's ends: the font's size
     makes a character exactly one cell (12.2) wide, and every space is kept.
     """
-    svg = re.sub(r"@font-view_model \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<text[^>]*>\n</text>", "", svg)
     svg = svg.replace('class="terminal-matrix"', 'class="terminal-matrix" xml:space="preserve"')
     svg = re.sub(r"(?<=font-size: )20px", "20.27px", svg)
-    svg = svg.replace("Fira Code, monospace", "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace")
-    return re.sub(r"terminal-\d+", "terminal", svg)
+    return svg.replace("Fira Code, monospace", "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace")
 
 
 def draw(picture: Picture) -> str:

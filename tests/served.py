@@ -15,7 +15,7 @@ import pytest
 from budgauge.config.load import Options
 from budgauge.server.server import Server
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Served:

@@ -147,7 +147,7 @@ def test_the_typescript_example_runs(home: Path, tmp_path: Path) -> None:
     script.write_text(plain)
     served = Served(tmp_path / "l.jsonl")
     try:
-        done = subprocess.run([node, script, served.path], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([node, script, served.path], capture_output=True, text=True, timeout=120, check=False)
     finally:
         served.end()
     assert done.stderr == ""

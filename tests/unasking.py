@@ -11,7 +11,7 @@ from budgauge.files.cache import cache_folder
 from budgauge.gate import Answer
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from budgauge.sources.unasked.asked import Hook, add_hook
 from budgauge.sources.unasked.search import find_unasked
 from budgauge.sources.unasked.spent import SpentFile
@@ -84,11 +84,11 @@ class Sessions:
         """As a program that is begun anew."""
         cache = cache or cache_folder()
         ledger = importing(self.ledger, cache)
-        booking = Booking(ledger, count=lambda new: spent.count(new))
+        importer = Importer(ledger, count=lambda new: spent.count(new))
         spent = SpentFile(cache, ledger, self.clock)
         sources = [codex(self.codex), claude(self.claude)]
         cursors = CursorFile(cache, ledger)
-        Collector(booking, sources, since=since, cursors=cursors, spent=spent).collect()
+        Collector(importer, sources, since=since, cursors=cursors, spent=spent).collect()
 
     def found(self, **config: str) -> dict[int, int]:
         """number of a session that did not ask → what it spent today."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from budgauge.accounting.records import Usage, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.ledger.ledger import LOCK_TIMEOUT_SECONDS, Ledger
 from budgauge.ledger.transaction import Transaction

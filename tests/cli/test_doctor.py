@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.accounting.records import Release, Reset, UndoReset, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Release, Reset, UndoReset
 from budgauge.cli import cli
 from budgauge.doctor import prices, surroundings
 from budgauge.ledger import ledger as ledger_module
@@ -85,7 +86,7 @@ def test_every_line_set_aside_is_told_with_its_number_and_reason(doctor: Doctor,
     release = encode(Release(1, "h"))
     ledger.write_bytes(b"".join(lines) + release + encode(Release(2, "h")) + encode(Release(2, "i")) + b"torn")
     finding = found(doctor("--json"), "lines")
-    assert (finding["state"], finding["message"]) == ("warning", "5 records, 4 lines set aside")
+    assert (finding["state"], finding["message"]) == ("warning", "5 records, 4 lines skipped")
     starts = [len(b"".join(lines[:number])) for number in range(len(lines))]
     first, *rest = finding["details"]
     assert first.startswith(f"line 2 (byte {starts[1]}): not JSON")
@@ -276,7 +277,7 @@ def test_any_exception_of_a_look_is_an_error_found(doctor: Doctor, monkeypatch: 
 
 
 def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
-    assert "no agent asks it" in found(doctor("--json"), "gate")["message"]
+    assert "no agent calls it" in found(doctor("--json"), "gate")["message"]
     (own_place / ".codex").mkdir()
     config = own_place / ".codex" / "config.toml"
     config.write_text("[token_budget]\ntotal_budget = 5\n", encoding="utf-8")
@@ -284,7 +285,7 @@ def test_whether_agents_ask_the_gate(doctor: Doctor, own_place: Path) -> None:
     path.parent.mkdir()
     write(installed("claude-code", path, f"{sys.executable} -m budgauge hook"))
     finding = found(doctor("--json"), "gate")
-    assert (finding["state"], finding["details"]) == ("ok", [f"{path}: claude-code asks at 6 events"])
+    assert (finding["state"], finding["details"]) == ("ok", [f"{path}: claude-code calls at 6 events"])
     for text in ("", "[token_budget]\ntotal_budget = 0\n"):
         config.write_text(text, encoding="utf-8")
         finding = found(doctor("--json"), "gate")
@@ -327,7 +328,7 @@ def test_a_hook_that_is_missing_where_calls_are_refused_is_an_error(doctor: Doct
     pre = settings["hooks"].pop("PreToolUse")
     path.write_text(json.dumps(settings), encoding="utf-8")
     finding = found(doctor("--json"), "gate")
-    said = "claude-code does not ask at PreToolUse, so nothing is refused there"
+    said = "claude-code does not call at PreToolUse, so nothing is refused there"
     assert (finding["state"], finding["details"]) == ("error", [said])
     local = Path(".claude") / "settings.local.json"
     local.parent.mkdir()
@@ -343,10 +344,10 @@ def test_a_hook_in_any_of_the_files_counts(doctor: Doctor, own_place: Path) -> N
     (own_place / "work" / "deep").mkdir()
     os.chdir(own_place / "work" / "deep")
     details = found(doctor("--json"), "gate")["details"]
-    assert details == [f"{path}: claude-code asks at 6 events" for path in paths]
+    assert details == [f"{path}: claude-code calls at 6 events" for path in paths]
 
 
 def test_calls_that_the_gate_booked_are_not_denied(doctor: Doctor, ledger: Path) -> None:
     assert "none are collected" in found(doctor("--json"), "agents' logs")["message"]
     ledger.write_bytes(line(id="claude-code:m", source="claude-code"))
-    assert "booked by the gate" in found(doctor("--json"), "agents' logs")["message"]
+    assert "imported by the gate" in found(doctor("--json"), "agents' logs")["message"]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from budgauge.accounting.records import Reserve, Reset, Settle, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Reserve, Reset, Settle
 from budgauge.cli import cli
 from budgauge.cli.export import COLUMNS, Calls
 from usage import line

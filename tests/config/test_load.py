@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import check_count
+from budgauge.accounting.record_checks import check_count
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.config.load import Loaded, Options, load
 from budgauge.config.table import line_map, read_document

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge import AgentLimitExceededError, BudgetConfig, ConfigError, RecordError, TokenBudgetTracker
-from budgauge.accounting.records import Reserve, check_name, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.record_checks import check_name
+from budgauge.accounting.records import Reserve
 from budgauge.config.load import Options, load
 from budgauge.config.name import cleaned, hidden, same_name
 from budgauge.sources.name import AgentNames, fit_name

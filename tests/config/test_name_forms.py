@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from budgauge import BudgetConfig, TokenBudgetTracker
-from budgauge.accounting.records import Reserve, encode, same_content
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Reserve, same_content
 from budgauge.config import PriceOverride
 from budgauge.config.load import Options
 from budgauge.doctor.doctor import examine

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.accounting.records import Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.ledger.ledger import Ledger
 

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from asking import Stage, reset_line
+from budgauge.accounting.codec import decode, encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Usage, decode, encode
+from budgauge.accounting.records import Usage
 from budgauge.gate import Answer
 from budgauge.ledger import pages
 from sources.rollouts import START

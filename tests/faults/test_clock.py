@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.codec import encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Record, Reset, UndoReset, encode
+from budgauge.accounting.records import Record, Reset, UndoReset
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import BudgetExceededError
 from budgauge.tracker.tracker import TokenBudgetTracker

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from asking import reset_line
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from faults.crew import fold, wait_until
 from sources.collecting import Home, tokens_by_call
 from sources.rollouts import CHILD, PARENT, START, Log
@@ -25,7 +25,7 @@ import os, sys, traceback
 from pathlib import Path
 from budgauge.ledger import ledger as ledger_module
 from budgauge.ledger.ledger import Ledger
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
@@ -54,10 +54,10 @@ def live(folder, nth, moment):
     for name in CALLS:
         setattr(os, name, deadly(getattr(os, name), nth, moment))
     ledger = Ledger(folder / "ledger.jsonl", sync=True, cache=folder / "cache", keeps_all_ids=True)
-    booking = Booking(ledger)
+    importer = Importer(ledger)
     sources = [Source(CodexFormat(folder / ".codex")), Source(ClaudeCodeFormat([folder / ".claude" / "projects"]))]
     cursors = CursorFile(folder / "cache", ledger)
-    Collector(booking, sources, lock_path=folder / "run" / "lock", cursors=cursors).collect()
+    Collector(importer, sources, lock_path=folder / "run" / "lock", cursors=cursors).collect()
 
 write = os.write
 for line in sys.stdin:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgauge.accounting.billing_cycle import Calendar
-from budgauge.accounting.records import encode
+from budgauge.accounting.codec import encode
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock

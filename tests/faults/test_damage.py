@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from budgauge.accounting.codec import decode, encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Release, Reserve, Reset, Settle, UndoReset, Usage, decode, encode, make_usage
+from budgauge.accounting.record_checks import make_usage
+from budgauge.accounting.records import Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.ledger.ledger import Ledger
 from budgauge.tracker.tracker import TokenBudgetTracker

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from budgauge.config import BudgetConfig
 from budgauge.errors import LedgerError, LedgerWriteError
 from budgauge.tracker.tracker import TokenBudgetTracker

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from budgauge.accounting.records import encode
+from budgauge.accounting.codec import encode
 from budgauge.errors import LedgerError
 from budgauge.views.live import View
 from faults.folded import fresh_reader

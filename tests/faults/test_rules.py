@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage, encode, make_usage
+from budgauge.accounting.codec import encode
+from budgauge.accounting.record_checks import make_usage
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, Usage
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import DuplicateIdError, RecordError, RefusedError, ReservationError, ResetError
 from budgauge.files.cache import cache_folder

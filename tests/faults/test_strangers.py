@@ -11,6 +11,7 @@ import pytest
 
 from asking import Stage
 from budgauge.gate import Answer
+from budgauge.sources import tail
 from budgauge.sources.codex import session as codex_session
 from sources.rollouts import CHILD, PARENT, Log
 from steps import calls
@@ -67,7 +68,8 @@ def test_the_work_grows_with_their_number_alone(stage: Stage, sized: Sized) -> N
 def test_one_whose_first_line_can_never_be_read_is_looked_into_once(
     stage: Stage, looked: list[str], content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codex_session, "_HEAD_BYTES", (1000, 2000))
+    monkeypatch.setattr(tail, "HEAD_BYTES", (1000, 2000))
+    monkeypatch.setattr(codex_session, "HEAD_BYTES", (1000, 2000))
     path = Log(CHILD).write(stage.codex)
     path.write_bytes(content)
     assert stage.ask() == ALLOWED

@@ -14,7 +14,7 @@ import pytest
 from budgauge.files import watch as watch_module
 from budgauge.files.watch import watch
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 class Watching:

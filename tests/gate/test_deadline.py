@@ -270,8 +270,14 @@ def test_a_ledger_that_takes_too_long_is_read_on_where_the_last_call_was_cut_off
         assert "could not decide" in late.ask(stage.call()).error
     assert 0 < kept[0] < stage.ledger.stat().st_size
     read: list[int] = []
-    at = ledger_module.Tail.at
-    monkeypatch.setattr(ledger_module.Tail, "at", lambda mark, status: (read.append(mark.offset), at(mark, status))[1])
+    restore = CheckpointStore.restore
+
+    def note(self: Any, *arguments: Any) -> Any:
+        checkpoint = restore(self, *arguments)
+        read.append(checkpoint.mark.offset if checkpoint else 0)
+        return checkpoint
+
+    monkeypatch.setattr(CheckpointStore, "restore", note)
     assert stage.ask() == Answer()
     assert kept[0] in read
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError, LedgerWriteError, LockTimeoutError
 from budgauge.ledger import network

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from budgauge.accounting.records import Usage, decode, encode, make_usage
+from budgauge.accounting.codec import decode, encode
+from budgauge.accounting.record_checks import make_usage
+from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.ledger.lock import holder
 from budgauge.tracker.tracker import TokenBudgetTracker

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from budgauge.accounting.records import Batch, Usage, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Batch, Usage
 from budgauge.files.cache import read_cache, write_cache
 from budgauge.ledger import checkpoint
 from budgauge.ledger import ledger as ledger_module

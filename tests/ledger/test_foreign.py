@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from budgauge.accounting.records import Reset, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Reset
 from budgauge.config import BudgetConfig
 from budgauge.errors import BudgetExceededError, LedgerError, LedgerRefusedError
 from budgauge.tracker.tracker import TokenBudgetTracker

@@ -19,11 +19,11 @@ from budgauge.config import Cycle
 from budgauge.config.load import Options
 from budgauge.doctor.doctor import examine
 from budgauge.doctor.finding import Finding
+from budgauge.files import cache
 from budgauge.files.cache import cache_folder, write_cache
-from budgauge.ledger import last_seen as last_seen_module
 from budgauge.ledger.last_seen import LastSeenFile
 from budgauge.ledger.ledger import Ledger
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from clock import Clock
 from usage import importing, line, usage
 
@@ -171,7 +171,7 @@ def test_the_gate_says_so_once_a_session(agent: str, ledger: Path, own_place: Pa
 
 
 def test_what_an_importer_alone_wrote_is_missed_too(ledger: Path) -> None:
-    Booking(importing(ledger, cache_folder())).book([usage(id="x", source="codex")])
+    Importer(importing(ledger, cache_folder())).add([usage(id="x", source="codex")])
     deleted(ledger)
     assert len(problems(ledger)) == 1
 
@@ -240,7 +240,7 @@ def test_a_ledger_that_grows_quickly_is_noted_seldom(
     ledger: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[bytes] = []
-    monkeypatch.setattr(last_seen_module, "write_cache", lambda _path, content: noted.append(content))
+    monkeypatch.setattr(cache, "write_cache", lambda _path, content: noted.append(content))
     reader = Ledger(ledger, cache=cache_folder(), clock=clock)
     for _ in range(2000):
         with ledger.open("ab") as file:

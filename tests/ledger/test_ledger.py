@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from budgauge.accounting.accumulator import FOREVER, Extent
-from budgauge.accounting.records import Batch, Reset, decode, encode
+from budgauge.accounting.codec import decode, encode
+from budgauge.accounting.records import Batch, Reset
 from budgauge.errors import LedgerReadError
+from budgauge.files import tail as blocks
 from budgauge.ledger import tail as tail_module
 from budgauge.ledger.ledger import KEPT_FAULTS, Ledger
 from budgauge.ledger.tail import MAX_LINE_BYTES
@@ -111,12 +113,12 @@ def test_an_overlong_line_is_skipped_in_bounded_memory_wherever_reading_stops(
     reader.refresh()
     assert total(reader) == 30
     assert [(f.offset, f.length) for f in reader.faults] == [(len(line()), size + 11)]
-    assert max(reads) <= tail_module.BLOCK_BYTES
+    assert max(reads) <= blocks.BLOCK_BYTES
     assert_as_fresh(reader)
 
 
 def test_a_ledger_of_many_blocks(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail_module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1000)
     ledger.write_bytes(b"".join(line("a" * (1 + i % 50)) for i in range(500)))
     assert total(fresh(ledger)) == 500 * 15
 

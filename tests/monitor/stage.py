@@ -120,7 +120,7 @@ class FakeCollector:
         self.moved = False
         self.starts = 0
         self.summary = "12 calls"
-        self.details = ("codex: 12 calls recorded from 2 logs", "  3 counted before or told twice")
+        self.details = ("codex: 12 calls recorded from 2 logs", "  3 duplicates skipped")
         self.trouble: str | None = None
         self.fails: BudgaugeError | None = None
 

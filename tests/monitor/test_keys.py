@@ -284,7 +284,7 @@ async def test_what_was_read_of_agents_logs_is_told(stage: Stage) -> None:
     async with stage.run() as pilot:
         await stage.wait(pilot, "812,000 /")
         await pilot.press("l")
-        await stage.wait(pilot, "  3 counted before or told twice")
+        await stage.wait(pilot, "  3 duplicates skipped")
         await pilot.press("escape")
         await stage.wait(pilot, lambda: len(stage.app.screen_stack) == 1)
 

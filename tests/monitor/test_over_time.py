@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from budgauge.accounting.records import Reset, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Reset
 from budgauge.monitor.drawing.chart import _EIGHTHS, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number, shown_steps
 from budgauge.monitor.drawing.time_text import moment, utc_offset

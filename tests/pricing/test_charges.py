@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Usage, make_usage
+from budgauge.accounting.record_checks import make_usage
+from budgauge.accounting.records import Usage
 from budgauge.accounting.sdk_response import usage_of
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.config.model_name import ModelName, model_name
@@ -215,7 +216,7 @@ def test_prices_of_an_unknown_table_are_not_kept(tmp_path: Path, monkeypatch: py
 
 
 def test_a_line_without_charges_is_written_as_before() -> None:
-    from budgauge.accounting.records import encode
+    from budgauge.accounting.codec import encode
 
     assert set(json.loads(encode(make_usage("a", "m", 1, 1, timestamp=0)))) == {
         *("agent_id", "model", "prompt_tokens", "completion_tokens", "total_tokens", "timestamp"),

@@ -22,7 +22,7 @@ from budgauge.accounting.fold import Totals
 from budgauge.config import PriceOverride
 from budgauge.errors import PriceError
 from budgauge.files.cache import cache_folder
-from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier, overridden
+from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices, overridden
 from budgauge.pricing.price_book import NAMING, PriceBook, lookup, lookup_in_child, table_version
 from usage import usage
 
@@ -171,8 +171,8 @@ def test_a_sum_of_calls_costs_what_the_calls_cost() -> None:
         assert sum(price.cost(key[2], sums) for key, sums in totals.at(0).groups.items()) == singly
 
 
-def rates(value: int) -> Rates:
-    return Rates(*[Decimal(value)] * 5)
+def rates(value: int) -> TokenPrices:
+    return TokenPrices(*[Decimal(value)] * 5)
 
 
 def test_buckets_change_exactly_at_their_bounds() -> None:

@@ -158,7 +158,7 @@ def test_a_second_command_names_the_first_and_fails(command: Callable[..., subpr
     assert first.stdout is not None
     path = first.stdout.readline().strip()
     second = command()
-    _, errors = second.communicate(timeout=10)
+    _, errors = second.communicate(timeout=60)
     assert second.returncode == 1
     assert f"process {first.pid}" in errors
     assert path in errors

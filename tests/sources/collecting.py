@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from budgauge.accounting.records import Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Usage
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from budgauge.sources.report import Report
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
@@ -50,17 +51,17 @@ class Home:
 
     def collect(self, *agents: str, since: float | None = None, only_below: Path | None = None) -> Report:
         """As a program that is started anew: of all agents, if none is named."""
-        booking = Booking(importing(self.ledger, self.cache))
-        return self.collect_by(booking, *agents, since=since, only_below=only_below)
+        importer = Importer(importing(self.ledger, self.cache))
+        return self.collect_by(importer, *agents, since=since, only_below=only_below)
 
     def collect_by(
-        self, booking: Booking, *agents: str, since: float | None = None, only_below: Path | None = None
+        self, importer: Importer, *agents: str, since: float | None = None, only_below: Path | None = None
     ) -> Report:
-        """By this very booking."""
+        """By this very importer."""
         sources = [codex(self.folder / ".codex"), claude(self.folder / ".claude")]
         wanted = [source for source in sources if not agents or source.name in agents]
-        cursors = CursorFile(self.cache, booking.ledger, only_below)
-        return Collector(booking, wanted, since=since, only_below=only_below, cursors=cursors).collect()
+        cursors = CursorFile(self.cache, importer.ledger, only_below)
+        return Collector(importer, wanted, since=since, only_below=only_below, cursors=cursors).collect()
 
     @property
     def kept(self) -> Path:

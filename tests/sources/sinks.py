@@ -23,8 +23,8 @@ class Sink:
         self.calls: list[Usage] = []
         self._dry_run = DryRun(importing(NOWHERE), self.calls.extend)
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        return self._dry_run.book(calls)
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
+        return self._dry_run.add(calls)
 
     def holds(self, id: str) -> bool:
         return self._dry_run.holds(id)

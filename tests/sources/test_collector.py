@@ -26,7 +26,7 @@ from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sessions import Session, tokens
 from sources.sinks import Sink, claude, codex
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 def two_threads(home: Path) -> None:
@@ -104,10 +104,10 @@ class Stumbling(Sink):
         super().__init__()
         self._failing = failing
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
         if self._failing():
             raise LedgerWriteError("no space left")
-        return super().book(calls)
+        return super().add(calls)
 
 
 def test_a_call_that_could_not_be_recorded_is_given_again(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from budgauge.files.cache import read_cache, write_cache
 from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.dry_run import DryRun
-from budgauge.sources.importer import Booking, Outcome
+from budgauge.sources.importer import Importer, Outcome
 from sources.collecting import Home
 from sources.rollouts import CHILD, START, Log
 from sources.sessions import OTHER, Session, tokens
@@ -242,11 +242,11 @@ def test_cursors_kept_when_nothing_was_booked_are_of_that_ledger_too(home: Home)
     home.assert_booked()
 
 
-class Restored(Booking):
+class Restored(Importer):
     """Someone puts an older copy of the ledger back right after something was booked."""
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        outcomes = super().book(calls)
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
+        outcomes = super().add(calls)
         self.ledger.path.with_name("new").write_bytes(line("other", 1, 0))
         os.replace(self.ledger.path.with_name("new"), self.ledger.path)
         return outcomes

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import Usage, check_name, check_record, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.record_checks import check_name, check_record
+from budgauge.accounting.records import Usage
 from budgauge.sources.claude_code.files import ClaudeCodeFormat
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from budgauge.sources.name import AgentNames, fit_name
 from budgauge.sources.source import Source
 from sources.rollouts import Log
@@ -47,7 +49,7 @@ def collected(home: Path, ledger: Path, *, by_project: bool = False) -> list[Usa
         Source(CodexFormat(home / ".codex", names)),
         Source(ClaudeCodeFormat([home / ".claude/projects"], names)),
     ]
-    report = Collector(Booking(importing(ledger)), sources).collect()
+    report = Collector(Importer(importing(ledger)), sources).collect()
     assert [source.set_aside for source in report.sources] == [0, 0]
     batch = decode(ledger.read_bytes())
     assert not batch.faults
@@ -121,10 +123,10 @@ def test_an_importer_knows_every_id_however_long_ago_it_was_recorded(
     """The fold forgets all but the latest ids; a session that is resumed after months must not count anew."""
     monkeypatch.setattr("budgauge.accounting.deduplicator.KNOWN_IDS", 10)
     old = [usage("codex", 1, 0, id=f"x{number}", session="s", source="codex") for number in range(500)]
-    booking = Booking(importing(ledger))
-    assert booking.book(old) == ["recorded"] * 500
-    for late in (booking, Booking(importing(ledger))):
-        assert late.book(old) == ["known"] * 500
+    importer = Importer(importing(ledger))
+    assert importer.add(old) == ["recorded"] * 500
+    for late in (importer, Importer(importing(ledger))):
+        assert late.add(old) == ["known"] * 500
     booked = importing(ledger)
     booked.refresh()
     assert all(booked.find(f"x{number}") for number in range(500))

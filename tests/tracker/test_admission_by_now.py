@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from budgauge import BudgetConfig, BudgetExceededError, RecordError, TokenBudgetTracker
-from budgauge.accounting.records import make_usage
+from budgauge.accounting.record_checks import make_usage
 from budgauge.config import Cycle
 from budgauge.ledger.transaction import Transaction
 from clock import Clock

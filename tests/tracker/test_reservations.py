@@ -17,7 +17,8 @@ from budgauge import (
     ReservationError,
     TokenBudgetTracker,
 )
-from budgauge.accounting.records import Release, Reserve, Settle, decode, encode
+from budgauge.accounting.codec import decode, encode
+from budgauge.accounting.records import Release, Reserve, Settle
 from clock import Clock
 from usage import Make
 

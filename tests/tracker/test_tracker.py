@@ -23,7 +23,8 @@ from budgauge import (
     ResetError,
     TokenBudgetTracker,
 )
-from budgauge.accounting.records import Reset, UndoReset, Usage, decode
+from budgauge.accounting.codec import decode
+from budgauge.accounting.records import Reset, UndoReset, Usage
 from budgauge.config import Cycle, PriceOverride
 from clock import Clock
 from usage import Make, line, plain_total, usage

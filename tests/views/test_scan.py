@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgauge.accounting.codec import encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset, encode
+from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
-from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier
+from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.snapshot import take_snapshot
 from budgauge.views.scan import LATEST_CALLS, AgentReport, AgentScan, Span, TimeScan
@@ -106,7 +107,7 @@ def test_a_ledger_that_is_not_there_is_empty(ledger: Path) -> None:
 
 
 def test_it_names_the_price_of_every_call(ledger: Path) -> None:
-    cheap, dear = (Rates(*(Decimal(number) for number in range(first, first + 5))) for first in (1, 10))
+    cheap, dear = (TokenPrices(*(Decimal(number) for number in range(first, first + 5))) for first in (1, 10))
     prices = PriceBook(CONFIG.prices)
     prices.learn({"tiered": ModelPrice((Period((Tier(0, cheap), Tier(100, dear)), start=5),))})
     calls = [usage("a", 10, 0, model="tiered"), usage("a", 200, 0, model="tiered"), usage("a"), usage("a", model="new")]

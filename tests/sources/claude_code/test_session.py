@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.accounting.record_checks import check_name
+from budgauge.accounting.records import MAX_COUNT, Usage
 from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
 from budgauge.sources.report import Report
@@ -192,7 +193,7 @@ def test_null_fields_and_missing_ones_are_nothing(log: Session) -> None:
     log.said("msg_4", tokens(0, 0)).said("msg_5", tokens(1, 1), cwd=None, timestamp=None, sessionId=None)
     calls, reader = read(log)
     assert [(c.prompt_tokens, c.completion_tokens) for c in calls] == [(0, 7), (0, 3), (1, 1)]
-    assert (calls[2].project, calls[2].session, reader.counts.set_aside) == (None, None, 0)
+    assert (calls[2].project, calls[2].session, reader.counts.skipped) == (None, None, 0)
 
 
 def test_what_the_model_did_not_say_is_not_usage(log: Session) -> None:
@@ -203,7 +204,7 @@ def test_what_the_model_did_not_say_is_not_usage(log: Session) -> None:
     log.said("msg_2", tokens(1, 1), toolUseResult={"usage": {"output_tokens": 5}})
     calls, reader = read(log)
     assert [(c.prompt_tokens, c.completion_tokens) for c in calls] == [(1, 1)]
-    assert reader.counts.set_aside == 0
+    assert reader.counts.skipped == 0
 
 
 def test_counts_in_a_tools_arguments_are_not_usage(log: Session) -> None:
@@ -216,7 +217,7 @@ def test_a_message_without_an_id_is_its_line(log: Session) -> None:
     log.said(None, tokens(1, 1)).said(None, tokens(1, 1)).said(None, tokens(1, 1), uuid=None)
     calls, reader = read(log)
     assert len({call.id for call in calls}) == 2
-    assert reader.counts.set_aside == 1
+    assert reader.counts.skipped == 1
 
 
 @pytest.mark.parametrize(
@@ -224,13 +225,13 @@ def test_a_message_without_an_id_is_its_line(log: Session) -> None:
 )
 def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Session, usage: dict[str, Any]) -> None:
     calls, reader = read(log.said("msg_1", usage).said("msg_2", tokens(3, 1)))
-    assert (reader.counts.set_aside, [call.prompt_tokens for call in calls]) == (1, [3])
+    assert (reader.counts.skipped, [call.prompt_tokens for call in calls]) == (1, [3])
 
 
 @pytest.mark.parametrize("counts", [(MAX_COUNT, 1), (1, MAX_COUNT)])
 def test_more_than_a_record_may_hold_is_set_aside(log: Session, counts: tuple[int, int]) -> None:
     calls, reader = read(log.said("msg_1", tokens(*counts)))
-    assert (calls, reader.counts.set_aside) == ([], 1)
+    assert (calls, reader.counts.skipped) == ([], 1)
 
 
 @pytest.mark.parametrize("fields", [{"cwd": 7}, {"timestamp": "soon"}, {"sessionId": []}, {"isSidechain": "no"}])
@@ -243,7 +244,7 @@ def test_a_torn_line_in_the_middle_is_set_aside(log: Session) -> None:
     log.said("msg_1", tokens(1, 1))
     log.data = log.data[:-20] + b"\n"
     calls, reader = read(log.said("msg_2", tokens(2, 1)))
-    assert ([call.prompt_tokens for call in calls], reader.counts.set_aside) == ([2], 1)
+    assert ([call.prompt_tokens for call in calls], reader.counts.skipped) == ([2], 1)
 
 
 def test_a_message_that_never_ended_is_a_lower_bound(log: Session) -> None:
@@ -260,16 +261,16 @@ def test_where_reading_stops_and_goes_on_makes_no_difference(data: st.DataObject
         counts = data.draw(st.tuples(*[st.integers(0, 10**6)] * 5))
         log.said(id, tokens(*counts), stop=stop)
     whole = Sink()
-    whole.book(read(log)[0])
+    whole.add(read(log)[0])
     parts, reader, rest = Sink(), Reader(), log.data
     while rest:
         cut = rest.index(b"\n", data.draw(st.integers(0, len(rest) - 1))) + 1
         reader.feed(rest[:cut])
         if data.draw(st.booleans()):
-            parts.book(reader.take())
+            parts.add(reader.take())
             reader = Reader(saved=reader.save())
         rest = rest[cut:]
-    parts.book(reader.take())
+    parts.add(reader.take())
     assert by_message(parts) == by_message(whole)
 
 

@@ -11,7 +11,7 @@ import pytest
 from budgauge.accounting.records import Usage
 from budgauge.sources.claude_code.transcript import Session as Reader
 from budgauge.sources.collector import Collector
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from sources.sessions import OTHER, SESSION, Session, tokens
 from sources.sinks import Sink, claude
 from usage import importing
@@ -65,7 +65,7 @@ def test_an_iteration_that_cannot_be_read_costs_neither_the_message_nor_its_neig
 ) -> None:
     calls, reader = read(Session().said("m", tokens(100, 10, iterations=iterations)))
     assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [(100, 10), *advised]
-    assert reader.counts.set_aside == set_aside
+    assert reader.counts.skipped == set_aside
 
 
 def relayed(log: Session, prompt: int, output: int, **fields: Any) -> Session:
@@ -88,9 +88,9 @@ def test_calls_of_one_id_in_several_sessions_are_booked_each_once_in_any_order(t
     two = relayed(relayed(Session(OTHER), 3000, 300), 500, 50)
     resumed = Session("c" * 36).copy_of(one)
     for logs in ([one, two, resumed], [two, resumed, one]):
-        booking = Booking(ledger)
+        importer = Importer(importing(ledger))
         for log in logs:
-            booking.book(read(log)[0])
+            importer.add(read(log)[0])
     booked = importing(ledger)
     booked.refresh()
     lines = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
@@ -157,10 +157,10 @@ def without(name: str) -> dict[str, Any]:
 def test_usage_that_cannot_be_read_is_set_aside(usage: Any) -> None:
     calls, reader = read(Session().said("m1", usage).said("m2", tokens(1, 2)))
     assert [call.id for call in calls] == ["claude-code:m2"]
-    assert reader.counts.set_aside == 1
+    assert reader.counts.skipped == 1
 
 
 def test_counts_that_are_not_there_under_any_name_are_nothing() -> None:
     calls, reader = read(Session().said("m", {"input_tokens": 5, "output_tokens": 6}))
     assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [(5, 6)]
-    assert reader.counts.set_aside == 0
+    assert reader.counts.skipped == 0

@@ -11,7 +11,7 @@ from zstandard import compress
 
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from sources.rollouts import CHILD, PARENT, START, Log
 from sources.sinks import Sink, codex
 from usage import importing, plain_total
@@ -174,6 +174,6 @@ def test_a_name_that_is_no_utf_8_is_recorded_as_it_was_counted(tmp_path: Path) -
     for name in (b"rollout-\xff", b"rollout-\xfe"):
         path = Log().turn().call(100, 0, 10, 0).write(tmp_path)
         path.rename(path.with_name(os.fsdecode(name) + ".jsonl"))
-    report = Collector(Booking(importing(tmp_path / "ledger")), [codex(tmp_path)]).collect()
+    report = Collector(Importer(importing(tmp_path / "ledger")), [codex(tmp_path)]).collect()
     assert (report.records, report.sources[0].set_aside) == (2, 0)
     assert plain_total(tmp_path / "ledger") == 220

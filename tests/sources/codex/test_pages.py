@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from budgauge.accounting.codec import decode, encode
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.records import Usage, decode, encode
+from budgauge.accounting.records import Usage
 from budgauge.ledger.pages import continued, more_than
 from budgauge.sources.collector import Collector
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from sources.rollouts import PARENT, Log
 from sources.sinks import Sink, codex
 from usage import importing
@@ -35,8 +36,8 @@ def write_pages(home: Path, *, records: bool = False) -> None:
 
 
 def collect(home: Path) -> list[str]:
-    booking = Booking(importing(home / "ledger"))
-    Collector(booking, [codex(home)]).collect()
+    importer = Importer(importing(home / "ledger"))
+    Collector(importer, [codex(home)]).collect()
     return [record.id or "" for record in recorded(home)]
 
 

@@ -46,7 +46,7 @@ def test_a_part_under_another_name_is_skipped_and_reported(log: Log, kind: str, 
     tell(log, kind, renamed(usage((1000, 800, 50, 10, 5)), name, f"new_{name}"))
     calls, rollout = read(log)
     assert calls == []
-    assert rollout.counts.set_aside == 1
+    assert rollout.counts.skipped == 1
 
 
 @pytest.mark.parametrize("kind", ["count", "record"])
@@ -58,7 +58,7 @@ def test_cached_input_that_was_told_before_and_is_no_longer_is_another_format(
     tell(log, kind, renamed(usage((3000, 2800, 150, 30)), "cached_input_tokens", other))
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == [1000]
-    assert rollout.counts.set_aside == 1
+    assert rollout.counts.skipped == 1
 
 
 def test_reading_that_goes_on_later_knows_what_was_told_before(log: Log) -> None:
@@ -67,7 +67,7 @@ def test_reading_that_goes_on_later_knows_what_was_told_before(log: Log) -> None
     more = Log()
     tell(more, "count", renamed(usage((3000, 2800, 150, 30)), "cached_input_tokens", None))
     later.feed(more.data)
-    assert (later.take(), later.counts.set_aside) == ([], 1)
+    assert (later.take(), later.counts.skipped) == ([], 1)
 
 
 @pytest.mark.parametrize("kind", ["count", "record"])
@@ -80,7 +80,7 @@ def test_an_older_format_without_parts_is_read(log: Log, kind: str, value: str |
         tell(log, kind, {**told, **parts})  # type: ignore[dict-item]  # null, as some versions write
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == ([100, 100] if kind == "count" else [100, 200])
-    assert rollout.counts.set_aside == 0
+    assert rollout.counts.skipped == 0
 
 
 def without_last(log: Log, *counts: int) -> Log:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgauge.accounting.records import MAX_COUNT, Usage, check_name
+from budgauge.accounting.record_checks import check_name
+from budgauge.accounting.records import MAX_COUNT, Usage
 from budgauge.sources.codex.rollout import Rollout
 from sources.rollouts import PARENT, START, Log, usage
 
@@ -229,7 +230,7 @@ def test_text_that_looks_like_usage_is_not(log: Log) -> None:
     log.event("item_completed", token_limit=1, started_at="soon").call(1, 0, 1, 0)
     calls, rollout = read(log)
     assert [call.prompt_tokens for call in calls] == [1]
-    assert rollout.counts.set_aside == 0
+    assert rollout.counts.skipped == 0
 
 
 def usage_of(tokens: int) -> dict[str, object]:
@@ -261,7 +262,7 @@ def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Log, pa
     log.meta().turn()
     log.data += b'{"timestamp":"2026-11-24T01:55:01Z","type":"event_msg","payload":' + payload + b"}\n"
     calls, rollout = read(log.count((0, 0, 0, 0)).call(3, 0, 1, 0))
-    assert rollout.counts.set_aside == 1
+    assert rollout.counts.skipped == 1
     assert [call.prompt_tokens for call in calls] == [3]
 
 
@@ -280,7 +281,7 @@ def test_a_line_that_cannot_be_right_is_set_aside_and_the_rest_read(log: Log, pa
 def test_a_record_in_another_format_is_set_aside(log: Log, kind: str, payload: dict[str, object]) -> None:
     log.meta().turn().line(kind, {"thread_id": PARENT, **payload}).record(7, 0, 1, 0)
     calls, rollout = read(log)
-    assert rollout.counts.set_aside == 1
+    assert rollout.counts.skipped == 1
     assert [call.prompt_tokens for call in calls] == [7]
 
 

@@ -1,1 +1,1 @@
-"""Records and their fold: what was used, by whom, and what is still allowed. Pure: no file, no clock."""
+"""Records and their fold: usage by agent, and the rules of the budget. Pure: no file, no clock."""

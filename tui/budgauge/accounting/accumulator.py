@@ -1,4 +1,4 @@
-"""Where a call is added: the sums of its agent, model, cycle and price, and for which other calls they hold."""
+"""Accumulators: the sums to which one agent's calls of one model, cycle and price are added."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,7 +11,7 @@ FOREVER = float("inf")
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """A price bucket, and for which calls around the one that was asked about it holds."""
+    """A price bucket, and the range of calls for which the bucket holds."""
 
     bucket: Bucket
     begin: float
@@ -47,7 +47,7 @@ def unpriced(_model: str) -> None:
 
 
 class Accumulator:
-    """The sums to which the next call of an agent and a model is added, if it is like the one before it."""
+    """The sums for the next call of an agent and a model, as long as calls stay alike."""
 
     __slots__ = ("above", "agent_id", "begin", "booked", "bounded", "counters", "end", "is_touched", "sums", "upto")
 
@@ -72,7 +72,7 @@ class Accumulator:
         return self.begin <= timestamp < self.end and self.above < prompt <= self.upto
 
     def book(self) -> tuple[int, int]:
-        """Let the counters know what was added: (total, cached) tokens."""
+        """Bring the counters up to the sums; return the added (total, cached) tokens."""
         total, cached = self.booked
         sums = self.sums
         added = sums.total - total, sums.cached - cached

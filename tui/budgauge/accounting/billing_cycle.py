@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Calendar:
-    """The cycles of one setting. A boundary is the local midnight that a cycle's first day begins with.
+    """The cycles of one setting. A boundary is the local midnight at the start of a cycle's first day.
 
     Where the clock skips that midnight, the boundary is the moment of the change; where it
     comes twice, its first coming. A day of the month that a month does not have is its last.
@@ -28,7 +28,7 @@ class Calendar:
         self._latest: Span = (0.0, 0.0)
 
     def span(self, timestamp: float) -> Span:
-        """The cycle that a moment in unix seconds falls in. All before 1970-01-03 is one, and all after 9998."""
+        """Return the cycle of a moment in unix seconds. All before 1970-01-03 is one, and all after 9998."""
         first, after = self._latest
         if first <= timestamp < after:
             return self._latest
@@ -47,7 +47,7 @@ class Calendar:
         return max(self._begin(first), _EARLIEST), min(after, _LATEST)
 
     def _first_day(self, day: date) -> date:
-        """The first day of the cycle that holds a day."""
+        """Return the first day of the cycle around a day."""
         if self._cycle.period == "daily":
             return day
         if self._cycle.period == "weekly":
@@ -59,7 +59,7 @@ class Calendar:
         return self._day_of(before.year, before.month)
 
     def _next_day(self, first: date) -> date:
-        """The first day of the cycle after the one that begins on `first`."""
+        """Return the first day of the cycle after the one with this `first` day."""
         if self._cycle.period == "daily":
             return first + timedelta(days=1)
         if self._cycle.period == "weekly":
@@ -84,7 +84,7 @@ _LATEST = 253_370_764_800
 
 
 def zone(name: str) -> tzinfo:
-    """A time zone by its IANA name, or this machine's by `local`. Raises what zoneinfo raises where there is none."""
+    """Return a time zone by IANA name, or this machine's by `local`. Raises the errors of zoneinfo."""
     if name == "UTC":
         return timezone.utc
     if name == LOCAL:

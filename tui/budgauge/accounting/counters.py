@@ -1,4 +1,4 @@
-"""Sums of calls, and what one cycle's calls add up to. Pure."""
+"""Sums of calls, and the counters of one cycle. Pure."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Sums:
         return f"Sums{self.values}"
 
     def add(self, other: Sums) -> None:
-        """Add what another counted."""
+        """Add another's counts."""
         self.calls += other.calls
         self.prompt += other.prompt
         self.completion += other.completion
@@ -79,7 +79,7 @@ class Sums:
 
 
 def sum_of(parts: Iterable[Sums]) -> Sums:
-    """All that several sums counted."""
+    """Add several sums up."""
     whole = Sums()
     for part in parts:
         whole.add(part)
@@ -92,7 +92,7 @@ Groups = dict[GroupKey, Sums]
 
 
 class Counters:
-    """What one cycle's calls add up to since the last reset."""
+    """The sums of one cycle since the last reset."""
 
     def __init__(self, groups: Groups | None = None) -> None:
         """`groups` are taken over as they are."""
@@ -109,7 +109,7 @@ class Counters:
             self.spend(key[0], sums.total, sums.cached)
 
     def spend(self, agent_id: str, total: int, cached: int) -> None:
-        """Note tokens of one agent that were added to its groups."""
+        """Note tokens of one agent, already added to the groups."""
         if agent_id not in self.spent:
             self._note_form(agent_id)
         spent, spent_cached = self.spent.get(agent_id, (0, 0))
@@ -118,14 +118,14 @@ class Counters:
         self.spent_by_all = (spent + total, spent_cached + cached)
 
     def spending(self) -> Counters:
-        """A copy of what agents spent, without the groups."""
+        """Return a copy of the agents' spending, without the groups."""
         copy = Counters()
         copy.spent, copy.spent_by_all = dict(self.spent), self.spent_by_all
         copy._other_forms = {key: list(forms) for key, forms in self._other_forms.items()}
         return copy
 
     def forms_of(self, name: str) -> list[str]:
-        """Agents that used something and whose names are the same as this one; most often one."""
+        """Return the agents with usage under this name, in any form of the name; most often one."""
         key = same_name(name)
         return [form for form in (key, *self._other_forms.get(key, ())) if form in self.spent]
 
@@ -135,7 +135,7 @@ class Counters:
             self._other_forms[key].append(agent_id)
 
     def bring_back(self, groups: Groups) -> None:
-        """Add groups that were taken away."""
+        """Add groups that a reset took away."""
         self.cuts += 1
         for key, sums in groups.items():
             self.groups.setdefault(key, Sums()).add(sums)

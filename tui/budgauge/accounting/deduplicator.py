@@ -1,4 +1,4 @@
-"""Which records of a ledger count: each call, reservation and end of one counts once, by its ids. Pure."""
+"""The rule that each call, reservation and end of one counts once, by its ids. Pure."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Listener(Protocol):
         """Take calls that count, in the ledger's order."""
 
     def dropped(self, call: Usage, *, is_conflict: bool) -> None:
-        """Take a call that does not count: a copy of one that does, or a conflict with one."""
+        """Take a call dropped as a copy of another, or as a conflict with one."""
 
 
 class Deduplicator:
-    """Every id that was seen, and what a record with a known id means."""
+    """All ids seen, and the meaning of a record with a known id."""
 
     def __init__(
         self, recall: Recall | None = None, *, keeps_all_ids: bool = False, listener: Listener | None = None
     ) -> None:
-        """`recall` gives the record at a place. Without it, the latest records with ids are kept in memory.
+        """`recall` gives the record at a place. Without `recall`, the latest records with ids are kept in memory.
 
         With `keeps_all_ids`, `find` also finds calls older than the latest KNOWN_IDS.
         """
@@ -52,7 +52,7 @@ class Deduplicator:
         self._recall = recall or self._kept.get
 
     def known(self, usage: Usage) -> bool | None:
-        """Tell whether a record's id is known: True with the same content, False with other, None if it is new."""
+        """Tell whether a record's id is known: True with the same content, False with other, None for a new one."""
         if usage.id is None:
             return None
         found = self._call_at(usage.id)[1]
@@ -61,7 +61,7 @@ class Deduplicator:
         return None if found is None else same_content(found, usage)
 
     def find(self, name: str) -> Usage | None:
-        """Return the call with an id or alias that counts; of several, the first in the ledger."""
+        """Return the first counted call with an id or alias."""
         found = None
         for place in self.call_ids.all_places(self.call_ids.digest(name)) if self.call_ids.count else ():
             found = self._named(name, place) or found
@@ -79,21 +79,21 @@ class Deduplicator:
         return record if isinstance(record, Usage) and name in (record.id, record.alias) else None
 
     def reservation(self, id: str) -> Reserve | None:
-        """Return the reservation with an id, open or not; None if it is not known."""
+        """Return the reservation with an id, open or not; None for an unknown id."""
         for place in self.reservation_ids.places(self.reservation_ids.digest(id)):
             if isinstance(record := self._recall(place), Reserve) and record.id == id:
                 return record
         return None
 
     def ending(self, reserve_id: str) -> Settle | Release | None:
-        """Return the record that ended a reservation, if one did."""
+        """Return the end of a reservation; None before the end."""
         for place in self.reservation_ids.places(self._end_digest(reserve_id)):
             if isinstance(record := self._recall(place), _ENDS) and record.reserve == reserve_id:
                 return record
         return None
 
     def _end_digest(self, reserve_id: str) -> int:
-        """The hash of a reservation's id as that of its end, not to be taken for its beginning."""
+        """The hash of a reservation's id as an end, not to be taken for its beginning."""
         return self.reservation_ids.digest(f"{reserve_id}{_END}")
 
     def number(self, records: Sequence[Record]) -> Sequence[int]:
@@ -109,7 +109,7 @@ class Deduplicator:
         return places
 
     def new_of(self, calls: Sequence[Usage], places: Sequence[int]) -> Sequence[Usage]:
-        """Note calls that all have ids; return those whose ids are new."""
+        """Note calls, all with ids; return the new ones."""
         if any(usage.alias is not None for usage in calls):
             return [usage for usage, place in zip(calls, places, strict=True) if self.is_new(usage, place)]
         digest = self.call_ids.digest
@@ -127,7 +127,7 @@ class Deduplicator:
         return new
 
     def is_new(self, usage: Usage, place: int) -> bool:
-        """Note a call that has an id; False if the id is known, so that it must not count."""
+        """Note a call with an id; False for a known id: the call must not count."""
         known = self.known(usage)
         if known is not None:
             self._drop(usage, "" if known else "id_conflict")
@@ -152,7 +152,7 @@ class Deduplicator:
         return True
 
     def prompt_before(self, usage: Usage) -> int | None:
-        """Return the prompt of the call that a record continues, as its id says: `x#3` after `x` and `x#2`."""
+        """Return the prompt of the earlier parts of a call, found by id: for `x#3` those of `x` and `x#2`."""
         names = earlier_ids(usage)
         if names is None:
             return None
@@ -168,7 +168,7 @@ class Deduplicator:
         return prompt
 
     def refuse(self, kind: str) -> None:
-        """Count a record that cannot count, by the kind of its fault."""
+        """Note a record as refused, by the kind of fault."""
         self.set_aside[kind] = self.set_aside.get(kind, 0) + 1
 
     def _drop(self, record: Usage | Release, fault: str) -> None:
@@ -178,7 +178,7 @@ class Deduplicator:
             self._listener.dropped(record, is_conflict=bool(fault))
 
     def copy_from(self, other: Deduplicator) -> None:
-        """Take over what another knows, of records that it keeps in memory."""
+        """Take over another's ids and kept records."""
         for mine, theirs in ((self.call_ids, other.call_ids), (self.reservation_ids, other.reservation_ids)):
             data = theirs.dump()
             mine.load_later(theirs.count, lambda data=data: data)  # type: ignore[misc]  # bound at once

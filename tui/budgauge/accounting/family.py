@@ -1,4 +1,4 @@
-"""Families of agents: `a/*` is the agent `a` and everything below it. Pure."""
+"""Families of agents: `a/*` is the agent `a` and all agents below. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ def is_family(key: str) -> bool:
 
 
 def members_of(family: str, agents: Iterable[str]) -> Iterator[str]:
-    """Those of some agents that belong to the family with this key (`a/*`)."""
+    """Return the agents of the family with this key (`a/*`)."""
     below = same_name(family[:-1])
     name = below[:-1]
     return (agent for agent in agents if (form := same_name(agent)) == name or form.startswith(below))

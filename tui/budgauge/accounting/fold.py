@@ -16,7 +16,7 @@ from budgauge.accounting.usage_sums import CycleOf, UsageSums, uncut
 
 
 class PastReset(msgspec.Struct, frozen=True):
-    """A reset that can be undone, with the groups that it took away."""
+    """A reset not yet undone, with the groups taken away."""
 
     id: str
     agent_id: str | None
@@ -26,7 +26,7 @@ class PastReset(msgspec.Struct, frozen=True):
 
 
 class Totals:
-    """What a ledger adds up to so far. Add records in file order; read the sums at any time."""
+    """The sums of a ledger so far. Add records in file order; read the sums at any time."""
 
     def __init__(
         self,
@@ -54,15 +54,15 @@ class Totals:
         self._listener = listener
 
     def at(self, now: float) -> Counters:
-        """The counters of the cycle that a moment falls in."""
+        """Return the counters of the cycle of a moment."""
         return self.cycles.get(self.sums.cycle_of(now)[0]) or Counters()
 
     def cycle(self, now: float) -> tuple[float, float]:
-        """The first second of the cycle that a moment falls in, and the first after it."""
+        """Return the first second of the cycle of a moment, and the first after the cycle."""
         return self.sums.cycle_of(now)
 
     def whole_cycles(self) -> dict[float, Groups]:
-        """Every cycle's groups, resets or not, by its first second."""
+        """Return every cycle's groups, resets or not, by the cycle's first second."""
         whole: dict[float, Counters] = {}
         for begin, groups in self._every_groups():
             whole.setdefault(begin, Counters()).bring_back(groups)
@@ -91,7 +91,7 @@ class Totals:
             yield from reset.groups.items()
 
     def state(self) -> object:
-        """Everything that is counted, to be compared with another fold's."""
+        """Return all counted values, for a comparison with another fold."""
         cycles = {begin: (c.groups, c.spent, c.spent_by_all) for begin, c in self.cycles.items() if c.groups}
         resets = [(reset.id, reset.agent_id, reset.groups) for reset in self.resets]
         return cycles, resets, self.sums.minutes.rows(), self.holds, self.sums.flagged, self.seen.set_aside
@@ -101,7 +101,7 @@ class Totals:
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
 
     def to_undo(self) -> list[PastReset]:
-        """The last reset that took something away, and before it those that came later and took nothing.
+        """Return the last reset with an effect, after the later ones without any.
 
         They are to be undone in this order. Nothing where no reset took anything away.
         """
@@ -115,7 +115,7 @@ class Totals:
         return self.resets[-1].id if self.resets else None
 
     def add(self, records: Sequence[Record], places: Callable[[], Sequence[int]] | None = None) -> None:
-        """Fold more records in. `places` gives where each stands; it is called only where ids matter."""
+        """Fold more records in. `places` gives the place of each; called only where ids matter."""
         if not records:
             return
         if set(map(type, records)) == {Usage}:
@@ -153,7 +153,7 @@ class Totals:
                 self.sums.add_one(record)
 
     def _count(self, calls: Sequence[Usage]) -> None:
-        """Fold calls in that all count; some may be the rest of a call of which a part was counted before."""
+        """Fold counted calls in; some may be the rest of an earlier call."""
         rests = [usage for usage in calls if continues(usage)]
         if not rests:
             self._count_whole(calls)
@@ -179,16 +179,16 @@ class Totals:
         return self.seen.known(usage)
 
     def known_reservation(self, reserve: Reserve) -> bool | None:
-        """Tell the same of a reservation; when it ends is no part of its content."""
+        """Tell the same of a reservation; the time of expiry is no part of the content."""
         found = self.reservation(reserve.id)
         return None if found is None else same_content(found, reserve)
 
     def reservation(self, id: str) -> Reserve | None:
-        """Return the reservation with an id, open or not; None if it is not known."""
+        """Return the reservation with an id, open or not; None for an unknown id."""
         return self.holds.get(id) or self.seen.reservation(id)
 
     def ending(self, reserve_id: str) -> Settle | Release | None:
-        """Return the record that ended a reservation, if one did."""
+        """Return the end of a reservation; None before the end."""
         return self.seen.ending(reserve_id)
 
     def _control(self, record: Record, place: int) -> None:

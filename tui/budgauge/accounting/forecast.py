@@ -1,4 +1,4 @@
-"""How fast tokens go, when they will be gone, and who has run away. Pure functions of minutes and a moment.
+"""Burn rates, the time of exhaustion, and spikes. Pure functions of minutes and a moment.
 
 UsageByMinute are counters, so a span that begins within one takes its part of it: a sliding window
 over counters. Rates are counted tokens a minute.
@@ -87,7 +87,7 @@ def rate_now(minutes: Pairs, now: float) -> int:
 
 
 def _rate(minutes: Pairs, now: float, span: int) -> float:
-    """A mean over a span, or since the first usage there was if that is less, but never over less than a minute."""
+    """The mean over a span, or since the first usage if shorter, but never over less than a minute."""
     if not minutes:
         return 0.0
     since_first = now / 60 - minutes[0][0]

@@ -38,7 +38,7 @@ def _random_prime() -> int:
 
 
 class IdIndex:
-    """A hash table in four flat arrays: ids by their hashes, and the place of the record that has each.
+    """A hash table in four flat arrays: the place of each record, by the hash of the record's id.
 
     Only the place is kept; the caller checks whether the record there really has the id. Every id is kept, 16 bytes
     each, or only the latest `size`: then an id is forgotten when `size` later ones have come, since its slot is
@@ -71,7 +71,7 @@ class IdIndex:
         return self._places_after(digest, self._count - self._size)
 
     def all_places(self, digest: int) -> Iterator[int]:
-        """Yield where all ids with this hash stand that are kept, the latest first."""
+        """Yield the places of all kept ids with this hash, the latest first."""
         return self._places_after(digest, 0 if self._keeps_all else self._count - self._size)
 
     def _places_after(self, digest: int, oldest: int) -> Iterator[int]:
@@ -95,7 +95,7 @@ class IdIndex:
         self._places[slot] = place
 
     def add_new(self, digests: Sequence[int], places: Sequence[int], start: int) -> int:
-        """Add ids from an index on until one comes whose hash is known; return the index of that, or their number.
+        """Add ids from an index on, up to the first known hash; return the index of the latter, or their number.
 
         As `places` and `add` for each, in a third of the time.
         """
@@ -160,7 +160,7 @@ class IdIndex:
         return b"".join((prime, self._heads.tobytes(), *parts))
 
     def load_later(self, count: int, source: Callable[[], bytes]) -> None:
-        """Take over a dump made when `count` ids had been added; `source` gives it when it is first needed.
+        """Take over a dump of `count` ids; `source` gives the dump at the first use.
 
         What `source` raises then reaches the caller.
         """

@@ -1,4 +1,4 @@
-"""The rules: what the budget admits, what it refuses, and how near the end is."""
+"""The rules: admission, refusal, and the distance to the end of the budget."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BudgetUsage:
 
     @classmethod
     def at(cls, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> BudgetUsage:
-        """Return the usage of a moment (unix seconds), which selects the cycle and the reservations that hold.
+        """Return the usage at a moment (unix seconds), in its cycle and with its reservations.
 
         `unbooked` are calls that the ledger lacks: those of the cycle count as if they stood in it.
         """
@@ -43,7 +43,7 @@ class BudgetUsage:
 
     @property
     def reserved(self) -> dict[str, int]:
-        """Tokens held, by agent; only agents that hold some."""
+        """Reserved tokens by agent; only agents with reservations."""
         return self._holds.by_agent
 
     def reserved_by_all(self) -> int:
@@ -52,7 +52,7 @@ class BudgetUsage:
 
     @property
     def agents(self) -> Iterable[str]:
-        """Every agent that used something."""
+        """Every agent with usage."""
         return self._counters.spent
 
     def by_all(self) -> int:
@@ -68,12 +68,12 @@ class BudgetUsage:
         return sum(map(self.by_agent, self._counters.forms_of(name)))
 
     def form_of(self, name: str) -> str:
-        """The name as it is recorded: itself, or the same name in another form where only that used something."""
+        """Return the recorded form of a name: the name, or another form of the name with all the usage."""
         forms = self._counters.forms_of(name)
         return forms[0] if forms and name not in forms else name
 
     def by_family(self, family: str) -> int:
-        """Used by a family, given by its key: `a/*` is the agent `a` and everything below it."""
+        """Return the usage of a family, given by key: `a/*` is the agent `a` and all agents below."""
         return sum(self.config.counted(*self._counters.spent[agent]) for agent in members_of(family, self.agents))
 
     def taken_by_all(self) -> int:
@@ -81,7 +81,7 @@ class BudgetUsage:
         return self.by_all() + self._holds.tokens
 
     def taken_by_agent(self, agent_id: str) -> int:
-        """Used and reserved by this agent alone, in all forms of its name."""
+        """Return the used and reserved tokens of this agent alone, in all forms of the name."""
         return self.by_name(agent_id) + self._holds.by_name.get(same_name(agent_id), 0)
 
     def taken_by_family(self, family: str) -> int:
@@ -89,7 +89,7 @@ class BudgetUsage:
         return self.by_family(family) + self._holds.by_family.get(same_name(family), 0)
 
     def by_families(self) -> dict[str, int]:
-        """By every family that something was used in, by its key: one pass for all of them."""
+        """Return the usage of every family with usage, by key: one pass for all."""
         used: dict[str, int] = {}
         for agent_id, spent in self._counters.spent.items():
             counted = self.config.counted(*spent)
@@ -99,7 +99,7 @@ class BudgetUsage:
 
 
 def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
-    """What a cycle's counters would show of agents' spending if they had these calls too."""
+    """A cycle's spending with these calls added."""
     whole = counters.spending()
     for usage in calls:
         whole.spend(usage.agent_id, *counted_parts(usage))
@@ -107,7 +107,7 @@ def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
-    """The limit of this id alone; None without one. `a/*` is always a family, even if an agent has that id."""
+    """Return the limit of this id alone; None without one. `a/*` is always a family, never an id."""
     return None if agent_id.endswith("/*") else config.per_agent_limits.get(same_name(agent_id))
 
 
@@ -147,7 +147,7 @@ def severity(used: int, limit: int | None, threshold: float) -> Severity:
 
 
 def _reached(used: int, limit: int, threshold: float) -> bool:
-    """Exact, because a float's product may lie just above the threshold that was meant."""
+    """Compare exactly: a float's product may lie just above the threshold."""
     return used * 100 >= _EXACT.multiply(limit, Decimal(str(threshold)))
 
 
@@ -157,7 +157,7 @@ def warning_due(config: BudgetConfig, used: int) -> bool:
 
 
 def warning_at(config: BudgetConfig) -> float:
-    """The least number of used tokens that reaches the warning threshold of the total; infinite without a total."""
+    """Return the least number of used tokens at the warning threshold of the total; infinite without a total."""
     if not config.total_budget:
         return float("inf")
     # A threshold of 0 is reached by the first token, not by none.
@@ -165,7 +165,7 @@ def warning_at(config: BudgetConfig) -> float:
 
 
 def reaches_at(limit: int, threshold: float) -> int:
-    """The least number of tokens that reaches a threshold (percent) of a limit."""
+    """Return the least number of tokens at a threshold (percent) of a limit."""
     product = _EXACT.multiply(limit, Decimal(str(threshold)))
     return int(_EXACT.divide(product, 100).to_integral_value(ROUND_CEILING))
 

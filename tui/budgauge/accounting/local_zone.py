@@ -1,4 +1,4 @@
-"""This machine's own time zone, with its changes of the clock: what `cycle.timezone = "local"` means."""
+"""This machine's own time zone, with all changes of the clock: the zone of `cycle.timezone = "local"`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FILE = "/etc/localtime"
 
 
 class LocalZone(tzinfo):
-    """The zone that the system's clock shows. A local time that does not exist, or comes twice, is read by its fold."""
+    """The zone of the system's clock. A local time that does not exist, or comes twice, is read by its fold."""
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
         """How far local time is ahead of UTC."""
@@ -33,7 +33,7 @@ class LocalZone(tzinfo):
 
 
 def local_name() -> str:
-    """A text that differs where this machine's time zone is another."""
+    """Return a text by which this machine's time zone differs from others."""
     try:
         status = os.stat(_FILE)
         file = f"{os.path.realpath(_FILE)} {status.st_size} {status.st_mtime_ns}"

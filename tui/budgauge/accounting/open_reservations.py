@@ -1,4 +1,4 @@
-"""Reservations without an end: what they hold at a moment, known without looking at each. Pure; reads no clock."""
+"""Reservations without an end: tokens held at a moment, known in a few steps. Pure; reads no clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Entry = tuple[float, int, Reserve]
 
 
 class OpenReservations:
-    """Reservations that were neither settled nor released.
+    """Reservations neither settled nor released.
 
     One holds its tokens until it expires; expired ones, and those of 0 tokens, hold nothing. The
     sums are those of the moment given to `move_to`, which may go back, too. Every call takes the
@@ -73,24 +73,24 @@ class OpenReservations:
 
     @property
     def queued(self) -> int:
-        """How many entries wait for their turn, those of ended reservations included."""
+        """The number of queued entries, those of ended reservations included."""
         return len(self._to_expire) + len(self._to_return)
 
     @property
     def next_expiry(self) -> float | None:
-        """Unix seconds at which the next reservation that holds something expires."""
+        """Unix seconds of the next expiry of a reservation with tokens."""
         self._drop_ended(self._to_expire, self._holding)
         return self._to_expire[0][0] if self._to_expire else None
 
     def add(self, reserve: Reserve) -> None:
-        """Add a reservation; its id must be new."""
+        """Add a reservation with a new id."""
         if reserve.tokens and reserve.expires > self._now:
             self._hold(reserve)
         else:
             self._rest(reserve)
 
     def remove(self, reserve_id: str) -> None:
-        """Remove a reservation that has ended, if it is here."""
+        """Remove an ended reservation, if known here."""
         reserve = self._holding.pop(reserve_id, None)
         if reserve is not None:
             self._sum(reserve, -reserve.tokens)
@@ -98,7 +98,7 @@ class OpenReservations:
             self._idle.pop(reserve_id, None)
 
     def move_to(self, now: float) -> OpenReservations:
-        """Let the sums be those of a moment in unix seconds; itself."""
+        """Move the sums to a moment in unix seconds; return the reservations."""
         if now > self._now:
             self._now = now
             while self._to_expire and self._to_expire[0][0] <= now:
@@ -150,7 +150,7 @@ class OpenReservations:
 
 
 def _add(sums: dict[str, int], key: str, tokens: int) -> None:
-    """Add to a sum, and forget it at 0: names must not pile up."""
+    """Add to a sum, and forget a sum of 0: names must not pile up."""
     left = sums.get(key, 0) + tokens
     if left:
         sums[key] = left

@@ -1,4 +1,4 @@
-"""A fold made anew of another's sums, with other cycles or prices, where its records are gone. Pure."""
+"""A fold made anew of another's sums, with other cycles or prices, after the records are gone. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOT_SECONDS = 900
 
 
 def slot(timestamp: float) -> tuple[float, float]:
-    """A cycle so short that no boundary of another lies in it."""
+    """Return a cycle so short that no boundary of another lies within."""
     begin = timestamp - timestamp % SLOT_SECONDS
     return begin, begin + SLOT_SECONDS
 
@@ -27,7 +27,7 @@ def shape_of(pricing: Pricing | None) -> str:
 
 
 def recut(past: Totals, pricing_of: PricingOf, cycle_of: CycleOf, shapes: Mapping[str, str]) -> Totals:
-    """What a fold by slots adds up to in other cycles, ready for the records that come after it.
+    """Fold the sums of slots by other cycles, ready for the records after them.
 
     `shapes` are those that its sums were made with, by model. Where a model has another one by
     now, each slot's calls are priced by the mean of their prompts.

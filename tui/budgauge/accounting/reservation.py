@@ -1,4 +1,4 @@
-"""Tokens held for a call to come, as whoever asked for them has them in hand."""
+"""A reservation in the hands of the program that made it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _Settled_co = TypeVar("_Settled_co", covariant=True)
 
 
 class Ending(Protocol[_Settled_co]):
-    """What ends reservations: a tracker, or a client of a server."""
+    """A backend that ends reservations: a tracker, or a client of a server."""
 
     def settle(
         self, reserve: str, model: str, prompt_tokens: int, completion_tokens: int, *, agent_id: str, **fields: Any
     ) -> _Settled_co:
-        """Record what was spent."""
+        """Record the usage."""
         ...
 
     def release(self, reserve: str) -> None:
-        """Give it back."""
+        """Give the tokens back."""
         ...
 
 
 class Held:
-    """What was reserved."""
+    """A reservation."""
 
     def __init__(self, reserve: Reserve) -> None:
         self._reserve = reserve
@@ -39,7 +39,7 @@ class Held:
 
     @property
     def agent_id(self) -> str:
-        """Who will spend it."""
+        """The spending agent."""
         return self._reserve.agent_id
 
     @property
@@ -49,19 +49,19 @@ class Held:
 
     @property
     def expires(self) -> float:
-        """Unix seconds from which on it holds nothing any more."""
+        """Unix seconds of the expiry."""
         return self._reserve.expires
 
 
 class Hold(Held, Generic[_Settled_co]):
-    """Tokens held for a call to come. Settle it with what the call spent; left unsettled, it is released."""
+    """Tokens held for a call to come. Settle them with the call's usage; otherwise they are released."""
 
     def __init__(self, tracker: Ending[_Settled_co], reserve: Reserve) -> None:
         super().__init__(reserve)
         self._tracker = tracker
 
     def settle(self, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> _Settled_co:
-        """Record what the call spent, also past the budget; as `TokenBudgetTracker.settle`."""
+        """Record the call's usage, also past the budget; as `TokenBudgetTracker.settle`."""
         settled = self._tracker.settle(
             self.id, model, prompt_tokens, completion_tokens, agent_id=self.agent_id, **fields
         )
@@ -69,7 +69,7 @@ class Hold(Held, Generic[_Settled_co]):
         return settled
 
     def settle_response(self, response: object, **fields: Any) -> _Settled_co:
-        """Settle with what an answer of the OpenAI or Anthropic SDK says it took.
+        """Settle with the usage in an answer of the OpenAI or Anthropic SDK.
 
         Raises RecordError if it says nothing, and as `settle`.
         """

@@ -1,4 +1,4 @@
-"""What a model library's answer says of the tokens it took.
+"""The usage in a model library's answer.
 
 Read by genai-prices' `extract_usage`, which knows how the providers count: Anthropic leaves cache
 reads and writes out of its prompt tokens, OpenAI has them in.
@@ -19,7 +19,7 @@ _Outcome = TypeVar("_Outcome")
 
 
 class ResponseUsage(msgspec.Struct, frozen=True):
-    """What to record of an answer."""
+    """The usage of one answer, as arguments of a report."""
 
     model: str
     prompt_tokens: int
@@ -30,7 +30,7 @@ class ResponseUsage(msgspec.Struct, frozen=True):
 
 
 def usage_of(response: object) -> ResponseUsage:
-    """The usage that an answer of the OpenAI or the Anthropic SDK holds, or the same as plain values.
+    """Return the usage in an answer of the OpenAI or the Anthropic SDK, or in the same as plain values.
 
     Of a stream: the last event or chunk, which holds it. Raises RecordError if it holds none.
     """
@@ -62,7 +62,7 @@ def usage_of(response: object) -> ResponseUsage:
 
 
 def recorded(usage: ResponseUsage, record: Callable[..., _Outcome]) -> _Outcome:
-    """Record it with its id; without, where another call has that id: what was spent is always recorded."""
+    """Record with the id, or without if another call has the id: spent tokens are always recorded."""
     try:
         return record(usage.model, usage.prompt_tokens, usage.completion_tokens, **usage.fields)
     except DuplicateIdError:
@@ -104,7 +104,7 @@ def _id(data: Mapping[str, Any]) -> str | None:
 
 
 def _charges(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the call costs beside its tokens. OpenAI names the tier in the answer, Anthropic in its usage."""
+    """Return the surcharges of a call. OpenAI names the tier in the answer, Anthropic in the usage."""
     usage = data["usage"]
     tools = usage.get("server_tool_use")
     return {

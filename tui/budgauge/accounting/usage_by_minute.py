@@ -1,4 +1,4 @@
-"""Tokens by minute: what rates and forecasts are made of. Pure; reads no clock."""
+"""Tokens by minute: the base of rates and forecasts. Pure; reads no clock."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 class UsageByMinute:
-    """(total, cached) tokens of the minutes that last saw usage."""
+    """(total, cached) tokens of the latest minutes with usage."""
 
     __slots__ = ("_kept", "_pairs", "_uncached", "spent")
 
     def __init__(self, kept: int, spent: Iterable[tuple[int, int, int]] = ()) -> None:
-        """At least `kept` minutes are kept, and at most twice as many; `spent` is what `rows` gave."""
+        """At least `kept` minutes are kept, and at most twice as many; `spent` comes from `rows`."""
         self.spent = {minute: (total, cached) for minute, total, cached in spent}
         """unix minute → (total, cached), in the order in which the minutes first came."""
         self._kept = kept
@@ -37,7 +37,7 @@ class UsageByMinute:
         return [(minute, *spent) for minute, spent in self.spent.items()]
 
     def pairs(self, *, uncached: bool) -> Pairs:
-        """What counts of them, all or all that was not cached; the same object if nothing changed."""
+        """Return the counted tokens, all or only uncached; the same object if nothing changed."""
         if self._pairs is None or self._uncached != uncached:
             self._uncached = uncached
             self._pairs = tuple(

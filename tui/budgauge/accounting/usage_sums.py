@@ -24,18 +24,18 @@ CycleOf = Callable[[float], tuple[float, float]]
 
 
 def uncut(_timestamp: float) -> tuple[float, float]:
-    """Return one cycle that never ends."""
+    """Return the only cycle, without an end."""
     return 0.0, FOREVER
 
 
 def counted_parts(usage: Usage) -> tuple[int, int]:
-    """Return a call's (total, cached) tokens as they count: the larger of two totals, no part over its whole."""
+    """Return a call's counted (total, cached) tokens: the larger of two totals, no part over its whole."""
     total = max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
     return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
 
 
 class UsageSums:
-    """What calls that count add up to."""
+    """The sums of counted calls."""
 
     def __init__(
         self, pricing_of: PricingOf = unpriced, cycle_of: CycleOf = uncut, *, recent_from: float = FOREVER
@@ -66,7 +66,7 @@ class UsageSums:
         self._accumulators.clear()
 
     def add_one(self, usage: Usage) -> None:
-        """Add a call, as `add` does, without what pays only for many."""
+        """Add one call; quicker than `add` with one."""
         cell = self._accumulators.get((usage.agent_id, usage.model, ""))
         prompt, timestamp, total = usage.prompt_tokens, usage.timestamp, usage.total_tokens
         parts = usage.cached_tokens or usage.cache_write_tokens or usage.cache_write_1h_tokens
@@ -87,7 +87,7 @@ class UsageSums:
         self.minutes.add(int(timestamp) // 60, total, 0)
 
     def add_rest(self, usage: Usage, whole_prompt: int) -> None:
-        """Add what a call spent beyond its counted part: at the price of its whole prompt, and no call more."""
+        """Add the rest of a call: at the price of the whole prompt, and no call more."""
         cell = self._cell(msgspec.structs.replace(usage, prompt_tokens=whole_prompt))
         sums, total = cell.sums, counted_parts(usage)[0]
         sums.prompt += usage.prompt_tokens
@@ -100,7 +100,7 @@ class UsageSums:
         self.minutes.add(int(usage.timestamp) // 60, total, cached)
 
     def add(self, calls: Sequence[Usage]) -> None:
-        """Add calls. The one loop whose speed is felt: a million lines go through it."""
+        """Add calls. This is the one loop whose speed is felt: a million lines go through."""
         cells, touched = self._accumulators, list[Accumulator]()
         minute, minute_end = 0.0, 0.0
         minute_total = minute_cached = 0
@@ -148,7 +148,7 @@ class UsageSums:
         return []
 
     def _book(self, cell: Accumulator, second: float) -> None:
-        """Bring the counters up to what was added to a cell, all in one minute if that is a recent one."""
+        """Bring the counters up to a cell's sums, all in one minute for recent calls."""
         total, cached = cell.book()
         self.touched.add(cell.agent_id)
         if second < self._recent_from or not total:
@@ -163,7 +163,7 @@ class UsageSums:
         recent.add(int(second) // 60, total, cached)
 
     def _cell(self, usage: Usage) -> Accumulator:
-        """Return the accumulator for a call and those like it, from now on that of its agent and model."""
+        """Return the accumulator for a call and similar ones, from now on the current one of agent and model."""
         more = surcharges(usage) if usage.service_tier or usage.speed or usage.inference_geo else ""
         before = self._accumulators.get((usage.agent_id, usage.model, more))
         if before is not None and before.is_touched:
@@ -182,7 +182,7 @@ class UsageSums:
         return cell
 
     def _add_parts(self, sums: Sums, usage: Usage) -> int:
-        """Add a call's parts, none larger than its whole; return the cached one."""
+        """Add a call's parts, none larger than the whole; return the cached one."""
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
         write = min(usage.cache_write_tokens or 0, usage.prompt_tokens - cached)
         write_1h = min(usage.cache_write_1h_tokens or 0, write)

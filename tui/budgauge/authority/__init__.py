@@ -1,1 +1,1 @@
-"""Who decides whether tokens may be spent."""
+"""Authorities: the deciders on spending."""

@@ -1,4 +1,4 @@
-"""The seam of admission: who decides whether tokens may be spent."""
+"""The seam of admission: the decider on spending."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 
 
 class Authority(Protocol):
-    """Decides by one budget or several, and records what it admits.
+    """Decides by one budget or several, and records the admitted calls.
 
     Every method raises LedgerError where the ledger cannot be used, and ServerError where a server cannot be reached.
     """
 
     @property
     def config(self) -> BudgetConfig:
-        """The budget and its rules."""
+        """The budget and the rules."""
         ...
 
     def report(self, usage: Usage, *, spent: bool, is_dated: bool) -> bool:
-        """Record a call if the budget admits it, or because it was `spent`; False if its id was known.
+        """Record a call if the budget admits the call, or because of `spent`; False for a known id.
 
         `is_dated` tells that the caller chose the timestamp. Raises RefusedError, DuplicateIdError, RecordError.
         """
         ...
 
     def reserve(self, reserve: Reserve) -> Reserve:
-        """Hold tokens if the budget admits them; return the reservation, or the one that has the same id.
+        """Hold tokens if the budget admits them; return the reservation, or an earlier one of the same id.
 
         Raises RefusedError, DuplicateIdError, ReservationError.
         """
         ...
 
     def settle(self, settle: Settle, *, is_dated: bool) -> bool:
-        """End a reservation with what was spent; False if the same was settled before.
+        """End a reservation with the usage; False after the same settlement.
 
         An empty agent id stands for that of the reservation. Raises ReservationError, DuplicateIdError, RecordError.
         """
         ...
 
     def release(self, reserve: str, *, again: bool) -> None:
-        """Give a reservation back, by its id; with `again` it may have been released. Raises ReservationError."""
+        """Give a reservation back, by id; with `again` a released one is no error. Raises ReservationError."""
         ...
 
     def reset(self, reset: Reset, expected: str | UnsetType | None) -> str:
@@ -57,11 +57,11 @@ class Authority(Protocol):
         ...
 
     def undo_reset(self) -> str:
-        """Take back the latest reset that took something away; return its id. Raises ResetError."""
+        """Undo the latest reset with an effect; return the reset's id. Raises ResetError."""
         ...
 
     def check(self, agent_id: str, tokens: int) -> RefusedError | None:
-        """Return the error that reporting so many counted tokens would raise; None if they would be admitted."""
+        """Return the error of a report of so many counted tokens; None if they would be admitted."""
         ...
 
     def state(self) -> Snapshot:
@@ -69,12 +69,12 @@ class Authority(Protocol):
         ...
 
     def usages(self, *, refreshed: bool = True) -> Sequence[BudgetUsage]:
-        """Return what was used and is reserved, by each budget: first the one that is shown.
+        """Return the usage by each budget: first the one shown.
 
         Without `refreshed`, as of the last decision or reading.
         """
         ...
 
     def set_config(self, config: BudgetConfig) -> None:
-        """Decide by other rules from now on; what was used stays."""
+        """Decide by other rules from now on; the usage stays."""
         ...

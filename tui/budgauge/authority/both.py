@@ -1,4 +1,4 @@
-"""The authority where a project has a budget of its own: the user's budget and the project's must both admit."""
+"""The authority in a project with a budget of its own: the user's budget and the project's must both admit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Both:
         return any(self._decided(judge))
 
     def release(self, reserve: str, *, again: bool) -> None:
-        """Give a reservation back, as Authority.release; it may be open in one of the ledgers alone."""
+        """Give a reservation back, as Authority.release; one of the ledgers alone may hold the reservation."""
         errors: list[ReservationError] = []
 
         def judge(of: Local) -> Verdict[None]:
@@ -92,7 +92,7 @@ class Both:
         return self.project.state()
 
     def usages(self, *, refreshed: bool = True) -> tuple[BudgetUsage, ...]:
-        """Return what was used and is reserved by the project's budget, then by the user's, as Authority.usages."""
+        """Return the usage by the project's budget, then by the user's, as Authority.usages."""
         return *self.project.usages(refreshed=refreshed), *self.user.usages(refreshed=refreshed)
 
     def set_config(self, config: BudgetConfig) -> None:
@@ -106,7 +106,7 @@ class Both:
 
     @property
     def waits_for_disk(self) -> bool:
-        """Whether a record must be on the disk before it is acknowledged."""
+        """True if a record must be on the disk before the acknowledgement."""
         return self.user.waits_for_disk or self.project.waits_for_disk
 
     def _decided(self, judge: Callable[[Local], Verdict[_Outcome]]) -> list[_Outcome]:

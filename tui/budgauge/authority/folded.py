@@ -1,4 +1,4 @@
-"""An authority that decides by a fold of records."""
+"""An authority by a fold of records."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import msgspec
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.limits import BudgetUsage, refusal
 from budgauge.accounting.period import last_reset_at, since
+from budgauge.accounting.record_checks import check_count, check_name
 from budgauge.accounting.records import (
     MAX_COUNT,
     Record,
@@ -24,8 +25,6 @@ from budgauge.accounting.records import (
     Settle,
     UndoReset,
     Usage,
-    check_count,
-    check_name,
     same_content,
 )
 from budgauge.accounting.usage_sums import counted_parts
@@ -64,25 +63,25 @@ class Appender(Protocol):
 
 
 class Folded(ABC):
-    """Decides by totals. What `judge_…` returns holds only while the lock is held under which it was called."""
+    """Decides by totals. A `judge_…` result holds only under the lock of the call."""
 
     def __init__(self, config: BudgetConfig, now: Callable[[], float], cache: Path | None) -> None:
         self.config = config
         self.budget_is_default = False
         """Whether nobody set the total budget."""
         self._now = now
-        self._cache = cache or cache_folder()
+        self._cache = cache
         self._prices: PriceBook | None = None
 
     @property
     @abstractmethod
     def mutex(self) -> threading.RLock:
-        """What a thread holds while it reads the totals."""
+        """The mutex for threads that read the totals."""
 
     @property
     @abstractmethod
     def totals(self) -> Totals:
-        """The fold of what was read."""
+        """The fold of the records read."""
 
     @property
     @abstractmethod
@@ -92,7 +91,7 @@ class Folded(ABC):
     @property
     @abstractmethod
     def problems(self) -> tuple[Problem, ...]:
-        """What of the ledger is no record, or is gone."""
+        """Lines without a record, and missing lines."""
 
     @abstractmethod
     def locked(self) -> AbstractContextManager[Appender]:
@@ -100,7 +99,7 @@ class Folded(ABC):
 
     @abstractmethod
     def refresh(self) -> bool:
-        """Fold in what others added; return whether there was anything."""
+        """Fold in others' records; return True if there were any."""
 
     @abstractmethod
     def refold(self) -> None:
@@ -111,7 +110,7 @@ class Folded(ABC):
         """Raise LedgerError if nothing could be recorded, as far as can be seen without writing."""
 
     def answer(self, question: Callable[[], _Answer]) -> _Answer:
-        """Ask the totals for something that needs ids."""
+        """Ask the totals a question about ids."""
         return question()
 
     # What is asked.
@@ -178,7 +177,7 @@ class Folded(ABC):
             )
 
     def usages(self, *, refreshed: bool = True) -> tuple[BudgetUsage]:
-        """Return what was used and is reserved, as Authority.usages."""
+        """Return the usage and the reservations, as Authority.usages."""
         with self.mutex:
             if refreshed:
                 self.refresh()
@@ -188,7 +187,7 @@ class Folded(ABC):
 
     @property
     def set_aside(self) -> tuple[Problem, ...]:
-        """Every line that is not counted, as of the last reading: no record, in conflict, or gone."""
+        """Every uncounted line, as of the last reading: no record, in conflict, or gone."""
         problems = self.problems
         if not problems and not self.totals.seen.set_aside:
             return ()
@@ -197,7 +196,7 @@ class Folded(ABC):
         return *problems, *fold_problems(self.totals.seen.set_aside)
 
     def known_agents(self) -> set[str]:
-        """Return every agent that ever used something, whatever was reset."""
+        """Return every agent with usage, whatever was reset since."""
         with self.mutex:
             self.refresh()
             return self.totals.agents()
@@ -220,7 +219,7 @@ class Folded(ABC):
 
     @abstractmethod
     def set_config(self, config: BudgetConfig) -> None:
-        """Decide by other rules from now on; what was used stays."""
+        """Decide by other rules from now on; the usage stays."""
 
     def _decided(self, judge: Callable[[], Verdict[_Outcome]]) -> _Outcome:
         with self.locked() as ledger:
@@ -232,7 +231,7 @@ class Folded(ABC):
     # What is answered, under the lock.
 
     def judge_report(self, usage: Usage, *, spent: bool, is_dated: bool) -> Verdict[bool]:
-        """Decide on a call: whether it is added."""
+        """Decide on a call: added or known."""
         if usage.id is not None and (known := self.answer(lambda: self.totals.known(usage))) is not None:
             check_same(known, usage.id)
             return (), False
@@ -248,7 +247,7 @@ class Folded(ABC):
         return (record,), True
 
     def judge_reserve(self, reserve: Reserve) -> Verdict[Reserve]:
-        """Decide on a reservation: the one that holds."""
+        """Decide on a reservation: the one in force."""
         id = reserve.id
         known = self.answer(lambda: self.totals.known_reservation(reserve))
         if known is not None:
@@ -265,13 +264,13 @@ class Folded(ABC):
         return (reserve,), reserve
 
     def agent_of(self, reserve: str) -> str:
-        """Return whose a reservation is or was; empty if that is not known."""
+        """Return the agent of a reservation, open or ended; empty for an unknown one."""
         hold = self.answer(lambda: self.totals.reservation(reserve))
         ended = None if hold else self.answer(lambda: self.totals.ending(reserve))
         return hold.agent_id if hold else ended.agent_id if isinstance(ended, Settle) else ""
 
     def judge_settle(self, settle: Settle, *, is_dated: bool) -> Verdict[bool]:
-        """Decide on the end of a reservation: whether it is added."""
+        """Decide on the end of a reservation: added or known."""
         id = settle.reserve
         hold = self.answer(lambda: self.totals.reservation(id))
         ended = self.answer(lambda: self.totals.ending(id))
@@ -325,7 +324,7 @@ class Folded(ABC):
         return [UndoReset(int(now), reset.id) for reset in resets], resets[-1].id
 
     def _in_one_cycle(self, timestamp: float, now: float) -> bool:
-        """Whether a call of that moment counts in the cycle of `now`."""
+        """Return True if a call of the moment counts in the cycle of `now`."""
         begin, end = self.totals.cycle(now)
         return begin <= timestamp < end
 
@@ -335,7 +334,7 @@ class Folded(ABC):
             raise error
 
     def _check_agent(self, agent_id: str) -> None:
-        """Raise RecordError unless an agent may have this name, or is recorded under it already."""
+        """Raise RecordError unless an agent may have this name, or has usage under the name already."""
         try:
             check_name("agent_id", agent_id)
         except RecordError:
@@ -351,7 +350,8 @@ class Folded(ABC):
     def prices(self) -> PriceBook:
         """Prices of models, under the config in force."""
         if self._prices is None:
-            self._prices = PriceBook(self.config.prices, factors=self.config.price_factors, folder=self._cache)
+            folder = self._cache or cache_folder()
+            self._prices = PriceBook(self.config.prices, factors=self.config.price_factors, folder=folder)
         return self._prices
 
     def resolved_prices(self) -> PriceBook:
@@ -362,5 +362,5 @@ class Folded(ABC):
 
 
 def new_id() -> str:
-    """Return an id that nobody else takes."""
+    """Return a new, unique id."""
     return os.urandom(8).hex()

@@ -1,4 +1,4 @@
-"""The authority over a ledger file that all processes share."""
+"""The authority over a ledger file shared by all processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from budgauge.accounting.fold import Totals
 from budgauge.authority.folded import Appender, Folded
 from budgauge.config import BudgetConfig
+from budgauge.files.cache import cache_folder
 from budgauge.ledger.ledger import Ledger
 from budgauge.pricing.price_book import PriceBook
 
@@ -37,7 +38,7 @@ class Local(Folded):
         keeps_all_ids: bool = False,
     ) -> None:
         """`keeps_cache` and `keeps_all_ids` are as for Ledger; `cache` is by default the user's cache folder."""
-        super().__init__(config, now, cache)
+        super().__init__(config, now, cache or cache_folder())
         self._next_prices: PriceBook | None = None
         """Prices of a changed config, until the ledger was folded by them."""
         self._is_stale = False
@@ -64,7 +65,7 @@ class Local(Folded):
 
     @property
     def totals(self) -> Totals:
-        """The fold of what was read."""
+        """The fold of the records read."""
         return self.ledger.totals
 
     @property
@@ -74,7 +75,7 @@ class Local(Folded):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What of the ledger is no record, or is gone."""
+        """Lines without a record, and missing lines."""
         from budgauge.status.problems import ledger_problems
 
         return ledger_problems(self.ledger)
@@ -86,7 +87,7 @@ class Local(Folded):
         return self.ledger.locked()
 
     def refresh(self) -> bool:
-        """Fold in what others added, or everything afresh where prices or the cycle changed."""
+        """Fold in others' records, or everything afresh after a change of prices or cycle."""
         with self.mutex:
             if not self._is_stale:
                 return self.ledger.refresh()
@@ -94,7 +95,7 @@ class Local(Folded):
             return True
 
     def refold(self) -> None:
-        """Fold afresh; where the ledger cannot be read, the former fold and its prices stay."""
+        """Fold afresh; if the ledger cannot be read, the former fold and prices stay."""
         prices = self._next_prices or self.prices
         self.ledger.set_terms(prices.pricing_of, self.config.cycle)
         self._prices, self._next_prices, self._is_stale = prices, None, False
@@ -109,7 +110,7 @@ class Local(Folded):
         return self.ledger.answer(question)
 
     def set_config(self, config: BudgetConfig) -> None:
-        """Decide by other rules from now on. A ledger that must be folded afresh is read at the next refresh."""
+        """Decide by other rules from now on. The next refresh folds afresh if needed."""
         with self.mutex:
             before, self.config = self.config, config
             self.ledger.sync = config.sync
@@ -119,7 +120,7 @@ class Local(Folded):
             self._is_stale |= config.cycle != before.cycle
 
     def learn(self, found: dict[str, ModelPrice | None]) -> None:
-        """Take over prices that were looked up."""
+        """Take over found prices."""
         with self.mutex:
             self._is_stale |= self.prices.learn(found)
 
@@ -129,5 +130,5 @@ class Local(Folded):
 
     @property
     def waits_for_disk(self) -> bool:
-        """Whether a record must be on the disk before it is acknowledged."""
+        """True if a record must be on the disk before the acknowledgement."""
         return self.config.sync

@@ -29,7 +29,7 @@ _memories: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
 def _free_mutexes() -> None:
-    """Give a forked child mutexes of its own: no thread is left to give back what another held."""
+    """Give a forked child new mutexes: another thread's holder does not exist there."""
     for memory in list(_memories):
         memory._mutex = threading.RLock()
 
@@ -54,7 +54,7 @@ class Memory(Folded):
 
     @property
     def mutex(self) -> threading.RLock:
-        """Its own."""
+        """The mutex of this memory."""
         return self._mutex
 
     @property
@@ -106,7 +106,7 @@ class Memory(Folded):
         self._totals.add(self._records)
 
     def set_config(self, config: BudgetConfig) -> None:
-        """Decide by other rules from now on; what was used stays."""
+        """Decide by other rules from now on; the usage stays."""
         with self._mutex:
             before, self.config = self.config, config
             prices_differ = (config.prices, config.price_factors) != (before.prices, before.price_factors)
@@ -127,7 +127,7 @@ class Memory(Folded):
         return None if self._prices is None else self._prices.pricing_of(model)
 
     def _sum_up(self) -> None:
-        """Keep of the older half of the records only what they add up to."""
+        """Keep only the sums of the older half of the records."""
         # Whoever asks for prices that cannot be looked up hears of it; a record is not lost for it.
         with suppress(Exception):
             self.resolved_prices()

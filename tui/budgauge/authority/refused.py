@@ -1,4 +1,4 @@
-"""The errors of a tracker: why a call, a reservation or a reset is not recorded, and what to do."""
+"""The errors of an authority: the reason for each refusal to record, and advice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def check_same(known: bool, id: str | None) -> None:
 
 
 def duplicate(id: str | None) -> DuplicateIdError:
-    """An id that another call has."""
+    """Make the error for an id of another call."""
     return DuplicateIdError(
         f"id {id!r} is in the ledger already, with other content",
         hint="Use one id a call; retries must repeat the same call.",
@@ -21,7 +21,7 @@ def duplicate(id: str | None) -> DuplicateIdError:
 
 
 def in_another_cycle(timestamp: float) -> RecordError:
-    """A timestamp (unix seconds) that the present budget cannot admit."""
+    """Make the error for a timestamp (unix seconds) outside the present cycle."""
     return RecordError(
         f"timestamp {timestamp} is in another cycle than now: the present budget cannot admit it",
         hint="Leave the timestamp out; or, if the call was made then, report it with spent=True.",
@@ -29,7 +29,7 @@ def in_another_cycle(timestamp: float) -> RecordError:
 
 
 def no_reservation(reserve: str) -> ReservationError:
-    """An id that no reservation has."""
+    """Make the error for an id of no reservation."""
     return ReservationError(
         f"there is no reservation {reserve!r}",
         hint="Its id may be misspelt, or be that of another ledger. What was spent: report it with spent=True.",
@@ -37,7 +37,7 @@ def no_reservation(reserve: str) -> ReservationError:
 
 
 def ended_already(reserve: str, ended: Settle | Release) -> ReservationError:
-    """A reservation that was settled or released before."""
+    """Make the error for a reservation settled or released before."""
     how = "settled" if isinstance(ended, Settle) else "released"
     return ReservationError(
         f"reservation {reserve!r} was {how} already", hint="What was spent beyond that: report it with spent=True."
@@ -45,12 +45,12 @@ def ended_already(reserve: str, ended: Settle | Release) -> ReservationError:
 
 
 def expired_already(reserve: str) -> ReservationError:
-    """A reservation that is asked for again when it does not hold anything any more."""
+    """Make the error for a known reservation after the expiry."""
     return ReservationError(f"reservation {reserve!r} has expired", hint="Reserve anew, under another id.")
 
 
 def reset_between() -> ResetError:
-    """A reset that came too late."""
+    """Make the error for a reset after another one."""
     return ResetError(
         "Someone else reset, or undid a reset, in between; nothing was reset.",
         hint="Look at the status again, and repeat the reset with its reset_id if it is still wanted.",
@@ -71,7 +71,7 @@ def nothing_taken() -> ResetError:
 
 
 def reset_in_earlier_cycle() -> ResetError:
-    """The last reset belongs to a cycle that is over."""
+    """Make the error for an undo of a reset in an earlier cycle."""
     return ResetError(
         "The last reset was made in an earlier cycle, so there is nothing to undo.",
         hint="Counters began afresh with the present cycle. Only a reset made in it can be undone.",

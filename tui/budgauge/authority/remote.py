@@ -1,4 +1,4 @@
-"""The authority of a server: it decides there, and is asked over its socket."""
+"""The authority of a server, reached over a socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 from budgauge.accounting.counters import Counters
 from budgauge.accounting.limits import BudgetUsage
 from budgauge.accounting.open_reservations import OpenReservations
-from budgauge.accounting.records import Reserve, Reset, Settle, Usage, check_count
+from budgauge.accounting.record_checks import check_count
+from budgauge.accounting.records import Reserve, Reset, Settle, Usage
 from budgauge.config import BudgetConfig
 from budgauge.errors import RecordError, RefusedError, ServerError
 from budgauge.rpc import calls
@@ -30,7 +31,7 @@ class Remote:
     """Decides by the budget of a server. Calls are made again until they are answered, and count once."""
 
     def __init__(self, client: Client, *, now: Callable[[], float] = time.time) -> None:
-        """`client` comes from `budgauge.connect`. The budget's rules are those of the last state that was asked."""
+        """`client` comes from `budgauge.connect`. The config is part of the last known state."""
         self._client = client
         self._now = now
         self._used = 0
@@ -38,7 +39,7 @@ class Remote:
 
     @property
     def config(self) -> BudgetConfig:
-        """The server's total budget and warning threshold, as last seen; its limits are known there alone."""
+        """The server's total budget and warning threshold, as last seen; only the server knows the limits."""
         if self._config is None:
             self.state()
         assert self._config is not None
@@ -103,7 +104,7 @@ class Remote:
         return snapshot
 
     def usages(self, *, refreshed: bool = True) -> tuple[BudgetUsage]:
-        """Return what was used and is reserved, as Authority.usages.
+        """Return the usage and the reservations, as Authority.usages.
 
         Without `refreshed`, the sum of everyone alone, as the last answer gave it.
         """
@@ -119,7 +120,7 @@ class Remote:
         return (BudgetUsage(self.config, counters, reservations),)
 
     def set_config(self, config: BudgetConfig) -> None:
-        """Raise ServerError: the server's rules are those of its own config."""
+        """Raise ServerError: the server has a config of its own."""
         raise ServerError("the server decides by its own config", hint="Change the server's config file.")
 
     def _charged(self, call: calls.Call[calls.Charge]) -> bool:
@@ -133,7 +134,7 @@ def _places(usage: Usage) -> tuple[str, str, int, int]:
 
 
 def _fields(usage: Usage, is_dated: bool) -> dict[str, Any]:
-    """The optional fields of a call; the server dates a call that nobody dated."""
+    """Return the optional fields of a call; the server dates a call without a date."""
     names = (name for name in usage.__struct_fields__ if name not in _NOT_ASKED)
     fields = {name: value for name in names if (value := getattr(usage, name)) is not None}
     return {**fields, "timestamp": usage.timestamp} if is_dated else fields

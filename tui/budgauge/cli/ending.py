@@ -39,7 +39,7 @@ class Ending:
     def __enter__(self) -> Ending:
         if threading.current_thread() is not threading.main_thread():
             return self
-        # A pipe and not an event: a signal handler may write to it whatever it interrupted.
+        # A pipe, not an event: a signal handler may write to a pipe at any point.
         self._out, self._in = os.pipe()
         threading.Thread(target=self._watch, name="budgauge-ending", daemon=True).start()
         for name in _SIGNALS:
@@ -52,7 +52,7 @@ class Ending:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before:
-            # After a signal they stay: a second one must not cut the end short.
+            # After a signal the handlers stay: a second signal must not cut the end short.
             if not self.code:
                 signal.signal(number, handler)  # type: ignore[arg-type]  # as signal.signal gave it
         if self._before and not self.code:
@@ -73,7 +73,7 @@ class Ending:
         os.close(self._out)
         if not asked:
             return
-        # A daemon thread: it is gone as soon as the program has ended by itself.
+        # A daemon thread: gone as soon as the program ends by itself.
         threading.Event().wait(self._grace_seconds)
         with suppress(Exception):
             if self.last is not None:
@@ -104,7 +104,7 @@ class _Terminal:
         with suppress(OSError, termios.error):
             descriptor = os.open(self._name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             with suppress(termios.error):
-                # What waits there would not be read before the end, and leaves no room for what must be.
+                # Discard unread output: the sequences below need the room.
                 termios.tcflush(descriptor, termios.TCOFLUSH)
                 termios.tcsetattr(descriptor, termios.TCSANOW, self._modes)  # type: ignore[arg-type]  # as it gave them
             os.write(descriptor, _RESTORE + owed.encode())

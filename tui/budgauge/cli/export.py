@@ -13,7 +13,8 @@ from typing import IO
 
 import click
 
-from budgauge.accounting.records import Usage, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Usage
 from budgauge.cli.options import common, load_config, note
 from budgauge.cli.since import FORMS, parse_moment
 from budgauge.config.load import Options
@@ -44,8 +45,8 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     begin = _begin(since)
     path = load_config(options).ledger.path
     calls = Calls(path)
-    # One stream for all: what is printed stays in order, and a reader that has enough ends us quietly.
-    if sys.stdout is None:  # it was closed before the program began: nobody reads
+    # One stream for all lines keeps their order, and a reader that closes the pipe ends the program quietly.
+    if sys.stdout is None:  # closed before the program began: nobody reads
         return
     write = _csv_writer(sys.stdout) if form == "csv" else _json_writer(sys.stdout)
     for call in calls:
@@ -104,7 +105,7 @@ def _json_writer(out: IO[str]) -> _Writer:
     def write(call: Usage) -> None:
         if type(call) is Usage:
             line = encode(call)
-            # Most lines need no escape; the ledger's own codec halves the time that they take.
+            # Most lines need no escape; the ledger's codec takes half the time.
             if line.isascii() and b"\x7f" not in line:
                 out.write(line.decode())
                 return

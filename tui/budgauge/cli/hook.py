@@ -88,11 +88,11 @@ def install_command(options: Options, agent: Agent, project: bool, uninstall: bo
         forget_hooks(cache_folder(), agent, home=home, folder=place)
         return
     if options.config or options.ledger:
-        load(options)  # a mistake in them must not wait in the installed command
+        load(options)  # a wrong path must fail now, not in the installed command
     command = own_command(agent, options, os.environ)
     changes, were_whole = installation(agent, files, command, within=folder), are_whole(agent, files)
     _make(changes, files)
-    # From now on sessions call the gate; who spends without is found by that.
+    # Sessions from now on call the gate: this note finds those that spend without.
     add_hook(cache_folder(), Hook(agent, *_place(files, folder), time.time()), afresh=not were_whole)
     if folder is not None and (project_folders(folder)[-1] / ".git").exists():
         named = ", ".join(str(change.path) for change in changes if change.diff and change.after)

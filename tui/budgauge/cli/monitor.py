@@ -69,7 +69,7 @@ def run_monitor(
     from budgauge.monitor.preferences import Preferences
 
     kept = Preferences(preferences)
-    # A language that needs more than ASCII could not be read where there is no more.
+    # With ASCII glyphs alone, only English is readable.
     plain = draws_ascii(kept.choices.glyphs, os.environ)
     use_language("en" if plain else wanted_language(observer.loaded.config.language, os.environ))
 

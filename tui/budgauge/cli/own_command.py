@@ -45,7 +45,7 @@ def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:
 def _program(env: Mapping[str, str]) -> list[str]:
     """Return the program's words. Raises ConfigError if an agent could not start the program."""
     script = next((path for path in _scripts() if path.name == "budgauge" and path.is_file()), None)
-    # An empty entry in PYTHONPATH is the working folder, whatever it holds.
+    # An empty entry in PYTHONPATH means the working folder.
     if env.get("PYTHONPATH") and not _failure(alone := [sys.executable, "-I", "-m", "budgauge"]):
         return alone
     if script:

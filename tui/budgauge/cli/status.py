@@ -95,7 +95,7 @@ def _lines(view: View) -> list[str]:
     if rows:
         reserved = any(row.reserved for row in rows)
         heads = [head for head in _HEADS if reserved or head != _RESERVED]
-        # One table for both: numbers stand under each other.
+        # One table for agents and families aligns their numbers.
         table = _table(heads, [_cells(row, snapshot, reserved=reserved) for row in rows])
         lines += ["", *table]
     lines += ["", *_cost_lines(snapshot)]

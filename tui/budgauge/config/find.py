@@ -116,7 +116,7 @@ def config_files(start: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(folder / name for folder in (*project_folders(start, env), codex_home(env)) for name in NAMES)
 
 
-class Place(msgspec.Struct, frozen=True):
+class LedgerLocation(msgspec.Struct, frozen=True):
     """The ledger's path, and the setting that named it."""
 
     path: Path
@@ -127,11 +127,11 @@ class Place(msgspec.Struct, frozen=True):
 
 def find_ledger(
     option: str | None, project: Table | None, user: Table | None, env: Mapping[str, str], start: Path
-) -> Place:
+) -> LedgerLocation:
     """Return the ledger's path. Raises ConfigError for a server's address, and for a path outside the project."""
     for named, origin in ((option, "--ledger"), (env.get("CODEX_TOKEN_LEDGER"), "$CODEX_TOKEN_LEDGER")):
         if named:
-            return Place(start / _ledger_path(named, origin, env), origin)
+            return LedgerLocation(start / _ledger_path(named, origin, env), origin)
     for table in (project, user):
         if table is not None and ("ledger",) in table.values:
             line = table.lines.get(("ledger",))
@@ -139,15 +139,15 @@ def find_ledger(
             path = table.path.parent / _ledger_path(table.values["ledger",], f"{where}: {TABLE}.ledger", env)
             if table is project:
                 return _inside_project(path, table)
-            return Place(path, str(table.path))
+            return LedgerLocation(path, str(table.path))
     if project is not None:
         return _inside_project(project.path.parent / LEDGER_NAME, project)
     if os.path.isdir(codex_home(env)):
-        return Place(codex_home(env) / LEDGER_NAME, DEFAULT)
-    return Place(_data_ledger(), DEFAULT)
+        return LedgerLocation(codex_home(env) / LEDGER_NAME, DEFAULT)
+    return LedgerLocation(_data_ledger(), DEFAULT)
 
 
-def left_behind(place: Place) -> Path | None:
+def left_behind(place: LedgerLocation) -> Path | None:
     """Return a ledger at the other default place, in use until `$CODEX_HOME` appeared; None if there is none."""
     other = _data_ledger()
     if place.origin != DEFAULT or place.path == other:
@@ -184,7 +184,7 @@ def _ledger_path(named: str, origin: str, env: Mapping[str, str]) -> Path:
     return expanded(named, env)
 
 
-def _inside_project(path: Path, table: Table) -> Place:
+def _inside_project(path: Path, table: Table) -> LedgerLocation:
     """Return the place of a project's ledger. A cloned repository must not choose other files."""
     root = table.path.parent.parent
     path = Path(os.path.normpath(path))
@@ -193,7 +193,7 @@ def _inside_project(path: Path, table: Table) -> Place:
             f"{table.path}: ledger {path} lies outside the project's folder {root}",
             hint="Name a ledger inside the project, or set one in your own config or with $CODEX_TOKEN_LEDGER.",
         )
-    return Place(path, str(table.path), project=root)
+    return LedgerLocation(path, str(table.path), project=root)
 
 
 def _real(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from budgauge.config.find import (
-    Place,
+    LedgerLocation,
     codex_home,
     config_files,
     expanded,
@@ -37,7 +37,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A config, with the origin of every value."""
 
     config: BudgetConfig
-    ledger: Place
+    ledger: LedgerLocation
     origins: dict[Keys, str]
     """key → file and line, or variable; keys that stand at their default are missing."""
     warnings: tuple[str, ...]

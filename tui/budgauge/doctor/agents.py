@@ -40,25 +40,25 @@ def logs(loaded: Loaded) -> Finding:
 def gate(loaded: Loaded) -> Finding:
     """Check that agents call `budgauge hook`, by the user's settings and this folder's. Raises ConfigError."""
     hooks = _Hooks()
-    asking = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
+    calling = [agent for agent in _AGENTS if hooks.add(agent, working_folder())]
     if hooks.gone:
         message = "an agent calls a program that is not there, and is let through"
         return fail(message, "budgauge hook install", [*hooks.gone, *hooks.off])
     if hooks.off:
         fix = "Change what is named above. To write our hooks anew: budgauge hook install AGENT"
         return fail("an agent's settings switch it off, or weaken it", fix, hooks.off)
-    if not hooks.asking:
-        return ok("no agent asks it; to stop one: budgauge hook install codex, or claude-code")
+    if not hooks.calling:
+        return ok("no agent calls it; to stop one: budgauge hook install codex, or claude-code")
     budgets = load_budgets(loaded.options)
     if not any(budget.sets_something for budget in budgets.all):
-        message = "agents ask it, but no budget and no limit is set: it refuses nothing"
-        return warn(message, SET_ONE, hooks.asking)
+        message = "agents call it, but no budget and no limit is set: it refuses nothing"
+        return warn(message, SET_ONE, hooks.calling)
     if troubles := [*map(str, budgets.troubles), *_unusable(budgets.all)]:
         return _undecided(any(budget.config.on_hook_error == "deny" for budget in budgets.all), troubles)
-    if free := [agent for agent in asking if not any(_concerns(budget, agent) for budget in budgets.all)]:
-        message = f"no budget and no limit concerns {', '.join(free)}: it is asked, and refuses nothing there"
-        return warn(message, SET_ONE, hooks.asking)
-    return ok("agents ask it", hooks.asking)
+    if free := [agent for agent in calling if not any(_concerns(budget, agent) for budget in budgets.all)]:
+        message = f"no budget and no limit concerns {', '.join(free)}: it is called, and refuses nothing there"
+        return warn(message, SET_ONE, hooks.calling)
+    return ok("agents call it", hooks.calling)
 
 
 def _unusable(budgets: Sequence[Loaded]) -> Iterator[str]:
@@ -93,12 +93,12 @@ class _Hooks:
     """Our hooks in agents' settings, and the troubles with them, a line each."""
 
     def __init__(self) -> None:
-        self.asking: list[str] = []
+        self.calling: list[str] = []
         """The files in which they stand."""
         self.gone: list[str] = []
         """The commands that cannot be run."""
         self.off: list[str] = []
-        """What keeps an agent from asking, or from obeying."""
+        """Settings that keep an agent from calling, or from obeying."""
 
     def add(self, agent: Agent, here: Path) -> bool:
         """Check all files of an agent started in the folder `here`; True if the agent calls us. Raises ConfigError."""
@@ -110,12 +110,12 @@ class _Hooks:
             missing = [event for event in EVENTS[agent] if event not in calls]
             if calls:
                 but = f", but not at {', '.join(missing)}" if missing else ""
-                self.asking.append(f"{path}: {agent} asks at {plural(len(calls), 'event')}{but}")
+                self.calling.append(f"{path}: {agent} calls at {plural(len(calls), 'event')}{but}")
             for command in sorted(set(calls.values())):
                 self._check(agent, path, command)
         if covered:
             silent = [event for event in _REFUSING if event not in covered]
-            self.off += [f"{agent} does not ask at {event}, so nothing is refused there" for event in silent]
+            self.off += [f"{agent} does not call at {event}, so nothing is refused there" for event in silent]
             self.off += obstacles(agent, os.environ, here)
         return bool(covered)
 

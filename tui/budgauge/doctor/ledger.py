@@ -23,10 +23,10 @@ from budgauge.files.cache import cache_folder
 from budgauge.ledger.checkpoint import CheckpointStore
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.last_seen import LastSeenFile
-from budgauge.ledger.ledger import Ledger, cycle_name, record_at
+from budgauge.ledger.ledger import Ledger, cycle_name
 from budgauge.ledger.lock import holder
 from budgauge.ledger.open import open_ledger
-from budgauge.ledger.tail import Tail
+from budgauge.ledger.tail import LedgerOffset, read_batches, record_at
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.problems import fold_problems, lost_words, name_problems
 from budgauge.text import count, plural
@@ -101,15 +101,15 @@ def lines(loaded: Loaded) -> Finding:
         if fd is None:
             return ok("none yet")
         scan = _Scan(partial(record_at, fd))
-        tail = Tail()
-        for batch in tail.read(fd):
+        at = LedgerOffset()
+        for batch in read_batches(fd, at):
             scan.add(batch)
-        torn = not tail.has_read(os.fstat(fd).st_size)
+        torn = at.is_skipping or at.offset != os.fstat(fd).st_size
         details = list(scan.lines(fd))
     odd = [problem.message for problem in fold_problems(scan.totals.sums.flagged)]
     reserving = {hold.agent_id for hold in scan.totals.holds.values()}
     odd += [problem.message for problem in name_problems(scan.totals.names() | reserving)]
-    message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} set aside"
+    message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} skipped"
     if torn:
         odd.append("the last line has no end; the next writer ends it")
     if not details:

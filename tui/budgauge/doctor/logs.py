@@ -22,7 +22,7 @@ from budgauge.sources.source import Format
 from budgauge.text import count, plural
 
 SLACK_SECONDS = 60.0
-"""So long a collector may take to read what an agent has just written."""
+"""The longest that a collector takes to read new lines."""
 _SHOWN = 5
 
 
@@ -40,9 +40,9 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
     fix = []
     details = [*_met(kept), *odd]
     counts = [one.counts for cursors in read.values() for one in cursors]
-    if any(of.set_aside or of.disagreements for of in counts) or odd:
+    if any(of.skipped or of.disagreements for of in counts) or odd:
         message = f"{message}; not everything could be read"
-        fix.append("Look at these logs: what was set aside in them is not counted.")
+        fix.append("Look at these logs: skipped lines are not counted.")
     if missed:
         agents = ", ".join(missed)
         message = f"{message}; what {agents} wrote is not collected"
@@ -60,7 +60,7 @@ def _without_cursors(ledger: Ledger) -> str:
     ledger.refresh()
     if ledger.earliest_import is None:
         return "none are collected into this ledger so far"
-    return "calls were booked by the gate, or it is no longer known from where"
+    return "calls were imported by the gate, or it is no longer known from where"
 
 
 def _met(kept: Cursors) -> Iterator[str]:
@@ -71,14 +71,14 @@ def _met(kept: Cursors) -> Iterator[str]:
         of = sum((one.counts for one in cursors.values()), Counts())
         yield (
             f"{source}: {plural(len(cursors), 'log')} read; {count(of.duplicates)} copies of calls, "
-            f"{count(of.replayed)} repeated from other sessions, {count(of.set_aside)} set aside, "
+            f"{count(of.replayed)} repeated from other sessions, {count(of.skipped)} skipped, "
             f"{count(of.lower_bounds)} without a final output count, {count(of.disagreements)} that do not add up"
         )
     for cursors in kept.values():
         for key, one in cursors.items():
-            if one.counts.set_aside or one.counts.disagreements:
+            if one.counts.skipped or one.counts.disagreements:
                 wrong = count(one.counts.disagreements)
-                yield f"{key}: {count(one.counts.set_aside)} set aside, {wrong} that do not add up"
+                yield f"{key}: {count(one.counts.skipped)} skipped, {wrong} that do not add up"
 
 
 def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str]) -> list[Path]:

@@ -61,7 +61,7 @@ def short_name(text: str) -> str:
 def read_cache(path: Path) -> bytes | None:
     """Return the content written by `write_cache`; None if the file is missing, unreadable or damaged."""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
             # Anything but a regular file might never end, or never begin.
             if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -83,7 +83,7 @@ def write_cache(path: Path, content: bytes) -> bool:
     temporary = f"{path}.{os.urandom(6).hex()}"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.accounting.records import repaired
+from budgauge.accounting.codec import repaired
 from budgauge.sources.name import CLAUDE_CODE, CODEX, UNKNOWN, AgentNames
 
 PROMPT, TOOL = ("UserPromptSubmit", "BeforeAgent", "BeforeModel"), ("PreToolUse", "BeforeTool")

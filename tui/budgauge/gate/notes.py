@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from budgauge.config.load import Loaded
-from budgauge.files.cache import cache_folder, read_cache, short_name, write_cache
+from budgauge.files.cache import CacheFile, cache_folder, short_name
 from budgauge.sources.unasked.asked import FORGET_SECONDS
 
 
@@ -32,31 +32,29 @@ class NotesFile:
     def __init__(self, loaded: Loaded, session: str) -> None:
         self.session = session
         ledger = os.path.abspath(loaded.ledger.path)
-        self._path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
-        self.turn_path = self._path.with_suffix(".turn")
+        path = cache_folder() / f"hook-{short_name(f'{ledger} {session}')}.notes"
+        self._file = CacheFile(path, _decoder)
+        self.turn_path = path.with_suffix(".turn")
         """The lock under which one hook of the session works at a time."""
         self.is_first = True
         """True while the file does not exist yet."""
 
     def read(self) -> Notes:
         """Return the notes; empty ones at a session's first call."""
-        content = read_cache(self._path)
-        self.is_first = content is None
-        if content is not None:
-            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                return _decode_notes(content)
-        return Notes()
+        notes = self._file.read()
+        self.is_first = notes is None
+        return notes or Notes()
 
     def write(self, notes: Notes) -> None:
         """Write the notes; a session's first write removes the notes of sessions long gone."""
-        write_cache(self._path, msgspec.json.encode(notes))
+        self._file.write(notes)
         if self.is_first:
-            for old in _old_notes(self._path.parent):
+            for old in _old_notes(self._file.path.parent):
                 with suppress(OSError):
                     old.unlink()
 
 
-_decode_notes = msgspec.json.Decoder(Notes).decode
+_decoder = msgspec.json.Decoder(Notes)
 
 
 def _old_notes(folder: Path) -> Iterator[Path]:

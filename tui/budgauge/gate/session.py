@@ -18,10 +18,10 @@ from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, refused, told
 from budgauge.gate.turn import turn
 from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
-from budgauge.sources.collector import Book, Collector
+from budgauge.sources.collector import CallSink, Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.dry_run import DryRun
-from budgauge.sources.importer import Booking
+from budgauge.sources.importer import Importer
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
@@ -91,7 +91,7 @@ class Gate:
         with turn(self._notes_file.turn_path):
             format = self._format(notes)
             try:
-                source = self._collect(Booking(ledger), format)
+                source = self._collect(Importer(ledger), format)
             except LedgerError:
                 # The log's calls were spent, even if they cannot be written.
                 ledger.refresh()
@@ -102,12 +102,12 @@ class Gate:
         if self._call.hook_event_name in DECIDING:
             check_usage_lines(source)
 
-    def _collect(self, book: Book, format: SessionFormat, *, keeps: bool = True) -> Source:
+    def _collect(self, sink: CallSink, format: SessionFormat, *, keeps: bool = True) -> Source:
         """Import new calls from the session's logs, step by step; return the logs as read."""
         source = Source(format, step_bytes=STEP_BYTES)
         # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
         cursors = CursorFile(cache_folder(), self._budget.ledger, purpose=self._notes_file.session, writes=keeps)
-        Collector(book, [source], since=self._since(), cursors=cursors).collect()
+        Collector(sink, [source], since=self._since(), cursors=cursors).collect()
         return source
 
     def _format(self, notes: Notes) -> SessionFormat:

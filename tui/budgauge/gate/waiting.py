@@ -54,7 +54,7 @@ def check_log(call: HookCall) -> None:
 
 def check_usage_lines(source: Source) -> None:
     """Raise SourceError if lines of the session's logs hold unreadable usage."""
-    lines = sum(cursor.counts.set_aside for cursor in source.cursors.values())
+    lines = sum(cursor.counts.skipped for cursor in source.cursors.values())
     if lines:
         raise SourceError(
             f"{plural(lines, 'line')} of the session's logs cannot be read, so its usage is not known",

@@ -1,1 +1,1 @@
-"""The ledger file: reading what is new (tail, reader) and writing under its lock (append)."""
+"""The ledger file: reading new lines (tail, ledger) and writing under the lock (transaction)."""

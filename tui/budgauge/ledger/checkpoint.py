@@ -1,4 +1,4 @@
-"""The fold at an offset, kept in the cache folder: so that a long ledger is not read from its start again.
+"""Checkpoints: the fold at an offset, in the cache folder, to spare reading a long ledger from the start.
 
 What is kept can be rebuilt from the ledger at any time: if it is missing, damaged or made for
 another file, another cycle or other price tiers, it is not used, and reading only takes longer.
@@ -21,8 +21,8 @@ from budgauge.accounting.open_reservations import OpenReservations
 from budgauge.accounting.records import Fault, Reserve
 from budgauge.accounting.usage_by_minute import UsageByMinute
 from budgauge.accounting.usage_sums import KEPT_MINUTES, KEPT_RECENT
-from budgauge.files.cache import read_cache, short_name, verified, write_cache
-from budgauge.ledger.tail import Mark
+from budgauge.files.cache import CacheFile, short_name, verified, write_cache
+from budgauge.ledger.tail import LedgerOffset
 
 VERSION = 6
 """Of what a checkpoint means. Others are not used."""
@@ -45,12 +45,12 @@ class _Reset(msgspec.Struct):
 
 
 class Checkpoint(msgspec.Struct, kw_only=True):
-    """A fold, and what it was made of."""
+    """A fold, and the ledger and settings behind the fold."""
 
     version: int = VERSION
     tag: bytes
     """Common to it and the file with its ids."""
-    mark: Mark
+    mark: LedgerOffset
     cycle: str
     shapes: dict[str, str]
     """model → how its calls are told apart by price; empty where they are not."""
@@ -68,7 +68,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     earliest_import: float | None = None
 
     def restore(self, totals: Totals, ids: "IdFile | None", hold_ids: "IdFile | None") -> None:
-        """Bring fresh totals to where these stood. Raises DamagedIdsError if the ids are not its own."""
+        """Bring fresh totals up to this checkpoint. Raises DamagedIdsError for another checkpoint's ids."""
         seen = totals.seen
         parts = ((seen.call_ids, self.ids, ids, _IDS), (seen.reservation_ids, self.hold_ids, hold_ids, _HOLDS))
         for known, count, file, kind in parts:
@@ -91,11 +91,11 @@ class Checkpoint(msgspec.Struct, kw_only=True):
 
 
 class DamagedIdsError(Exception):
-    """The ids of a checkpoint cannot be read: the ledger must be read from its start."""
+    """The ids of a checkpoint cannot be read: the ledger must be read from the start."""
 
 
 class IdFile:
-    """Ids of a checkpoint, held open: it stays what it was when another takes its place."""
+    """Ids of a checkpoint, held open: a later checkpoint changes nothing here."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
@@ -104,7 +104,7 @@ class IdFile:
         self.tag = os.pread(self._fd, _TAG_BYTES + 1, _CHECKSUM_BYTES)
 
     def read(self, dump_bytes: int) -> bytes:
-        """Return what IdIndex.dump gave, which was so long. Raises DamagedIdsError."""
+        """Return a dump of IdIndex of this length. Raises DamagedIdsError."""
         size = _CHECKSUM_BYTES + _TAG_BYTES + 1 + dump_bytes
         try:
             content = verified(os.pread(self._fd, size, 0))
@@ -133,21 +133,17 @@ class CheckpointStore:
         # What holds only the latest ids is of no use to an importer.
         prefix = "import" if keeps_all_ids else "ledger"
         self.path = folder / f"{prefix}-{short_name(f'{os.path.abspath(ledger)} {cycle}')}.fold"
+        self._file = CacheFile(self.path, _decoder, VERSION)
         self._id_paths = self.path.with_suffix(".ids"), self.path.with_suffix(".holds")
         self._cycle = cycle
 
     def read(self) -> Checkpoint | None:
-        """The latest checkpoint; None if there is none that can be used."""
-        content = read_cache(self.path)
-        try:
-            checkpoint = None if content is None else _decoder.decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        fits = checkpoint and checkpoint.version == VERSION and checkpoint.cycle == self._cycle
-        return checkpoint if fits else None
+        """Return the latest usable checkpoint; None without one."""
+        checkpoint = self._file.read()
+        return checkpoint if checkpoint and checkpoint.cycle == self._cycle else None
 
     def restore(self, totals: Totals, fits: Callable[[Checkpoint], bool]) -> Checkpoint | None:
-        """Bring fresh totals to the latest checkpoint if it `fits`; None if there is none to go on from."""
+        """Bring fresh totals up to the latest checkpoint if the checkpoint `fits`; None without one."""
         checkpoint = self.read()
         if checkpoint is None or not fits(checkpoint):
             return None
@@ -165,14 +161,14 @@ class CheckpointStore:
 
     def write(
         self,
-        mark: Mark,
+        mark: LedgerOffset,
         totals: Totals,
         shapes: dict[str, str],
         faults: list[Fault],
         fault_count: int,
         earliest_import: float | None = None,
     ) -> bool:
-        """Keep a fold; False if it cannot be written. Raises OverflowError for sums beyond 64 bits."""
+        """Keep a fold; False if the file cannot be written. Raises OverflowError for sums beyond 64 bits."""
         tag = os.urandom(_TAG_BYTES)
         checkpoint = Checkpoint(
             tag=tag,
@@ -199,7 +195,7 @@ class CheckpointStore:
         for path, (known, kind) in zip(self._id_paths, parts, strict=True):
             if known.count and not write_cache(path, tag + kind + known.dump()):
                 return False
-        return write_cache(self.path, msgspec.msgpack.encode(checkpoint))
+        return self._file.write(checkpoint)
 
 
 def _opened(path: Path) -> IdFile | None:

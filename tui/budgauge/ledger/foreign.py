@@ -1,4 +1,4 @@
-"""Which files may be written to: never one that holds something of another kind."""
+"""The check that a file is a ledger: files of other kinds are never written to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from budgauge.accounting.records import decode
+from budgauge.accounting.codec import decode
 from budgauge.errors import LedgerRefusedError
 from budgauge.files.sparse import data_from
 from budgauge.ledger.tail import MAX_LINE_BYTES
 
 
 def check_is_ledger(path: Path, fd: int) -> None:
-    """LedgerRefusedError if the file holds something, but no readable ledger line in its first 64 KiB.
+    """Raise LedgerRefusedError for a file with content, but no readable ledger line in the first 64 KiB.
 
     Blank lines and NULs before that are nothing. Nor are lines foreign that begin like our own
     and break off: a writer died in the very first one. Both are written after; the torn line is
@@ -32,7 +32,7 @@ _BLANK = b" \t\r\n\0"
 
 
 def _head(fd: int) -> bytes:
-    """The file's first 64 KiB from the first byte on that is not blank; nothing if there is none."""
+    """Return the first 64 KiB from the first byte on that is not blank; empty without one."""
     block = os.pread(fd, MAX_LINE_BYTES, 0)
     end, held = len(block), block.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
     while block and not held:
@@ -64,7 +64,7 @@ _LEAST_START = len(b'{"type":')
 
 
 def _is_torn(line: bytes) -> bool:
-    """Does it begin as our own lines do, and break off?"""
+    """Return True for a torn line: the beginning of one of our own lines."""
     if len(line) < _LEAST_START or line.endswith(b"}"):
         return False
     return any(line[: len(start)] == start[: len(line)] for start in _OWN_STARTS)

@@ -1,4 +1,4 @@
-"""Whether a ledger has grown, for a fraction of what a look at it costs."""
+"""A probe of a ledger's size, for a fraction of the cost of a refresh."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from budgauge.ledger.open import open_ledger
 
 
 class Glance:
-    """The ledger's size, through one descriptor: looking up its path costs as much as waking up for it does."""
+    """The ledger's size, through one descriptor: a look-up by path costs as much as a wake-up."""
 
     def __init__(self) -> None:
         self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -21,7 +21,7 @@ class Glance:
         """Bytes of the file; 0 while there is none. No function of our own: asked so rarely, those are never warm."""
 
     def at(self, path: Path) -> None:
-        """Glance at what stands at this path now."""
+        """Point the probe at the present file of a path."""
         own = os.fstat(self._fd)
         with suppress(OSError, ValueError):
             status = os.stat(path, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""What a ledger was when it was last seen: one that lost its lines must not look like one that never had any.
+"""Notes of a ledger's length: a ledger with lost lines must not look like a new one.
 
 It is kept in the cache folder and can be lost at any time; then nobody can tell.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from budgauge.files.cache import read_cache, short_name, write_cache
-from budgauge.ledger.tail import Mark, Tail
+from budgauge.files.cache import CacheFile, short_name
+from budgauge.ledger.tail import LedgerOffset
 
 VERSION = 1
 _GROWTH_PART = 16
@@ -21,32 +21,32 @@ _PAUSE_SECONDS = 1
 
 
 class LastSeen(msgspec.Struct, frozen=True, array_like=True):
-    """A ledger as it was at a moment."""
+    """A ledger at a moment."""
 
     version: int
-    mark: Mark
+    mark: LedgerOffset
     seen_at: int
     """Unix seconds."""
 
     def stands_in(self, fd: int | None) -> bool:
-        """Does an open file still hold all of it? A copy does, too. None: there is no file."""
+        """Return True if an open file still holds everything; a copy does, too. None stands for no file."""
         if fd is None:
             return not self.mark.offset
         status = os.fstat(fd)
-        same_file = msgspec.structs.replace(self.mark, inode=status.st_ino)
-        return Tail.at(same_file, status).resumes(fd, status)
+        return msgspec.structs.replace(self.mark, inode=status.st_ino).is_in(fd, status)
 
 
-_decode = msgspec.msgpack.Decoder(LastSeen).decode
+_decoder = msgspec.msgpack.Decoder(LastSeen)
 _LATEST = 1 << 37
 """No clock says more seconds than this: dates end there."""
 
 
 class LastSeenFile:
-    """Where it is kept what one ledger was."""
+    """The note of one ledger's state."""
 
     def __init__(self, folder: Path, ledger: Path) -> None:
         self.path = folder / f"seen-{short_name(os.path.abspath(ledger))}.mark"
+        self._file = CacheFile(self.path, _decoder, VERSION)
         self.lost: LastSeen | None = None
         """What the ledger was, if it does not hold all of that any more."""
         self.offset = 0
@@ -55,14 +55,14 @@ class LastSeenFile:
         """When this process noted that; None if it did not."""
 
     def compare(self, fd: int | None) -> None:
-        """See whether a file that was opened just now is still what was seen; None: there is none. Raises OSError."""
+        """Compare the noted ledger with a newly opened file; None stands for no file. Raises OSError."""
         seen = self._read()
         self.lost = None if seen is None or seen.stands_in(fd) else seen
         self.offset = seen.mark.offset if seen else 0
         self._noted_at = None
 
     def is_due(self, offset: int, now: float) -> bool:
-        """Is it time to note that the ledger has been read to an offset?"""
+        """Return True when the reading up to an offset is due to be noted."""
         growth = offset - self.offset
         if growth <= 0 or self.lost is not None:
             return False
@@ -70,19 +70,15 @@ class LastSeenFile:
             return True
         return abs(now - self._noted_at) >= _PAUSE_SECONDS
 
-    def note(self, mark: Mark, now: float) -> None:
+    def note(self, mark: LedgerOffset, now: float) -> None:
         """Keep where the ledger has been read to."""
         self.offset, self._noted_at = mark.offset, now
-        write_cache(self.path, msgspec.msgpack.encode(LastSeen(VERSION, mark, int(now))))
+        self._file.write(LastSeen(VERSION, mark, int(now)))
 
     def begin_anew(self) -> None:
-        """What was lost matters no more: from now on the present file is the ledger."""
+        """Take the present file for the ledger: lost lines matter no more."""
         self.lost, self.offset, self._noted_at = None, 0, None
 
     def _read(self) -> LastSeen | None:
-        content = read_cache(self.path)
-        try:
-            seen = None if content is None else _decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        return seen if seen and seen.version == VERSION and 0 <= seen.seen_at < _LATEST else None
+        seen = self._file.read()
+        return seen if seen and 0 <= seen.seen_at < _LATEST else None

@@ -1,4 +1,4 @@
-"""The one open ledger of a process: read as it grows, folded, searched by id, locked and appended to."""
+"""The one open ledger of a process: reads new lines, folds, finds ids, locks and appends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from budgauge.accounting.deduplicator import Listener
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.local_zone import LOCAL, local_name
 from budgauge.accounting.period import since
-from budgauge.accounting.records import Batch, Fault, Record, Usage, decode
+from budgauge.accounting.records import Batch, Fault, Record, Usage
 from budgauge.accounting.usage_sums import CycleOf, uncut
 from budgauge.config import Cycle
 from budgauge.errors import LedgerReadError
 from budgauge.ledger.checkpoint import Checkpoint, CheckpointStore, DamagedIdsError
 from budgauge.ledger.last_seen import LastSeen, LastSeenFile
 from budgauge.ledger.open import open_ledger
-from budgauge.ledger.tail import MAX_LINE_BYTES, Mark, Tail
+from budgauge.ledger.tail import LedgerOffset, read_batches, record_at
 
 if TYPE_CHECKING:
     from budgauge.ledger.transaction import File, Transaction
@@ -42,13 +42,12 @@ WAY_BYTES = 128 << 20
 """A checkpoint is kept on the way after so many bytes: the process may be ended before it reaches the end,"""
 WAY_SECONDS = 2.0
 """or after so many seconds: where each line is slow to fold, few bytes take long."""
-_USUAL_LINE_BYTES = 1024
 _Answer = TypeVar("_Answer")
 _ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
 
 
 def _free_locks() -> None:
-    """Give a forked child locks of its own: no thread is left to give back what another held."""
+    """Give a forked child new locks: another thread's holder does not exist there."""
     for ledger in list(_ledgers):
         ledger.mutex, ledger.turn = threading.RLock(), threading.RLock()
 
@@ -119,7 +118,7 @@ class Ledger:
 
     def _begin(self) -> None:
         """Begin as for an empty file."""
-        self._tail = Tail()
+        self._at = LedgerOffset()
         self._forget()
 
     def _forget(self) -> None:
@@ -144,23 +143,23 @@ class Ledger:
     @property
     def offset(self) -> int:
         """How many bytes of the file were read."""
-        return self._tail.offset
+        return self._at.offset
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> LedgerOffset:
         """The place up to which the file was read."""
-        return self._tail.mark
+        return msgspec.structs.replace(self._at)
 
     @property
     def lost(self) -> LastSeen | None:
-        """The ledger as it was last seen, if it lost lines since and no reset or cycle has begun."""
+        """The ledger as last seen, if lines were lost since and no reset or cycle has begun."""
         lost = self.last_seen.lost if self.last_seen else None
         return None if lost is None or self._begins_anew_since(lost.seen_at) else lost
 
     # Reading.
 
     def refresh(self) -> bool:
-        """Fold in what is new; return whether there was anything. Raises LedgerReadError."""
+        """Fold in new lines; return True if there were any. Raises LedgerReadError."""
         changed = False
         with self.mutex:
             for _ in self.read_blocks():
@@ -168,7 +167,7 @@ class Ledger:
         return changed
 
     def read_blocks(self) -> Iterator[None]:
-        """Fold in what is new, and pause after each block, and where the file is another. Raises LedgerReadError."""
+        """Fold in new lines, and pause after each block and each change of the file. Raises LedgerReadError."""
         try:
             fd = open_ledger(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -187,7 +186,7 @@ class Ledger:
         self.keep()
 
     def refresh_from(self, fd: int, status: os.stat_result | None = None) -> None:
-        """Fold in what is new of the open file, whose status is known or not. Raises LedgerReadError."""
+        """Fold in new lines of the open file, whose status is known or not. Raises LedgerReadError."""
         for _ in self._blocks(fd, status):
             pass
 
@@ -215,22 +214,26 @@ class Ledger:
             self.exists = True
             self.changes += 1
             yield
-        is_new = self._tail.is_new
+        status = status or os.fstat(fd)
+        is_new = not self._at.inode
         if is_new:
             self._restore(fd)
-        if not self._tail.resumes(fd, status):
-            self.restarts += 1
-            self._forget()
-            is_new = True
-            yield
+        if not self._at.is_in(fd, status):
+            is_other = self._at.inode != 0
+            self._at = LedgerOffset(inode=status.st_ino)
+            if is_other:
+                self.restarts += 1
+                self._forget()
+                is_new = True
+                yield
         if is_new and self.last_seen is not None:
             self.last_seen.compare(fd)
-        way_from, due_at = self._tail.offset, time.monotonic() + WAY_SECONDS
-        for batch in self._tail.read(fd):
+        way_from, due_at = self._at.offset, time.monotonic() + WAY_SECONDS
+        for batch in read_batches(fd, self._at):
             self._take(batch)
             yield
-            if self._tail.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
-                way_from, began = self._tail.offset, time.monotonic()
+            if self._at.offset - way_from >= WAY_BYTES or time.monotonic() > due_at:
+                way_from, began = self._at.offset, time.monotonic()
                 self.keep()
                 # Keeping may be slow as well: most of the time goes on reading.
                 due_at = time.monotonic() + max(WAY_SECONDS, 4 * (time.monotonic() - began))
@@ -253,17 +256,17 @@ class Ledger:
             self.earliest_import = earliest
 
     def add_own(self, record: Record, line: bytes) -> None:
-        """Fold in a record that this process wrote right behind what was read."""
-        place = self._tail.offset
+        """Fold in a record of this process's own, written right behind the part already read."""
+        place = self._at.offset
         self.changes += 1
-        self._tail.skip(line)
+        self._at.advance(line)
         self.totals.add_one(record, place)
         if self._keeps_all_ids:
             self._note_imports((record,))
 
     def has_read(self, fd: int, status: os.stat_result) -> bool:
-        """Tell whether the open file is the one that was read, to its last byte, with no torn line at its end."""
-        return self._tail.has_read(status.st_size) and self._tail.stands_in(fd, status)
+        """Return True if the open file is the ledger read so far, to the last byte, without a torn line at the end."""
+        return self._at.has_read(fd, status)
 
     def set_terms(self, pricing_of: PricingOf, cycle: Cycle | None) -> None:
         """Fold afresh under other prices or another cycle. Where the file cannot be read, the former fold stays.
@@ -289,11 +292,11 @@ class Ledger:
     # Finding.
 
     def find(self, name: str) -> Usage | None:
-        """Return the call with an id or alias that counts; None if there is none. Raises LedgerReadError."""
+        """Return the first counted call with an id or alias; None without one. Raises LedgerReadError."""
         return self.answer(lambda: self.totals.seen.find(name))
 
     def answer(self, question: Callable[[], _Answer]) -> _Answer:
-        """Ask the totals for something that needs ids. Raises LedgerReadError."""
+        """Ask the totals a question about ids. Raises LedgerReadError."""
         try:
             return question()
         except DamagedIdsError:
@@ -314,7 +317,7 @@ class Ledger:
     # Writing.
 
     def locked(self) -> Transaction:
-        """Return a transaction; entered, it holds the lock, with everything folded in that others wrote."""
+        """Return a transaction. Entered, a transaction holds the lock, with others' lines folded in."""
         # Loaded here: many processes only read.
         from budgauge.ledger.transaction import Transaction
 
@@ -334,24 +337,24 @@ class Ledger:
     # Keeping.
 
     def keep(self) -> None:
-        """Keep a checkpoint of a long ledger, and the note of how long it was, where that is due."""
+        """Keep a checkpoint of a long ledger, and the note of the ledger's length, when due."""
         if not self._keeps_cache:
             return
         last_seen = self.last_seen
         if last_seen is not None:
             if last_seen.lost is not None and self._begins_anew_since(last_seen.lost.seen_at):
                 last_seen.begin_anew()
-            if last_seen.is_due(self._tail.offset, now := self._clock()):
-                last_seen.note(self._tail.mark, now)
-        if self._checkpoints is None or self._tail.offset - self._kept_offset < DUE_BYTES:
+            if last_seen.is_due(self._at.offset, now := self._clock()):
+                last_seen.note(self._at, now)
+        if self._checkpoints is None or self._at.offset - self._kept_offset < DUE_BYTES:
             return
-        self._kept_offset = self._tail.offset
+        self._kept_offset = self._at.offset
         if not self._checkpoints.is_fresh():
             shapes = {model: self._shape(model) for model in self.totals.models()}
             faults = self.faults, self.fault_count
             # Sums that no checkpoint can hold come from hostile lines; without one, reading only takes longer.
             with suppress(DamagedIdsError, OverflowError):
-                self._checkpoints.write(self._tail.mark, self.totals, shapes, *faults, self.earliest_import)
+                self._checkpoints.write(self._at, self.totals, shapes, *faults, self.earliest_import)
 
     def _begins_anew_since(self, moment: float) -> bool:
         """Whether a reset or a cycle began at or after a moment (unix seconds)."""
@@ -359,22 +362,21 @@ class Ledger:
         return begun is not None and begun >= moment
 
     def _restore(self, fd: int) -> None:
-        """Go on from the last checkpoint, if it is of this very file."""
+        """Go on from the last checkpoint of this very file, if any."""
         status = os.fstat(fd)
         if self._checkpoints is None or not self._trusts_checkpoint or status.st_size < DUE_BYTES:
             return
 
         def fits(checkpoint: Checkpoint) -> bool:
-            return all(self._shape(model) == shape for model, shape in checkpoint.shapes.items()) and stands_in(
-                checkpoint.mark, fd, status
-            )
+            same = all(self._shape(model) == shape for model, shape in checkpoint.shapes.items())
+            return same and checkpoint.mark.is_in(fd, status)
 
         checkpoint = self._checkpoints.restore(self.totals, fits)
         if checkpoint is None:
             self._forget()
             return
-        self._tail = Tail.at(checkpoint.mark, status)
-        self._kept_offset = self._tail.offset
+        self._at = checkpoint.mark
+        self._kept_offset = self._at.offset
         self.faults, self.fault_count = checkpoint.faults, checkpoint.fault_count
         self.earliest_import = checkpoint.earliest_import
 
@@ -384,34 +386,8 @@ class Ledger:
 
 
 def cycle_name(cycle: Cycle | None) -> str:
-    """Name a cycle setting so that no other has the name."""
+    """Name a cycle setting uniquely."""
     if cycle is None:
         return ""
     name = repr(msgspec.structs.astuple(cycle))
     return f"{name} {local_name()}" if cycle.timezone == LOCAL else name
-
-
-def record_at(fd: int, place: int) -> Record | None:
-    """Return the record whose line begins at an offset of an open file. Raises OSError."""
-    line = os.pread(fd, _USUAL_LINE_BYTES, place)
-    if b"\n" not in line:
-        line = os.pread(fd, MAX_LINE_BYTES + 1, place)
-    records = decode(line[: line.find(b"\n") + 1]).records
-    return records[0] if records else None
-
-
-def still_holds(path: Path, mark: Mark) -> bool:
-    """Tell whether the file at a path is still the ledger of a mark, with all that was read of it."""
-    try:
-        fd = open_ledger(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return not mark.offset
-    try:
-        return not mark.offset or stands_in(mark, fd, os.fstat(fd))
-    finally:
-        os.close(fd)
-
-
-def stands_in(mark: Mark, fd: int, status: os.stat_result) -> bool:
-    """Tell whether an open file, which has this status, holds all that a mark says was read."""
-    return mark.inode == status.st_ino and Tail.at(mark, status).resumes(fd, status)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from budgauge.errors import LedgerWriteError, LockTimeoutError
 
+
 def take_lock(path: Path, fd: int, deadline: float) -> None:
     """Lock the open file by `deadline`, on the monotonic clock. Raises LockTimeoutError, LedgerWriteError."""
     try:
@@ -32,7 +33,7 @@ def take_lock(path: Path, fd: int, deadline: float) -> None:
 
 
 def release_lock(fd: int) -> None:
-    """Give the lock back. A process forked meanwhile holds the same open file: closing ours would not free it."""
+    """Give the lock back. A process forked meanwhile holds the same open file: closing ours would not free the lock."""
     try:  # noqa: SIM105  # done at every record: contextlib.suppress costs more than the call itself
         fcntl.flock(fd, fcntl.LOCK_UN)
     except OSError:
@@ -40,7 +41,7 @@ def release_lock(fd: int) -> None:
 
 
 def holder(fd: int) -> str | None:
-    """The process that holds a file's lock, where Linux tells."""
+    """Return the process with a file's lock, where Linux tells."""
     status = os.fstat(fd)
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with suppress(OSError, UnicodeDecodeError):
@@ -52,7 +53,7 @@ def holder(fd: int) -> str | None:
 
 
 class _Waiter:
-    """A thread that waits for a lock, because flock itself knows no timeout.
+    """A thread waiting for a lock, because flock itself knows no timeout.
 
     It waits on a duplicate of the descriptor: the same open file, so its lock is ours. Given
     up, it drops the lock as soon as it gets it.
@@ -67,7 +68,7 @@ class _Waiter:
         threading.Thread(target=self._run, name="budgauge-lock", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the lock; False if it did not come in time."""
+        """Wait for the lock; False after the timeout."""
         try:
             got = self._done.wait(max(0.0, seconds))
         except BaseException:
@@ -80,7 +81,7 @@ class _Waiter:
         return True
 
     def _give_up(self) -> bool:
-        """Want the lock no more; False if it is there already."""
+        """Give up waiting; False if the lock is already there."""
         with self._mutex:
             self._given_up = not self._done.is_set()
             return self._given_up

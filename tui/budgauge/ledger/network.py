@@ -28,7 +28,7 @@ _KERNEL = Path("/proc/sys/kernel/osrelease")
 
 
 class Mount(NamedTuple):
-    """What Linux says of a mounted file system."""
+    """A mounted file system, as Linux describes one."""
 
     kind: str
     source: str
@@ -46,12 +46,12 @@ def mounted(device: int) -> Mount | None:
 
 
 def device_at(path: Path) -> int:
-    """The device of the file or folder at a path, or of the nearest folder above it that is there. Raises OSError."""
+    """Return the device of the file or folder at a path, or of the nearest folder above. Raises OSError."""
     return next(place for place in (path, *path.parents) if place.exists()).stat().st_dev
 
 
 def network_kind(device: int) -> str | None:
-    """The kind of file system if it is one that lies on another machine, or belongs to Windows under WSL."""
+    """Return the kind of a file system on another machine, or of Windows under WSL; None for others."""
     mount = mounted(device)
     if mount is None:
         return None
@@ -59,7 +59,7 @@ def network_kind(device: int) -> str | None:
 
 
 def _is_windows_drive(mount: Mount) -> bool:
-    """Does WSL share this file system from Windows in the way that has no kind of its own?"""
+    """Return True for a file system shared from Windows by WSL without a kind of its own."""
     return mount.kind == _SHARED_BY_WSL and (
         mount.source.startswith("drvfs") or "microsoft" in _text(_KERNEL).casefold()
     )
@@ -73,7 +73,7 @@ def _text(path: Path) -> str:
 
 
 def check_is_local(path: Path, device: int) -> None:
-    """LedgerRefusedError if a ledger's device is a network file system, unless it is forced."""
+    """Raise LedgerRefusedError for a ledger on a network file system, unless forced."""
     if os.environ.get(FORCE) == "1":
         return
     kind = network_kind(device)

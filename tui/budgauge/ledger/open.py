@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from budgauge.errors import LedgerReadError
+from budgauge.ledger.tail import LedgerOffset
 
 
 def open_ledger(path: Path, flags: int) -> int:
@@ -38,7 +39,7 @@ def open_ledger(path: Path, flags: int) -> int:
 
 
 def kind_of(path: Path) -> str:
-    """Name what stands at a path."""
+    """Name the kind of file at a path."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
@@ -59,3 +60,15 @@ def _why_not(path: Path, error: OSError) -> str:
     if kind in ("a file", "missing"):
         return f"{path}: cannot be opened: {error.strerror}"
     return f"{path}: is {kind}, not a ledger file"
+
+
+def still_holds(path: Path, mark: LedgerOffset) -> bool:
+    """Return True if the file at a path is still the ledger of a mark, with everything read up to the mark."""
+    try:
+        fd = open_ledger(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return not mark.offset
+    try:
+        return not mark.offset or mark.is_in(fd, os.fstat(fd))
+    finally:
+        os.close(fd)

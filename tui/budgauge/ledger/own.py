@@ -1,4 +1,4 @@
-"""Which records under a call's id are really of that call: anyone can write a line with the id of a call to come."""
+"""The check that records under a call's id are of this call: anyone can write a line with the id of a call to come."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAME_SECONDS = 60
 
 
 def own_parts(parts: Sequence[Usage], call: Usage) -> list[Usage]:
-    """Return those of the records under a call's id that are of this call.
+    """Return the records of this call among those under the call's id.
 
     They have its model and were spent when it was. They have its agent, too, and no larger prompt; only the same
     minute excuses one. Another name of the same agent, as before its kind was known or under another
@@ -31,7 +31,7 @@ def own_parts(parts: Sequence[Usage], call: Usage) -> list[Usage]:
 
 
 def parts_of_response(parts: Sequence[Usage], call: Usage) -> list[Usage]:
-    """Return those of the records under a call's response id that are of this call.
+    """Return the records of this call among those under the call's response id.
 
     A program may have recorded it for an agent of another name: it knows the size of the prompt.
     """
@@ -54,7 +54,7 @@ def _prompt(parts: Sequence[Usage]) -> int:
 
 
 def _may_be_named(record: Usage, call: Usage) -> bool:
-    """Can the agents of both be one, called by its tool or by its project, with or without its role?"""
+    """Return True if both records may be of one agent, named by tool or by project, with or without a role."""
     tool = record.agent_id.partition("/")[0]
     folders = (os.path.basename((folder or "").rstrip("/")) for folder in (call.project, record.project))
     return tool in {call.source, *map(cleaned, folders)}

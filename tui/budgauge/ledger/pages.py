@@ -1,4 +1,4 @@
-"""How a call that an agent's log reports is entered in a ledger: what is missing of it, under which names.
+"""The entry of a call from an agent's log in a ledger: the missing part, and the names to use.
 
 A long Codex thread has several files, its pages. Versions of this program before pages were known gave the
 calls of all pages the same names, `codex:THREAD:NUMBER`, and entered of each only what exceeded the others.
@@ -31,12 +31,12 @@ Find = Callable[[str], "Usage | None"]
 
 
 def continued(id: str, part: int) -> str:
-    """The id of a call's record; of its second and later ones, which add what the log came to say later."""
+    """Return the id of a call's record, or of a later one for a later report of the same call."""
     return id if part == 1 else f"{id}{PART}{part}"
 
 
 def parts_of(id: str, find: Find) -> list[Usage]:
-    """The records under an id: the first and those that continue it, MAX_PARTS at most."""
+    """Return the records under an id: the first and the parts after the first, MAX_PARTS at most."""
     found: list[Usage] = []
     while len(found) < MAX_PARTS and (record := find(continued(id, len(found) + 1))) is not None:
         found.append(record)
@@ -44,7 +44,7 @@ def parts_of(id: str, find: Find) -> list[Usage]:
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What a ledger holds of a call, and what is to be entered."""
+    """The records of a call in a ledger, and the lines to write."""
 
     booked: Sequence[Usage]
     """The records that count as this call."""
@@ -53,12 +53,12 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def spends(self) -> bool:
-        """Is there anything in the lines that was spent?"""
+        """Return True if the lines hold any tokens."""
         return any(line.total_tokens for line in self.lines)
 
 
 def entry(call: Usage, find: Find) -> Entry:
-    """Decide what a ledger lacks of a call, which has an id."""
+    """Find the missing part of a call with an id."""
     call = under_own_id(call, find)
     id = call.id or ""
     page = _LATER_PAGE.fullmatch(id)
@@ -95,7 +95,7 @@ def _page_entry(call: Usage, id: str, old_id: str, find: Find) -> Entry:
 
 
 def _entered(call: Usage, booked: list[Usage], find: Find) -> Entry:
-    """Decide under which id it is entered: its own, or another where records of something else have that."""
+    """Find the id for a call: the call's own, or another if records of another call have the former."""
     for id in _ids(call):
         parts = parts_of(id, find)
         of_this_page = _own(parts, find)
@@ -107,7 +107,7 @@ def _entered(call: Usage, booked: list[Usage], find: Find) -> Entry:
 
 
 def _ids(call: Usage) -> Iterator[str]:
-    """The ids under which a call may be entered. How large its prompt is cannot be told beforehand."""
+    """Yield the possible ids of a call. Nobody can guess beforehand how large the prompt is."""
     assert call.id is not None
     yield call.id
     for number in range(_FREE_TRIES):
@@ -115,7 +115,7 @@ def _ids(call: Usage) -> Iterator[str]:
 
 
 def _added(call: Usage, booked: Sequence[Usage], id: str, find: Find) -> Entry:
-    """What a call spent beyond what is booked, as a record of this id."""
+    """Return the entry for the part of a call beyond the recorded one, under this id."""
     rest = more_than(call, booked) if booked else msgspec.structs.replace(call, alias=_free_alias(call, find))
     return Entry(booked, [msgspec.structs.replace(rest, id=id)] if rest else [])
 
@@ -125,7 +125,7 @@ def _free_alias(call: Usage, find: Find) -> str | None:
 
 
 def _own(parts: Sequence[Usage], find: Find) -> list[Usage]:
-    """Those of the records under an old id that are not a later page's."""
+    """Return the records under an old id without those of a later page."""
     return [part for part in parts if not _is_moved(part) and find(f"{part.id}{CLAIM}") is None]
 
 
@@ -134,7 +134,7 @@ def _is_moved(record: Usage) -> bool:
 
 
 def _claimable(call: Usage, old: Sequence[Usage], find: Find) -> Usage | None:
-    """The record that an older version wrote for this call: what it had beyond the records before it."""
+    """Return an older version's record of this call: the excess over the records before."""
     for index, record in enumerate(old):
         if index == 0:
             fits = record.timestamp == call.timestamp and [*_kinds(record)] == [*_kinds(call)]
@@ -147,7 +147,7 @@ def _claimable(call: Usage, old: Sequence[Usage], find: Find) -> Usage | None:
 
 
 def _empty(call: Usage, id: str, alias: str | None) -> Usage:
-    """A line that gives a call a name, and spends nothing."""
+    """Make a line without tokens, to give a call a name."""
     return msgspec.structs.replace(
         call,
         id=id,
@@ -164,7 +164,7 @@ def _empty(call: Usage, id: str, alias: str | None) -> Usage:
 
 
 def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
-    """What a call spent beyond what is booked of it, as the record to add; None if nothing.
+    """Return the part of a call beyond the recorded one, as the record to add; None if nothing.
 
     Each kind of token on its own: of two copies of a call the larger figure is the later one. It
     belongs to the agent, the session and the moment for which the call was booked.
@@ -202,7 +202,7 @@ def more_than(call: Usage, parts: Sequence[Usage]) -> Usage | None:
 
 
 def _kinds(call: Usage) -> Iterator[int]:
-    """Fresh, read from cache, written to cache, of that for an hour, completion, of that reasoning."""
+    """Yield the kinds of tokens: fresh, read from cache, written to cache, for an hour, completion, reasoning."""
     cached, write = call.cached_tokens or 0, call.cache_write_tokens or 0
     yield call.prompt_tokens - cached - write
     yield from (cached, write, call.cache_write_1h_tokens or 0)

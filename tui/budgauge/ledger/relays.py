@@ -13,7 +13,7 @@ _SOURCE = "claude-code"
 
 
 def under_own_id(call: Usage, find: Callable[[str], Usage | None]) -> Usage:
-    """A call under the id that it is or shall be entered by; `find` gives the record that has an id.
+    """Return a call under the id of its record, present or future; `find` gives the record with an id.
 
     A copy of a call repeats its counts: where another session has entered the id with another
     prompt, this is another call. And what one log's second call is may be another log's first.

@@ -19,7 +19,7 @@ def sync_file(fd: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk: a synced file is lost all the same if its name is. Raises OSError."""
+    """Bring a folder's entries to the disk: without the name a synced file is lost as well. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,132 +1,67 @@
-"""Reading a file that grows: only new, whole lines, and a notice when it is another file than before."""
+"""A ledger, read in whole lines from where the last reading ended."""
 
 import os
 from collections.abc import Iterator
 
-import msgspec
+from budgauge.accounting.codec import decode, join
+from budgauge.accounting.records import Batch, Fault, Record
+from budgauge.files.tail import Offset, new_lines
 
-from budgauge.accounting.records import Batch, Fault, decode, join
-from budgauge.files.sparse import data_from
-
-BLOCK_BYTES = 1 << 18
+_USUAL_LINE_BYTES = 1024
 MAX_LINE_BYTES = 1 << 16
 """A longer line is no record; it is skipped in bounded memory."""
 _HEAD_BYTES = 256
-_BEFORE_BYTES = 64
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """Where a file was read to, and what is to be found there if it is still that file."""
-
-    inode: int
-    offset: int
-    head: bytes
-    before: bytes
-    overlong_from: int | None
-
-
-class Tail:
-    """Where a file has been read to, and how to tell that it is still the same file.
-
-    The same file is: same device and inode, no shorter, the same first bytes, and the same
-    bytes before the place reached.
-    """
-
-    def __init__(self) -> None:
-        self.offset = 0
-        """Bytes consumed: whole lines only, or what is skipped of an overlong one."""
-        self._identity: tuple[int, int] | None = None
-        self._head = b""
-        self._before = b""
-        self._overlong_from: int | None = None
-
-    @classmethod
-    def at(cls, mark: Mark, status: os.stat_result) -> "Tail":
-        """One that goes on from where another stood, in the open file that has this status."""
-        tail = cls()
-        tail.offset, tail._head, tail._before, tail._overlong_from = msgspec.structs.astuple(mark)[1:]
-        tail._identity = (status.st_dev, mark.inode)
-        return tail
-
-    @property
-    def is_new(self) -> bool:
-        """Has nothing been read yet?"""
-        return self._identity is None
-
-    @property
-    def mark(self) -> Mark:
-        """Where it stands, to go on from there later."""
-        inode = self._identity[1] if self._identity else 0
-        return Mark(inode, self.offset, self._head, self._before, self._overlong_from)
-
-    def resumes(self, fd: int, status: os.stat_result | None = None) -> bool:
-        """Is the open file the one read so far? If not, the tail starts again at its first byte."""
-        status = status or os.fstat(fd)
-        identity = (status.st_dev, status.st_ino)
-        known = self._identity
-        same = (
-            identity == known
-            and status.st_size >= self.offset
-            and os.pread(fd, len(self._before), self.offset - len(self._before)) == self._before
-            and os.pread(fd, len(self._head), 0) == self._head
-        )
-        if not same:
-            self.__init__()  # type: ignore[misc]  # a new start is exactly a new tail
-            self._identity = identity
-        return same or known is None
-
-    def stands_in(self, fd: int, status: os.stat_result) -> bool:
-        """Is what was read last where it was, in an open file of this status?"""
-        return (status.st_dev, status.st_ino) == self._identity and (
-            os.pread(fd, len(self._before), self.offset - len(self._before)) == self._before
-        )
-
-    def has_read(self, size: int) -> bool:
-        """Is there nothing in a file of this size that was not read, not even an unfinished line?"""
-        return self.offset == size and self._overlong_from is None
-
-    def skip(self, data: bytes) -> None:
-        """Note that what stands right behind what was read is known."""
-        if len(self._head) < _HEAD_BYTES:
-            self._head = (self._head + data)[:_HEAD_BYTES]
-        self.offset += len(data)
-        self._before = (data if len(data) >= _BEFORE_BYTES else self._before + data)[-_BEFORE_BYTES:]
-
-    def read(self, fd: int) -> Iterator[Batch]:
-        """Batches of what whole lines are new. An unterminated last line waits for its end."""
-        while True:
-            block = os.pread(fd, BLOCK_BYTES, self.offset)
-            end = block.rfind(b"\n") + 1
-            if end:
-                yield self._consume(block if end == len(block) else block[:end])
-            elif len(block) > MAX_LINE_BYTES:
-                self._overlong_from = self.offset if self._overlong_from is None else self._overlong_from
-                self.skip(block)
-                self._pass_hole(fd)
-            if len(block) < BLOCK_BYTES:
-                return
-
-    def _pass_hole(self, fd: int) -> None:
-        end = data_from(fd, self.offset)
-        if end - self.offset >= _BEFORE_BYTES:
-            self.offset, self._before = end, bytes(_BEFORE_BYTES)
-
-    def _consume(self, data: bytes) -> Batch:
-        start = self.offset
-        self.skip(data)
-        if self._overlong_from is not None:
-            cut = data.index(b"\n") + 1
-            fault = Fault(self._overlong_from, start + cut - self._overlong_from, _OVERLONG)
-            self._overlong_from = None
-            return join([Batch([], [fault]), _decode(data[cut:], start + cut)])
-        return _decode(data, start)
-
-
 _OVERLONG = f"longer than {MAX_LINE_BYTES} bytes"
 
 
+class LedgerOffset(Offset):
+    """How far a ledger was read."""
+
+    head: bytes = b""
+    """The first bytes of the file."""
+    overlong_from: int | None = None
+    """The beginning of the overlong line that is being skipped."""
+
+    @property
+    def is_skipping(self) -> bool:
+        """True within a line longer than `MAX_LINE_BYTES`."""
+        return self.overlong_from is not None
+
+    def is_in(self, fd: int, status: os.stat_result) -> bool:
+        """Return True if the open file, of this status, still begins and goes on as it was read."""
+        return super().is_in(fd, status) and os.pread(fd, len(self.head), 0) == self.head
+
+    def advance(self, data: bytes) -> None:
+        """Go past bytes just read, or written by this process."""
+        if len(self.head) < _HEAD_BYTES:
+            self.head = (self.head + data[:_HEAD_BYTES])[:_HEAD_BYTES]
+        super().advance(data)
+
+    def skip(self, part: bytes) -> None:
+        """Go past a part of an overlong line."""
+        begin = self.offset if self.overlong_from is None else self.overlong_from
+        self.advance(part)
+        self.overlong_from = None if part.endswith(b"\n") else begin
+
+    def has_read(self, fd: int, status: os.stat_result) -> bool:
+        """Return True if the open file was read to the last byte, with no torn line at the end."""
+        # Asked under the lock, at every record: the last bytes are enough.
+        return self.offset == status.st_size and not self.is_skipping and super().is_in(fd, status)
+
+
+def read_batches(fd: int, at: LedgerOffset) -> Iterator[Batch]:
+    """Yield batches of new whole lines. `at` is advanced before each. An unterminated last line waits for its end."""
+    begin = at.overlong_from
+    for lines in new_lines(fd, at, MAX_LINE_BYTES):
+        if lines:
+            yield _decode(lines, at.offset - len(lines))
+        elif begin is not None and not at.is_skipping:
+            yield Batch([], [Fault(begin, at.offset - begin, _OVERLONG)])
+        begin = at.overlong_from
+
+
 def _decode(data: bytes, offset: int) -> Batch:
-    """Decode whole lines, those that are too long set aside."""
+    """Decode whole lines. Overlong ones become faults."""
     position = 0
     while position < len(data):
         newline = data.rfind(b"\n", position, position + MAX_LINE_BYTES + 1)
@@ -143,3 +78,12 @@ def _decode_around_overlong(data: bytes, offset: int) -> Batch:
         parts.append(Batch([], [Fault(offset, len(line), _OVERLONG)]) if overlong else decode(line, offset))
         offset += len(line)
     return join(parts)
+
+
+def record_at(fd: int, place: int) -> Record | None:
+    """Return the record whose line begins at an offset of an open file. Raises OSError."""
+    line = os.pread(fd, _USUAL_LINE_BYTES, place)
+    if b"\n" not in line:
+        line = os.pread(fd, MAX_LINE_BYTES + 1, place)
+    records = decode(line[: line.find(b"\n") + 1]).records
+    return records[0] if records else None

@@ -1,4 +1,4 @@
-"""Writing the ledger: under a lock on the file itself, one write a record, nothing acknowledged that is not there."""
+"""Writing the ledger: under a lock on the file itself, one write a record, with nothing acknowledged too early."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from budgauge.accounting.records import Record, encode
+from budgauge.accounting.codec import encode
+from budgauge.accounting.records import Record
 from budgauge.errors import LedgerReadError, LedgerRefusedError, LedgerWriteError
 from budgauge.ledger.foreign import check_is_ledger
 from budgauge.ledger.lock import release_lock, take_lock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Transaction:
-    """The right to write a ledger. Entered, it holds the lock, with everything folded in that others wrote.
+    """The right to write a ledger. Entered, a transaction holds the lock, with others' lines folded in.
 
     Entering makes the file (0600) and its folder if they are missing. Raises LockTimeoutError if the lock is not
     had in time, LedgerRefusedError if another kind of file stands at the path, LedgerWriteError if it cannot be
@@ -67,7 +68,7 @@ class Transaction:
             ) from error
 
     def _catch_up(self, file: File, status: os.stat_result) -> None:
-        """Fold in what others wrote, and see that it is a ledger."""
+        """Fold in others' lines, and check the file's kind."""
         ledger = self._ledger
         ledger.refresh_from(file.fd, status)
         if file.checked != ledger.restarts:
@@ -95,7 +96,7 @@ class Transaction:
             self._bring_to_disk(file, *written)
 
     def append(self, record: Record) -> None:
-        """Write one record and fold it in; when this returns, the line stands in the file.
+        """Write one record and fold the record in; on return, the line stands in the file.
 
         Raises LedgerWriteError if any system call fails; what was written of the record is then
         taken back, unless that fails too.
@@ -119,7 +120,7 @@ class Transaction:
             self._written = before[0] if before and before[1] == start else start, end
 
     def _after_another(self, fd: int, line: bytes, end: int) -> int:
-        """See that a record that follows another's line is a line of its own; where it ends."""
+        """Make sure a record behind another's line is a line of its own; return the end."""
         try:
             if self._runs_into(fd, end - len(line)):
                 end = self._write(fd, b"\n" + line, end)
@@ -135,12 +136,12 @@ class Transaction:
         return end
 
     def _runs_into(self, fd: int, start: int) -> bool:
-        """Does a line begin behind something that makes it unreadable?"""
+        """Return True if the bytes before a line make the line unreadable."""
         before = os.pread(fd, min(start, MAX_LINE_BYTES), max(0, start - MAX_LINE_BYTES))
         return bool(before[before.rfind(b"\n") + 1 :].strip(b" \t\r\0"))
 
     def _bring_to_disk(self, file: File, start: int, end: int) -> None:
-        """Return once a record is on the disk; take it back if that fails, unless more was written after it."""
+        """Return with a record on the disk; after a failure, take the record back unless more was written since."""
         try:
             sync_file(file.fd)
             if start == 0:
@@ -150,7 +151,7 @@ class Transaction:
             raise (self._failure(error) if taken_back else self._standing(error)) from error
 
     def _write(self, fd: int, data: bytes, start: int) -> int:
-        """Write at the end; where that is then."""
+        """Write at the end; return the new end."""
         written = os.write(fd, data)
         try:
             if written != len(data):
@@ -162,7 +163,7 @@ class Transaction:
             raise
 
     def _take_back(self, fd: int, start: int, end: int) -> bool:
-        """Cut off what was written last; not if someone without the lock has added to it meanwhile."""
+        """Cut off the last write, unless somebody without the lock has added to the file since."""
         with suppress(OSError):
             if os.fstat(fd).st_size == end:
                 os.ftruncate(fd, start)
@@ -170,7 +171,7 @@ class Transaction:
         return False
 
     def _take_back_later(self, file: File, start: int, end: int) -> bool:
-        """Take back a record that did not reach the disk, if it is still the last of that file; return whether."""
+        """Take back a record not on the disk, if still the last one of the file; return True if done."""
         try:
             with Transaction(self._ledger):
                 return self._ledger.file is file and self._take_back(file.fd, start, end)
@@ -190,7 +191,7 @@ class Transaction:
         )
 
     def _open_locked(self) -> tuple[File, os.stat_result]:
-        """The file that stands at the path now, locked."""
+        """Return the present file of the path, locked."""
         ledger, begin = self._ledger, time.monotonic()
         while True:
             file = ledger.file
@@ -223,7 +224,7 @@ _forks = 0
 
 
 def _count_fork() -> None:
-    """A child keeps no lock of its parent's alive: it shares the open files, and closes its own ends."""
+    """Close a forked child's ends of open files: they would keep the parent's locks alive."""
     global _forks
     _forks += 1
     for file in list(_files):
@@ -234,11 +235,11 @@ os.register_at_fork(after_in_child=_count_fork)
 
 
 class _StandsError(OSError):
-    """A call failed after the record was written, and it could not be taken back."""
+    """A call failed after the write, and the record could not be taken back."""
 
 
 class File:
-    """A ledger open for writing, closed when nobody refers to it any more."""
+    """A ledger open for writing, closed with the last reference."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -278,7 +279,7 @@ def check_writable(path: Path) -> None:
 
 
 def _seal(fd: int) -> None:
-    """End a torn last line, left by a writer that died."""
+    """End a torn last line of a dead writer."""
     size = os.fstat(fd).st_size
     if size and os.pread(fd, 1, size - 1) != b"\n":
         os.write(fd, b"\n")
@@ -301,7 +302,7 @@ def _open_for_append(path: Path, sync: bool) -> int:
 
 
 def _make_folder(folder: Path, sync: bool) -> None:
-    """Make a folder and those above it; with `sync`, so that they are on the disk."""
+    """Make a folder and the missing ones above; with `sync`, on the disk."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sync:

@@ -78,7 +78,7 @@ class BackgroundCollector:
 
     def start(self) -> None:
         """Start, from now on. Another collector on the same ledger becomes a trouble, and this one ends."""
-        # Loaded here, because most monitors start without it.
+        # Imported here: most monitors start without collecting.
         from budgauge.sources.target import Target, make_collector
 
         if self._is_alive():
@@ -96,7 +96,7 @@ class BackgroundCollector:
                 collector.follow(self._stop, self._take)
             except BudgaugeError as error:
                 self._failure = str(error)
-            except Exception as error:  # the monitor must stay up, and say what happened
+            except Exception as error:  # the monitor must stay up and show the failure
                 self._failure = f"collecting stopped: {type(error).__name__}: {error}"
 
         self._thread = threading.Thread(target=run, name="budgauge-collect", daemon=True)

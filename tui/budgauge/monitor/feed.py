@@ -70,7 +70,7 @@ def run_feed(observer: Observer, stop: threading.Event, post: Callable[[Message]
     while not stop.is_set():
         try:
             _follow(observer, stop, post)
-        except Exception as error:  # whatever it is: the screen must stay up, and say so
+        except Exception as error:  # any failure: the screen must stay up and show it
             post(FeedFailed(f"{type(error).__name__}: {error}"))
             stop.wait(RETRY_SECONDS)
 
@@ -78,7 +78,7 @@ def run_feed(observer: Observer, stop: threading.Event, post: Callable[[Message]
 def _follow(observer: Observer, stop: threading.Event, post: Callable[[Message], object]) -> None:
     view = observer.look()
     post(ViewTaken(view))
-    # Here and not above: the first view need not wait for the watcher to be loaded.
+    # Imported here: the first view need not wait for the watcher's modules.
     from budgauge.files.watch import watch
 
     pace = Pace()

@@ -37,7 +37,7 @@ def order_key(order: Order, now: float) -> Callable[[UsageRow], Key]:
     """Return a sort key, smallest first, at a moment in unix seconds: the most, fastest or latest come first."""
 
     def share(source: UsageRow) -> float:
-        # A part of a limit says how near its end is; a share of the total says no such thing.
+        # Rows without a limit come last, the most used first: a share of the total is no part of a limit.
         return -source.usage_percentage if source.usage_percentage is not None else 1 / (1 + source.used)
 
     def wall(source: UsageRow) -> float:

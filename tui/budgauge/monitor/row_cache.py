@@ -163,7 +163,7 @@ class RowCache:
     def _update(self, snapshot: Snapshot, changed: list[AgentRow], now: float, *, moves: bool) -> bool:
         """Update the changed rows; return False where all must be built again."""
         added = [row for row in changed if row.agent_id not in self._agents]
-        # As many as before and those that are new: nobody has gone.
+        # Otherwise an agent or a family has gone.
         if len(self._agents) + len(added) != len(snapshot.agents) or len(snapshot.families) != len(self._limited):
             return False
         if len(changed) > 16 + len(snapshot.agents) // 4 or self._makes_family(added):

@@ -118,7 +118,7 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     below: dict[str, list[UsageRow]] = {"": []}
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
-        next(around, None)  # itself; the family of nobody, `/*`, is in none
+        next(around, None)  # the family itself; `/*`, the family of nobody, has no other
         _put(below, families, around, family)
     for row in snapshot.agents:
         _put(below, families, families_of(same_name(row.agent_id)), row)

@@ -37,7 +37,7 @@ class TerminalApp(InternalApp):
 
     def __init__(self, preferences: Preferences, *, in_line: bool) -> None:
         """`in_line` is for a run in a few lines of the scrollback."""
-        # As no-color.org has it: set and not empty. Textual takes it for set in any case, and only greys what it draws.
+        # NO_COLOR counts if set and not empty (no-color.org). Textual counts an empty one too, and draws grey.
         without_colour = bool(os.environ.get("NO_COLOR"))
         if not without_colour:
             os.environ.pop("NO_COLOR", None)
@@ -124,11 +124,11 @@ class TerminalApp(InternalApp):
 
     def driver_made(self, driver: Driver, *, mouse: bool) -> None:
         """Make the driver survive bad input, and keep the lines above the five."""
-        # A byte that is not UTF-8 is often a mouse report in the oldest format: ask for SGR (1006) again.
+        # A byte of bad UTF-8 is often a mouse report in the oldest format: request SGR (1006) again.
         replace_bad_input(driver, partial(self.call_later, write, self, SGR_MOUSE) if mouse else lambda: None)
         if driver.is_inline:
             sent = driver.write
-            # At a new size Textual clears the whole screen; what stands above the five lines is not ours.
+            # At a new size Textual clears the whole screen; the lines above the five are not ours.
             driver.write = lambda data: sent(data.replace("\x1b[2J", "\x1b[J"))  # type: ignore[method-assign]
 
     def panic(self, *renderables: RenderableType) -> None:

@@ -137,7 +137,7 @@ def suspend_in_line(app: App[Any], wait: Callable[[], object]) -> bool:
     lines = min(internal._get_inline_height(), app.size.height)
     driver.write(Control.move(-column, -line).segment.text + "\n" * lines)
     driver.stop_application_mode()
-    # What SIGTSTP does where nobody handles it, and here it is handled.
+    # The default action of SIGTSTP, which we handle.
     os.kill(os.getpid(), signal.SIGSTOP)
     wait()
     internal._previous_cursor_position = Offset(0, 0)
@@ -177,6 +177,6 @@ def replace_bad_input(driver: Driver, replaced: Callable[[], object]) -> bool:
                 replaced()
             return text
 
-    # setattr, because a module as mypy sees it has no such name.
+    # setattr, because mypy knows no such name in a module.
     setattr(module, "getincrementaldecoder", lambda _encoding: Decoder)  # noqa: B010
     return True

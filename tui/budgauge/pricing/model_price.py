@@ -15,7 +15,7 @@ EXACT = Context(prec=80)
 _DAY_SECONDS = 86_400
 
 
-class Rates(msgspec.Struct, frozen=True):
+class TokenPrices(msgspec.Struct, frozen=True):
     """US dollars per million tokens."""
 
     input: Decimal
@@ -29,7 +29,7 @@ class Tier(msgspec.Struct, frozen=True):
     """Rates of a call whose prompt is larger than `above` tokens."""
 
     above: int
-    rates: Rates
+    rates: TokenPrices
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ def overridden(price: PriceOverride) -> ModelPrice:
     """Return the price set by a config."""
     per_million = Decimal(1000)
     write = price.prompt_per_1k if price.cache_write_per_1k is None else price.cache_write_per_1k
-    rates = Rates(
+    rates = TokenPrices(
         input=price.prompt_per_1k * per_million,
         cache_read=(price.prompt_per_1k if price.cached_per_1k is None else price.cached_per_1k) * per_million,
         cache_write=write * per_million,

@@ -117,7 +117,7 @@ class PriceBook:
 
 
 NAMING = 3
-"""Of how models' names are read; what was looked up under another reading is not used."""
+"""The version of reading models' names. Prices found under another are not used."""
 UNKNOWN_VERSION = "unknown"
 
 

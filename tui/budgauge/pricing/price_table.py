@@ -15,7 +15,7 @@ from genai_prices.types import ModelPrice as TablePrice
 
 from budgauge.config.model_name import model_name, undated
 from budgauge.pricing.certain import is_certain
-from budgauge.pricing.model_price import ModelPrice, Period, Rates, Tier
+from budgauge.pricing.model_price import ModelPrice, Period, Tier, TokenPrices
 
 _Price = Union[Decimal, TieredPrices]
 
@@ -73,7 +73,7 @@ def _tiers(prices: TablePrice) -> tuple[Tier, ...] | None:
     parts: tuple[_Price, ...] = (prices.input_mtok, read, write, hour, prices.output_mtok)
     tiered = [part.tiers for part in parts if isinstance(part, TieredPrices)]
     starts = sorted({0, *(tier.start for tier in chain.from_iterable(tiered))})
-    return tuple(Tier(start, Rates(*(_at(part, start) for part in parts))) for start in starts)
+    return tuple(Tier(start, TokenPrices(*(_at(part, start) for part in parts))) for start in starts)
 
 
 def _at(price: _Price, above: int) -> Decimal:

@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
-from budgauge.accounting.records import MAX_DEPTH, is_deep
+from budgauge.accounting.codec import MAX_DEPTH, is_deep
 from budgauge.rpc.codes import TOO_LONG
 
 MAX_FRAME_BYTES = 1 << 20

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from budgauge.sources.unasked.spent import SpentFile
 
 QUIET_STEP_MS = 80
-"""Between two looks for changes while nothing happens: agents' logs are many, and need no quicker first look."""
+"""Between two checks for changes while nothing happens. Agents' logs are many, and need no quicker check."""
 
 KEEP_SECONDS = 2.0
-"""Between two times at which it is kept how far the logs are booked, while they are read."""
+"""Between two writes of the cursors while logs are read."""
 
 
-class Book(Protocol):
+class CallSink(Protocol):
     """The destination of calls."""
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
         """Import calls and return each one's outcome. Raises BudgaugeError: then none counts as imported."""
         ...
 
@@ -89,7 +89,7 @@ class Collector(Steps):
 
     def __init__(
         self,
-        book: Book,
+        sink: CallSink,
         sources: Sequence[Source],
         *,
         since: float | None = None,
@@ -102,10 +102,10 @@ class Collector(Steps):
 
         `only_below` takes only sessions whose working directory lies inside that folder.
         `lock_path` keeps a second collector of the same ledger away; None, for a dry run, keeps
-        nobody away. `cursors` is where it is kept how far the logs are booked; None for a dry run.
-        `spent`, which `book` counts for, keeps what sessions spent of late; None keeps nothing.
+        nobody away. `cursors` keeps how far the logs are imported; None keeps nothing.
+        `spent`, which `sink` counts for, keeps the recent usage of sessions; None keeps nothing.
         """
-        self._book = book
+        self._sink = sink
         self._cursors = cursors
         self._spent = spent
         self._kept_at, self._kept_changes = 0.0, 0
@@ -116,13 +116,13 @@ class Collector(Steps):
         self._inside: dict[str | None, bool] = {}
         self._lock_path = lock_path
         self._new: Counter[tuple[str, Outcome]] = Counter()
-        """(source, what became of them) → records written"""
+        """(source, outcome) → calls."""
         self._trouble: str | None = None
         self._begun = False
-        """Was everything that there was looked at?"""
+        """True once every log was checked."""
 
     def collect(self) -> Report:
-        """Collect everything once. Raises as `book`, and SourceError if another collector is at work."""
+        """Collect everything once. Raises as the sink, and SourceError if another collector is at work."""
         with self.alone():
             self._pass(None)
         return self.report()
@@ -187,14 +187,14 @@ class Collector(Steps):
                     self._keep_on_the_way()
                     wanted = [call for call in calls if self._takes(call, log)]
                     if wanted:
-                        self._book_calls(source, log, wanted)
+                        self._import(source, log, wanted)
                     if stop is not None and stop.is_set():
                         return
         self._keep_on_the_way()
 
-    def _book_calls(self, source: Source, log: Log, calls: Sequence[Usage]) -> None:
+    def _import(self, source: Source, log: Log, calls: Sequence[Usage]) -> None:
         try:
-            self._note(source, log, Counter(self._book.book(calls)))
+            self._note(source, log, Counter(self._sink.add(calls)))
         finally:
             if self._spent is not None:
                 self._spent.add(log.path, lambda: source.origin(log.path))
@@ -207,11 +207,11 @@ class Collector(Steps):
         """Count the outcomes of a log's calls."""
         self._new[source.name, "recorded"] += outcomes["recorded"]
         self._new[source.name, "grown"] += outcomes["grown"]
-        log.note(Counts(duplicates=outcomes["known"], replayed=outcomes["replayed"], set_aside=outcomes["set aside"]))
+        log.note(Counts(duplicates=outcomes["known"], replayed=outcomes["replayed"], skipped=outcomes["skipped"]))
 
     def _takes(self, call: Usage, log: Log) -> bool:
-        # What was booked before may have grown since.
-        if self._since is not None and call.timestamp < self._since and not self._book.holds(call.id or ""):
+        # A call imported before may have grown since.
+        if self._since is not None and call.timestamp < self._since and not self._sink.holds(call.id or ""):
             log.leave_out(call.timestamp)
             return False
         if self._only_below is None:

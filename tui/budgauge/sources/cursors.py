@@ -1,8 +1,8 @@
 """Cursors, kept between runs: how far agents' logs are imported into a ledger.
 
-It can be lost at any time. What is booked is told by the ledger alone; without this it only
-takes longer to find out. And it is believed only beside the very ledger that it was made for:
-in another one, or an older copy of it, the same calls may be missing.
+Cursors can be lost at any time: the ledger alone says which calls are imported, and the next import
+only takes longer. They hold only beside the very ledger for which they were made: in another one, or
+an older copy, the same calls may be missing.
 """
 
 import os
@@ -13,22 +13,23 @@ import msgspec
 
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import CacheFile, short_name
-from budgauge.ledger.ledger import Ledger, still_holds
-from budgauge.ledger.tail import Mark
+from budgauge.ledger.ledger import Ledger
+from budgauge.ledger.open import still_holds
+from budgauge.ledger.tail import LedgerOffset
 from budgauge.sources.log import Cursor
 
 VERSION = 2
-"""Another than before where more is read in the same logs: they are read again."""
+"""Raised where a version reads more in the same logs: they are read again."""
 Cursors = dict[str, dict[str, Cursor]]
-"""source → key of a log → how far it is booked."""
+"""source → key of a log → cursor."""
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
     version: int
-    mark: Mark
-    """Where in the ledger all that was booked stands."""
+    mark: LedgerOffset
+    """The place in the ledger before which all imported calls stand."""
     only_below: str | None
-    """The project whose sessions alone were booked; None for all."""
+    """The project whose sessions alone were imported; None for all."""
     cursors: Cursors
 
 
@@ -52,7 +53,7 @@ class CursorFile:
         self._ledger = ledger
         self._only_below = None if only_below is None else str(only_below)
         self._cursors: Cursors = {}
-        self._mark: Mark | None = None
+        self._mark: LedgerOffset | None = None
         """Of the cursors that were read."""
 
     def read(self) -> Cursors:
@@ -68,10 +69,10 @@ class CursorFile:
         if not self._writes:
             return
         with suppress(LedgerReadError):
-            # What was booked before stands in the ledger, even if nothing was this time.
+            # Earlier imports stand in the ledger, even if nothing came this time.
             self._ledger.refresh()
             if self._ledger.restarts or (self._mark and not still_holds(self._ledger.path, self._mark)):
-                # Another file took the ledger's place meanwhile: who knows what of this is booked in it.
+                # Another file took the ledger's place meanwhile, and may lack these calls.
                 return
             self._cursors = {**self._cursors, **cursors}
             self._file.write(_Kept(VERSION, self._ledger.mark, self._only_below, self._cursors))

@@ -20,10 +20,10 @@ class DryRun:
         self._new: dict[str, Usage] = {}
         """id or alias → the record that would be written."""
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
         """Return each call's outcome."""
         new: list[Usage] = []
-        outcomes = [self._book(call, new) for call in calls]
+        outcomes = [self._add(call, new) for call in calls]
         self._count(new)
         return outcomes
 
@@ -31,7 +31,7 @@ class DryRun:
         """Return True if a call of this id would be imported by now."""
         return self._find(id) is not None
 
-    def _book(self, call: Usage, new: list[Usage]) -> Outcome:
+    def _add(self, call: Usage, new: list[Usage]) -> Outcome:
         found = entry(call, self._find)
         for line in found.lines:
             self._new.update((name, line) for name in (line.id, line.alias) if name is not None)

@@ -1,11 +1,12 @@
-"""Calls from agents' logs into the ledger, each once: they were spent, so no budget is asked."""
+"""Import of calls from agents' logs into the ledger, each once and without a check: they were spent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from budgauge.accounting.records import Usage, check_record
+from budgauge.accounting.record_checks import check_record
+from budgauge.accounting.records import Usage
 from budgauge.errors import RecordError
 from budgauge.ledger.ledger import Ledger
 from budgauge.ledger.pages import Entry, entry
@@ -13,11 +14,11 @@ from budgauge.ledger.pages import Entry, entry
 if TYPE_CHECKING:
     from budgauge.ledger.transaction import Transaction
 
-Outcome = Literal["recorded", "grown", "known", "replayed", "set aside"]
-"""What became of a call: new; booked before with less, of which the rest was added; booked before;
-booked before for another session, which this one repeats; not fit to be written."""
+Outcome = Literal["recorded", "grown", "known", "replayed", "skipped"]
+"""The outcome of a call: new; known with less, of which the rest was added; known;
+known from another session, which this one repeats; not fit to be written."""
 _AT_ONCE = 100
-"""Calls recorded under one lock: few enough that nobody waits long for it."""
+"""Calls recorded under one lock: few enough for a short wait of others."""
 
 
 Count = Callable[[Sequence[Usage]], None]
@@ -27,41 +28,41 @@ def uncounted(_new: Sequence[Usage]) -> None:
     """Ignore new records."""
 
 
-class Booking:
-    """Books calls by their ids. Used by one thread at a time; any number of processes may book the same calls."""
+class Importer:
+    """Imports calls by their ids. Used by one thread at a time; any number of processes may import the same calls."""
 
     def __init__(self, ledger: Ledger, *, count: Count = uncounted) -> None:
         """`ledger` keeps all ids. `count` gets each record that was written."""
         self.ledger = ledger
         self._count = count
 
-    def book(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """Bring calls, which all have an id and a source, into the ledger; what became of each, in their order.
+    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
+        """Import calls, which all have an id and a source, and return each one's outcome, in their order.
 
-        Raises what Transaction raises; what was not booked then is booked when it is tried again.
+        Raises as Transaction. Calls that were not imported then are imported by another try.
         """
         outcomes: list[Outcome] = []
         for begin in range(0, len(calls), _AT_ONCE):
             new: list[Usage] = []
             with self.ledger.locked() as transaction:
-                outcomes += [self._book(transaction, call, new) for call in calls[begin : begin + _AT_ONCE]]
+                outcomes += [self._add(transaction, call, new) for call in calls[begin : begin + _AT_ONCE]]
             self._count(new)
         return outcomes
 
     def holds(self, id: str) -> bool:
-        """Is a call of this id booked, as far as is known? Raises LedgerReadError."""
+        """Return True if a call of this id is known to be imported. Raises LedgerReadError."""
         if not self.ledger.exists:
             self.ledger.refresh()
         return self.ledger.find(id) is not None
 
-    def _book(self, transaction: Transaction, call: Usage, new: list[Usage]) -> Outcome:
+    def _add(self, transaction: Transaction, call: Usage, new: list[Usage]) -> Outcome:
         assert call.id is not None
         found = entry(call, self.ledger.find)
         try:
             for line in found.lines:
                 check_record(line)
         except RecordError:
-            return "set aside"
+            return "skipped"
         for line in found.lines:
             transaction.append(line)
             new.append(line)

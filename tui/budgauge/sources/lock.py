@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,23 +39,15 @@ def only_collector(path: Path | None) -> Iterator[None]:
         os.close(descriptor)
 
 
-_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
-    _FLAGS |= getattr(os, _name, 0)
-
-
 def _open(path: Path) -> int:
     """Open the lock's file and make it if missing, never through a link, and only as a regular file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, _FLAGS, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         if path.is_symlink() or path.is_dir():
             raise _not_a_lock(path) from error
-        raise SourceError(
-            f"cannot lock the collection: {path}: {error.strerror}",
-            hint="Check the folder's permissions and the disk; the lock is made there.",
-        ) from error
+        raise _failed(path, error, "Check the folder's permissions and the disk; the lock is made there.") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _not_a_lock(path)
@@ -69,29 +61,25 @@ def _not_a_lock(path: Path) -> SourceError:
     )
 
 
-def _take(descriptor: int, path: Path) -> None:
-    if sys.platform != "win32":
-        import fcntl
+def _failed(path: Path, error: OSError, hint: str) -> SourceError:
+    return SourceError(f"cannot lock the collection: {path}: {error.strerror}", hint=hint)
 
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"another collector (process {_holder(descriptor)}) is already working on this ledger",
-                hint="It does the same work; use its numbers, or stop it first.",
-            ) from None
-        except OSError as error:
-            raise SourceError(
-                f"cannot lock the collection: {path}: {error.strerror}", hint="Use a local disk for it."
-            ) from error
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BusyError(
+            f"another collector (process {_holder(descriptor)}) is already working on this ledger",
+            hint="It does the same work; use its numbers, or stop it first.",
+        ) from None
+    except OSError as error:
+        raise _failed(path, error, "Use a local disk for it.") from error
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
     except OSError as error:
-        raise SourceError(
-            f"cannot lock the collection: {path}: {error.strerror}",
-            hint="Free some space or mend the disk, then try again.",
-        ) from error
+        raise _failed(path, error, "Free some space or fix the disk, then try again.") from error
 
 
 def _holder(descriptor: int) -> str:

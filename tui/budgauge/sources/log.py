@@ -19,10 +19,10 @@ class Counts(msgspec.Struct, array_like=True):
     """Lines that repeat a call of the same log."""
     replayed: int = 0
     """Lines copied from another session's history."""
-    set_aside: int = 0
+    skipped: int = 0
     """Lines that cannot be read or must not be written."""
     lower_bounds: int = 0
-    """Calls whose last count of output tokens never came."""
+    """Calls without a last count of output tokens."""
     disagreements: int = 0
     """Places where calls do not add up to the log's own total."""
 
@@ -117,7 +117,7 @@ class Log:
     def counts(self) -> Counts:
         """Counts of what the whole log holds beside new calls."""
         counts = self._parser.counts if self._parser else Counts()
-        return counts + self._noted + Counts(set_aside=self._at.skipped_lines)
+        return counts + self._noted + Counts(skipped=self._at.skipped_lines)
 
     @property
     def new_counts(self) -> Counts:
@@ -154,7 +154,7 @@ class Log:
         return self._parser.take()
 
     def note(self, outcomes: Counts) -> None:
-        """Add to the counts what became of calls."""
+        """Count the outcomes of calls."""
         self._noted += outcomes
 
     def leave_out(self, timestamp: float) -> None:

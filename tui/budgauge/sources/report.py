@@ -10,7 +10,7 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     """Logs that there are."""
     bytes: int = 0
-    """Read of them: what was new."""
+    """Read of them."""
     calls: int = 0
     """Calls recorded."""
     duplicates: int = 0
@@ -18,25 +18,25 @@ class SourceTotal(msgspec.Struct, frozen=True, kw_only=True):
     replayed: int = 0
     """Lines and calls copied from another session's history."""
     set_aside: int = 0
-    """Lines and files that could not be read, and calls that could not be recorded."""
+    """Skipped: lines and files that could not be read, and calls that could not be recorded."""
     grown: int = 0
     """Records that add to a call that was recorded before it was complete."""
     lower_bounds: int = 0
-    """Calls in the logs just read whose final output count has not come: at least so much was spent."""
+    """Calls in the logs just read without a final output count: at least so much was spent."""
     unpriced_models: tuple[str, ...] = ()
     """Models of recorded calls whose price is not known."""
 
     @property
     def beside(self) -> list[tuple[str, int]]:
         """Counts beside new calls, as (words, number), without the zeros."""
-        all = (
+        counts = (
             ("grown since they were recorded", self.grown),
-            ("counted before or told twice", self.duplicates),
+            ("duplicates skipped", self.duplicates),
             ("copied from other sessions", self.replayed),
-            ("set aside", self.set_aside),
+            ("skipped", self.set_aside),
             ("without a final output count: a lower bound", self.lower_bounds),
         )
-        return [(what, number) for what, number in all if number]
+        return [(words, number) for words, number in counts if number]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: tuple[SourceTotal, ...]
     notes: tuple[str, ...] = ()
-    """What a person should know of what was not counted; may hold paths from outside."""
+    """Troubles in words for a person; may hold paths from outside."""
     trouble: str | None = None
     """Why recording does not work just now, while following."""
     user: "Report | None" = None

@@ -147,7 +147,7 @@ class Source:
             bytes=sum(log.bytes_read for log in self._logs.values()),
             duplicates=counts.duplicates,
             replayed=counts.replayed,
-            set_aside=counts.set_aside + self._found.unreadable + len(self._unreadable),
+            set_aside=counts.skipped + self._found.unreadable + len(self._unreadable),
             lower_bounds=sum(log.counts.lower_bounds for log in self._logs.values()),
         )
 
@@ -164,7 +164,7 @@ class Source:
         """Return the troubles in words for a person."""
         notes = [f"{self.name}: cannot read {reason}" for reason in self.unreadable]
         notes += (f"{self.name}: {note}" for note in self._found.notes)
-        if skipped := sum(log.new_counts.set_aside for log in self._logs.values()):
+        if skipped := sum(log.new_counts.skipped for log in self._logs.values()):
             lines = plural(skipped, "line")
             notes.append(f"{self.name}: {lines} of session logs cannot be read; not counted; see budgauge doctor")
         if wrong := sum(log.new_counts.disagreements > 0 for log in self._logs.values()):

@@ -10,6 +10,7 @@ from budgauge.sources.long_line import holds_no_usage
 
 MAX_LINE_BYTES = 16 << 20
 """Longer lines are skipped: no line of usage comes near."""
+HEAD_BYTES = (1 << 16, 1 << 22)
 COMPRESSED = ".zst"
 _SEAM_BYTES = 64
 _USAGE = (b'"usage"', b'"token_count"', b'"token_usage_record"')
@@ -35,7 +36,7 @@ class LogOffset(Offset, array_like=True):
         return self.skipping
 
     def skip(self, part: bytes) -> None:
-        """Go past a part of such a line, and see whether the line tells of usage."""
+        """Go past a part of such a line, and see whether it is a line of usage."""
         if not self.skipping:
             self.is_counted, self.before = False, b""
             self.is_harmless = holds_no_usage(part)
@@ -75,9 +76,21 @@ def log_lines(path: Path, at: LogOffset) -> Iterator[bytes]:
     at.size = status.st_size
 
 
+def heads(path: Path) -> Iterator[bytes]:
+    """Yield the beginning of a log, then a longer one: its first line may be long. Raises OSError."""
+    descriptor = open_log(path)
+    try:
+        for size in HEAD_BYTES:
+            yield (head := os.pread(descriptor, size, 0))
+            if len(head) < size:
+                return
+    finally:
+        os.close(descriptor)
+
+
 def open_log(path: Path) -> int:
     """Open a regular file for reading and return its descriptor. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path} is not a regular file")

@@ -14,7 +14,7 @@ from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.dry_run import DryRun
 from budgauge.sources.found import formats
-from budgauge.sources.importer import Booking, Count, uncounted
+from budgauge.sources.importer import Count, Importer, uncounted
 from budgauge.sources.joint import Joint
 from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
@@ -60,7 +60,7 @@ def _collector(target: Target, agents: Sequence[str], dry_run: bool) -> Collecto
 
     spent = SpentFile(cache, ledger)
     return Collector(
-        Booking(ledger, count=count_both),
+        Importer(ledger, count=count_both),
         sources,
         since=since,
         only_below=place.project,

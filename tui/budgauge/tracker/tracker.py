@@ -15,18 +15,8 @@ import msgspec
 
 from budgauge.accounting.family import is_family
 from budgauge.accounting.limits import BudgetUsage, warning_at, warning_message
-from budgauge.accounting.records import (
-    Reserve,
-    Reset,
-    Settle,
-    Usage,
-    check_count,
-    check_name,
-    check_record,
-    check_text,
-    check_ttl,
-    make_usage,
-)
+from budgauge.accounting.record_checks import check_count, check_name, check_record, check_text, check_ttl, make_usage
+from budgauge.accounting.records import Reserve, Reset, Settle, Usage
 from budgauge.accounting.reservation import Hold
 from budgauge.accounting.usage_sums import counted_parts
 from budgauge.authority.folded import new_id

@@ -225,7 +225,7 @@ class Observer:
         old = self._view
         now = self._clock()
         loaded = self.loaded
-        self._changed |= self._unasked.look(loaded.ledger.path, loaded.config, now, self._monotonic())
+        self._changed |= self._unasked.refresh(loaded.ledger.path, loaded.config, now, self._monotonic())
         if old is not None:
             over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
             # A clock put back brings the past back, too.

@@ -21,7 +21,7 @@ from budgauge.accounting.records import Usage
 from budgauge.config import BudgetConfig
 from budgauge.config.name import same_name
 from budgauge.ledger.ledger import Ledger
-from budgauge.pricing.model_price import Rates
+from budgauge.pricing.model_price import TokenPrices
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.row import ModelRow
 from budgauge.status.snapshot import Part, cost_of, model_rows
@@ -37,7 +37,7 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     origin: str
     """The price's source; empty where no price is known."""
-    rates: Rates | None
+    rates: TokenPrices | None
     above: int
     """For prompts of more tokens than this; 0 for all."""
     start: int | None

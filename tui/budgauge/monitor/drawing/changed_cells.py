@@ -42,7 +42,7 @@ class Shown:
         if types is None or update is None or not types.is_known(update):
             return update
         known: ChopsUpdate | LayoutUpdate = update  # type: ignore[assignment]  # as was just seen
-        # Compared with what is shown at the moment when it is sent, if it is sent at all.
+        # The comparison waits until the update is sent, for the terminal may change until then.
         return types.replaced(update, lambda console: self.send(known, console))
 
     def send(self, update: ChopsUpdate | LayoutUpdate, console: Console) -> str:

@@ -56,7 +56,7 @@ def _cell(bands: Sequence[tuple[int, int, int]], floor: int) -> Cell:
     top = inside[-1][2]
     largest = sorted(sorted(inside, key=lambda band: band[1] - band[2])[:2])
     if len(largest) == 1 or top < 8:
-        # Where it ends within the cell, the end is what must be right.
+        # The column ends within this cell: the cell has room for one series, and its height must be right.
         number = max(inside, key=lambda band: band[2] - band[1])[0]
         return _EIGHTHS[top], number, None
     (lower, _, border), (upper, _, _) = largest

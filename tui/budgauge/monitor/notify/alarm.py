@@ -48,7 +48,7 @@ class Alarm:
         notify, snapshot = view.config.notify, view.snapshot
         self.title.set(title_of(snapshot) if notify.title else "")
         self._want_desktop(notify)
-        # A ledger that cannot be read is not one that nothing stands in.
+        # An unreadable ledger is not an empty one.
         crossed = () if view.ledger_trouble else self._alerts.of(snapshot)
         if not crossed:
             return

@@ -46,7 +46,7 @@ class TerminalTitle:
     @property
     def owed(self) -> str:
         """The control sequence to restore the title before; empty where none was changed."""
-        # Where the terminal keeps no titles, none is better than one that is no longer true.
+        # Some terminals save no title: there an empty one replaces ours, which is no longer true.
         return _titled("") + _BRING_BACK if self._is_kept else ""
 
 

@@ -97,7 +97,7 @@ class Dashboard(MainScreen):
         gauge = self.query_one(Gauge)
         gauge.roomy = tall
         gauge.bar_lines = 2 if height >= HIGH else 1
-        # In ASCII the large figures could not be read.
+        # Large figures are unreadable in ASCII.
         has_figures = height >= FIGURES_HEIGHT and size.width >= FIGURES_WIDTH and not self.app.has_class("-ascii")
         self.set_class(has_figures, "-figures")
         gauge.foretells = not has_figures

@@ -89,7 +89,7 @@ class InlineScreen(MainScreen):
             self._question = None
             answered(answer)
         elif answer:
-            # The key that copies, where there are lines to copy.
+            # Elsewhere this key copies a line; here there is none.
             self.action_no_room()
 
     def pause(self, *, paused: bool) -> None:

@@ -135,7 +135,7 @@ class OverTime(Page[_Read]):
         chart, since = self._chart(), self._since()
         read = self.report
         if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
-            since = None  # what was read begins later
+            since = None  # the report begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
         self.query_one(TimeChart).view_model = time_view_model(
             self.view,

@@ -120,6 +120,6 @@ class Page(Screen[None], Generic[_Report]):
         self._redraw()
 
     def _redraw(self) -> None:
-        # When it is closed its widgets go before the last messages have come.
+        # At the end widgets are removed before the last messages have come.
         with suppress(NoMatches):
             self.draw()

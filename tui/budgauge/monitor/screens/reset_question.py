@@ -62,7 +62,7 @@ class ResetQuestion(ModalScreen[bool]):
     def show(self, snapshot: Snapshot) -> None:
         """Bring the facts up to a snapshot."""
         self._snapshot = snapshot
-        # Before it is composed there are no lines yet.
+        # Before composition there are no lines yet.
         for line, fact in zip(self._facts, self._drawn(), strict=False):
             line.update(fact)
 

@@ -233,7 +233,7 @@ class AgentTable(ScrollView, can_focus=True):
         """Fold or unfold the family under the cursor; from a leaf, move to its family."""
         row = self.current
         if row is not None and folded and row.folded is not False:
-            # As in every tree: from a leaf, or what is folded, to what it stands in.
+            # As in every tree: from a leaf or a folded family to the family around.
             around = next((i for i in range(self.cursor, -1, -1) if self.rows[i].depth < row.depth), None)
             if around is not None:
                 self.move_to(around)

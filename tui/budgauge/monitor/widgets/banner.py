@@ -127,7 +127,7 @@ class Banner(Drawing):
             others = len(self.items) - index - 1
             if left <= 0:
                 return self._with_more(lines, others + 1, cells)
-            # What comes after it needs a line, too.
+            # Each later message needs a line, too.
             wrapped = wrap(item.text, max(1, cells - 4), max(1, min(_LINES_EACH, left - others)))
             style = self.part(f"banner--{item.level}")
             for number, text in enumerate(wrapped):

@@ -58,7 +58,7 @@ def _fastest(snapshot: Snapshot, now: float) -> tuple[str, str]:
     last = now // 60 - 1
     rate, row = 0, None
     for agent in snapshot.active:
-        # Two minutes' tokens are the most that the last 60 seconds can hold.
+        # The last 60 seconds have at most the tokens of two minutes.
         latest = agent.minutes[-1][0]
         if latest > last + 1 or (latest >= last and sum(tokens for _, tokens in agent.minutes[-2:]) >= rate):
             found = rate_now(agent.minutes, now)

@@ -78,7 +78,7 @@ def time_view_model(
         title=title,
         note=note,
         trouble=trouble,
-        # Nothing that is drawn changes within a step but what is read.
+        # Within a minute only a new report changes the drawing.
         now=now // 60 * 60,
         chart=read[0] if read else None,
         counters=read[1] if read else None,
@@ -178,7 +178,7 @@ class TimeChart(Drawing):
         """Return local times for below the chart, as many as have room."""
         line, whole = "", number * each
         words = [moment(begin + step * (place // each), step * number) for place in range(whole)]
-        # At the cells where steps begin, as far apart as each other.
+        # At cells where steps begin, at equal distances.
         gap = -(-max(14, len(words[0]) + 4) // each) * each
         now = tr("now")
         room = whole - width(now)
@@ -194,7 +194,7 @@ class TimeChart(Drawing):
         whole = sum(sum(tokens) for _, tokens in series)
         numbers = [count(sum(tokens)) for _, tokens in series]
         number_cells = max(map(len, numbers))
-        # An id in full comes before a chart of its own.
+        # A full id comes before its trend.
         name_cells = min(max(width(name) for name, _ in series), max(8, cells - number_cells - 12))
         lines = []
         for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
@@ -245,7 +245,7 @@ class TimeChart(Drawing):
             shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
-                # The line goes on in front of what stands higher.
+                # The budget's line goes on in front of higher columns.
                 styles = {" ": line_style, "█": line_style + Style(background=self.part("time--cost").foreground)}
                 shown += Content.assemble(
                     *(("─", styles[char]) if char in styles else (char, self.part("time--cost")) for char in whole)

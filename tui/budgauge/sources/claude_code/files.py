@@ -39,8 +39,7 @@ class ClaudeCodeFormat:
     def find(self) -> Found:
         """Find all session logs: sessions before sub-agents, old before new.
 
-        A message that several logs hold is booked where it comes first, and a session that is
-        resumed begins with copies.
+        A message in several logs is imported from the first, and a resumed session begins with copies.
         """
         unlistable: list[str] = []
 

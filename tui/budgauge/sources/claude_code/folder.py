@@ -1,17 +1,14 @@
 """The folder and time in which a Claude Code session began, from the first lines of the log."""
 
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from budgauge.sources.tail import open_log
-
-_HEAD_BYTES = (1 << 16, 1 << 22)
-"""The first line that names a folder is looked for in so many bytes, then in so many: a prompt may be long."""
+from budgauge.sources.tail import heads
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -42,22 +39,11 @@ def session_begun(log: Path) -> float | None:
 
 def _first(log: Path, tell: Callable[[bytes], T | None]) -> T | None:
     """Return the first answer of `tell` about a line of the log."""
-    try:
-        descriptor = open_log(log)
-    except (OSError, ValueError):
-        return None
-    try:
-        for size in _HEAD_BYTES:
-            head = os.pread(descriptor, size, 0)
+    with suppress(OSError, ValueError):
+        for head in heads(log):
             for line in head.split(b"\n")[:-1]:
                 if (found := tell(line)) is not None:
                     return found
-            if len(head) < size:
-                break
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
     return None
 
 

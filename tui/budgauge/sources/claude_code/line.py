@@ -8,7 +8,8 @@ from typing import Union
 
 import msgspec
 
-from budgauge.accounting.records import MAX_COUNT, Count, repaired
+from budgauge.accounting.codec import repaired
+from budgauge.accounting.records import MAX_COUNT, Count
 from budgauge.config.factors import charged
 
 ASSISTANT = "assistant"

@@ -73,7 +73,7 @@ class Session:
     ) -> None:
         """`agent` is the sub-agent's id in the file's name; None for a session itself.
 
-        `agent_type` tells what kind it is, as soon as that is known. `saved` is what `save` gave.
+        `agent_type` returns its kind, as soon as known. `saved` comes from `save`.
         `folder` is where the session was begun; None takes each line's own folder.
         """
         self._state = _decode_state(saved) if saved else State(seconds)
@@ -86,7 +86,7 @@ class Session:
         self._largest: dict[str, Tokens] = {}
         """message → the largest of each count, where its lines differ"""
         self._charges: dict[str, Charges] = {}
-        """message → what it costs beside its tokens, where that is anything"""
+        """message → charges beside its tokens, if any"""
         # A log has few of these, and very many calls.
         self._agent_id = cache(lambda role, folder: names.of(CLAUDE_CODE, role, folder))
         self._model, self._text = cache(fit_name), cache(fit_text)
@@ -107,14 +107,14 @@ class Session:
             try:
                 line = read_line(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                counts.set_aside += 1
+                counts.skipped += 1
                 continue
             message = line.message if line else None
             if line is None or message is None or message.usage is None or message.model == SYNTHETIC:
                 continue
             id = message.id or line.uuid
             if id is None or not is_understood(line, text):
-                counts.set_aside += 1
+                counts.skipped += 1
                 continue
             key = key_among(self._state.recent, id, line, message)
             if charges := message.usage.charges:
@@ -136,7 +136,7 @@ class Session:
         """Take in the calls of a message's advisors."""
         for number, one in enumerate(advisors, 1):
             if one is None:
-                self._state.counts.set_aside += 1
+                self._state.counts.skipped += 1
                 continue
             own = f"{key}/advisor{number}"
             call = msgspec.structs.replace(line, message=Message(one, own, one.model))
@@ -188,7 +188,7 @@ class Session:
         prompt = fresh + read + write
         total = prompt + output
         if not 0 < total <= MAX_COUNT:
-            self._state.counts.set_aside += total > 0
+            self._state.counts.skipped += total > 0
             return None
         tier, speed, geo, searches = self._charges.get(key, STANDARD)
         return Usage(

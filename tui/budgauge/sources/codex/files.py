@@ -74,7 +74,7 @@ class CodexFormat:
     def parser(self, key: str, path: Path, find: FindLog) -> MakeParser:
         """Return the maker of a rollout's parser. `find` finds the rollout of a fork's parent."""
         # Loaded here, as below: most runs find nothing new to read.
-        from budgauge.sources.codex.history import FileHistory
+        from budgauge.sources.codex.history import History
         from budgauge.sources.codex.rollout import Rollout
 
         def pages(thread: str) -> list[Path]:
@@ -83,7 +83,7 @@ class CodexFormat:
 
         def make(saved: bytes | None, seconds: int) -> Rollout:
             thread, _, page = key.partition(_PAGE) if _THREAD.match(f"rollout-{key}") else (key, "", "")
-            history = FileHistory(path, pages, self._forks_of)
+            history = History(path, pages, self._forks_of)
             return Rollout(thread, page=page or None, history=history, seconds=seconds, saved=saved, names=self._names)
 
         return make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
 from budgauge.sources.codex.line import SessionMeta
@@ -17,40 +16,8 @@ FindForks = Callable[[str], Sequence[Path]]
 """thread → the files of its forks, in the order in which they began."""
 
 
-class History(Protocol):
-    """The history of a thread in other files."""
-
-    def copied(self, meta: SessionMeta) -> Copies:
-        """Return the number of copied usage lines at the start of the thread's file."""
-        ...
-
-    def base(self, meta: SessionMeta) -> Tokens | None:
-        """Return the cumulative counts from which the file goes on; None if unknown."""
-        ...
-
-    def totals(self, lines: int) -> set[Tokens]:
-        """Return the cumulative counts in the first usage lines of the file."""
-        ...
-
-
-class NoHistory:
-    """The history of a thread without copies."""
-
-    def copied(self, meta: SessionMeta) -> Copies:
-        """Return none."""
-        return Copies(0)
-
-    def base(self, meta: SessionMeta) -> Tokens | None:
-        """Return None: nothing is known."""
-        return None
-
-    def totals(self, lines: int) -> set[Tokens]:
-        """Return none."""
-        return set()
-
-
-class FileHistory:
-    """The history of the rollout at a path."""
+class History:
+    """The history of the rollout at a path, which other files may hold."""
 
     def __init__(self, path: Path, pages: FindPages, forks: FindForks) -> None:
         self._path = path

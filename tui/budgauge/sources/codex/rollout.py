@@ -11,12 +11,13 @@ import re
 
 import msgspec
 
-from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage, repaired
+from budgauge.accounting.codec import repaired
+from budgauge.accounting.records import CLAIM, MAX_COUNT, MAX_NAME_BYTES, PART, Usage
 from budgauge.config.factors import charged
 from budgauge.errors import RecordError
 from budgauge.sources.codex import line as codex_line
 from budgauge.sources.codex.fork import Copies
-from budgauge.sources.codex.history import History, NoHistory
+from budgauge.sources.codex.history import History
 from budgauge.sources.codex.line import Event, Line, TokenInfo, TokenUsage, TokenUsageRecord, unix_seconds
 from budgauge.sources.codex.state import State, decode_state
 from budgauge.sources.codex.tokens import NO_TOKENS, Tokens, has_shrunk, is_spent, less
@@ -27,7 +28,7 @@ from budgauge.sources.name import CODEX, AgentNames, fit_name, fit_text
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
 _TELLING = rb'(?!token_|thread_settings_applied"|task_complete"|turn_complete"|turn_aborted")'
 _IDLE = re.compile(_HEAD + rb'(?:response_item"|compacted"|event_msg","payload":\{"type":"' + _TELLING + rb'[a-z_]+")')
-"""How lines begin that tell of no usage, as Codex writes them. All others get a closer look."""
+"""The beginning of lines without usage, as Codex writes them. All others get a closer look."""
 _COUNT = re.compile(_HEAD + rb'event_msg","payload":\{"type":"token_count"')
 _ENDS = ("task_complete", "turn_complete", "turn_aborted")
 _MARKS = (
@@ -51,16 +52,15 @@ class Rollout:
         thread: str,
         *,
         page: str | None = None,
-        history: History = NoHistory(),
+        history: History | None = None,
         seconds: int = 0,
         saved: bytes | None = None,
         names: AgentNames = AgentNames(),
     ) -> None:
         """`thread` and `seconds` stand in for an id and a time missing in the file.
 
-        `page` is the second id in the name of a later page. `history` tells how many usage lines at the
-        start are copies. It is asked when a line goes beyond what it said, until one is the thread's own.
-        `saved` is what `save` gave, to go on from there.
+        `page` is the second id in the name of a later page. `history` counts the copied usage lines at
+        the start, again for each line beyond them until one is the thread's own. `saved` comes from `save`.
         """
         self._state = decode_state(saved) if saved else State(thread, seconds, page=page)
         self._history = history
@@ -97,7 +97,7 @@ class Rollout:
                 elif any(mark in text for mark in _MARKS):
                     self._read(codex_line.line(repaired(text) if b"\\u" in text else text))
             except _Unreadable:
-                self._state.counts.set_aside += 1
+                self._state.counts.skipped += 1
 
     def _read_count(self, text: bytes) -> None:
         """Read a `token_count` with the beginning that Codex writes."""
@@ -194,7 +194,7 @@ class Rollout:
         if state.own_seen:
             return False
         copies = Copies(state.copied)
-        if state.usage_lines > state.copied and state.meta and state.meta.parent:
+        if self._history and state.usage_lines > state.copied and state.meta and state.meta.parent:
             copies = self._history.copied(state.meta)
             state.copied = max(state.copied, copies.number)
         if state.held_as_copy:
@@ -225,6 +225,10 @@ class Rollout:
                 self._release(own=True)
             self._call(growth, hold=state.held_as_copy)
 
+    def _base(self) -> Tokens | None:
+        """Return the cumulative counts from which the file goes on; None if unknown."""
+        return self._history.base(self._state.meta) if self._history and self._state.meta else None
+
     def _inherits(self) -> bool:
         """Return True if the first count here goes on from a total in another file."""
         return self._goes_on() or bool(self._state.meta and self._state.meta.forked_from)
@@ -236,7 +240,7 @@ class Rollout:
 
     def _first_call(self, growth: Tokens, total: Tokens) -> None:
         """Count the first call of a file that goes on from another, unless it repeats the last one there."""
-        base = self._history.base(self._state.meta) if self._state.meta else None
+        base = self._base()
         if base == total:
             self._state.counts.replayed += 1
         else:
@@ -271,7 +275,7 @@ class Rollout:
             return NO_TOKENS
         if last is not None:
             return less(total, last)
-        base = self._history.base(state.meta) if state.meta else None
+        base = self._base()
         if base is None:
             # The call is skipped, yet keeps its number; the next one is known by its growth.
             state.total, state.calls = total, state.calls + 1
@@ -297,7 +301,7 @@ class Rollout:
 
     def _earlier_totals(self) -> set[Tokens]:
         if self._totals is None:
-            self._totals = self._history.totals(self._state.usage_lines - 1)
+            self._totals = self._history.totals(self._state.usage_lines - 1) if self._history else set()
         return self._totals
 
     def _record(self, line: Line, record: TokenUsageRecord) -> None:

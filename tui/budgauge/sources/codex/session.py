@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,11 @@ from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.name import AgentNames
 from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import FindLog
-from budgauge.sources.tail import open_log
+from budgauge.sources.tail import HEAD_BYTES, heads
 
 if TYPE_CHECKING:
     from budgauge.sources.origin import Origin
 
-_HEAD_BYTES = (1 << 16, 1 << 22)
-"""A rollout's first line is looked for in so much of it, then in so much: it may hold all instructions."""
 _KEPT_STEP = 2000
 """After so many more strangers, they are kept: the search may be cut off."""
 _MOST_LEVELS = 20
@@ -104,11 +103,7 @@ def _days_since(rollout: Path) -> Iterator[Path]:
 def first_line(rollout: Path) -> SessionMeta | None:
     """Return the owner of a rollout, from the first line; None if this line is missing or unreadable."""
     try:
-        descriptor = open_log(rollout)
-        try:
-            head = next((head for size in _HEAD_BYTES if b"\n" in (head := os.pread(descriptor, size, 0))), b"")
-        finally:
-            os.close(descriptor)
+        head = next((head for head in heads(rollout) if b"\n" in head), b"")
         return codex_line.session_meta(codex_line.line(head[: head.index(b"\n")]).payload)
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
@@ -116,15 +111,9 @@ def first_line(rollout: Path) -> SessionMeta | None:
 
 def _has_begun(rollout: Path) -> bool:
     """Return True if there is a first line, readable or not, or so many bytes that none can come."""
-    try:
-        descriptor = open_log(rollout)
-        try:
-            head = os.pread(descriptor, _HEAD_BYTES[1], 0)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return False
-    return b"\n" in head or len(head) == _HEAD_BYTES[1]
+    with suppress(OSError):
+        return any(b"\n" in head or len(head) == HEAD_BYTES[-1] for head in heads(rollout))
+    return False
 
 
 def origin(rollout: Path, home: Path, find: FindLog) -> Origin | None:

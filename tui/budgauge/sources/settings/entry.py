@@ -33,7 +33,7 @@ def hooks_of(group: Value) -> list[Value]:
 
 
 def ours_in(groups: Value) -> list[dict[str, Value]]:
-    """Our entries at an event. Several are somebody's choice of matchers, and stay several."""
+    """Return our entries at an event. Several are a user's choice of matchers, and stay several."""
     if not isinstance(groups, list):
         return []
     return [hook for group in groups for hook in hooks_of(group) if is_ours(hook)]

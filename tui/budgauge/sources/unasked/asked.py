@@ -14,9 +14,9 @@ import msgspec
 from budgauge.files.cache import CacheFile, short_name
 
 FORGET_SECONDS = 30 * 86_400
-"""How long what is kept of a session stays after it last changed."""
+"""Notes of a session are kept for so long after their last change."""
 _MOST = 500
-"""So many hooks are remembered, the latest ones."""
+"""The number of hooks remembered, the latest ones."""
 _FILE = "hooks.since"
 
 

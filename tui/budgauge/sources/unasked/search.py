@@ -57,13 +57,13 @@ class UnaskedWatch:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self.rows: tuple[UnaskedSession, ...] = ()
-        """As of the last look."""
-        self._looked_at: float | None = None
+        """As of the last search."""
+        self._searched_at: float | None = None
 
-    def look(self, ledger: Path, config: BudgetConfig, now: float, monotonic: float) -> bool:
+    def refresh(self, ledger: Path, config: BudgetConfig, now: float, monotonic: float) -> bool:
         """Search again, unless done within this second; True if something changed."""
-        if self._looked_at is not None and 0 <= monotonic - self._looked_at < 1:
+        if self._searched_at is not None and 0 <= monotonic - self._searched_at < 1:
             return False
-        self._looked_at = monotonic
+        self._searched_at = monotonic
         before, self.rows = self.rows, tuple(one.row for one in find_unasked(self._cache, ledger, config, now))
         return self.rows != before

@@ -14,7 +14,7 @@ import msgspec
 from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerReadError
 from budgauge.files.cache import CacheFile, short_name
-from budgauge.ledger.tail import Mark
+from budgauge.ledger.tail import LedgerOffset
 from budgauge.sources.origin import Origin
 from budgauge.sources.unasked.asked import has_asked
 
@@ -43,7 +43,7 @@ class Spent(msgspec.Struct, array_like=True):
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
-    mark: Mark
+    mark: LedgerOffset
     """Of the ledger that it was brought into."""
     sessions: list[Spent]
 
@@ -77,8 +77,8 @@ class SpentFile:
 
     def read(self) -> None:
         """Go on from the kept usage, if the ledger is still the same. Raises LedgerReadError."""
-        # Loaded here: most who read what is kept bring nothing in.
-        from budgauge.ledger.ledger import still_holds
+        # Loaded here: most readers of the kept usage import nothing.
+        from budgauge.ledger.open import still_holds
 
         kept = self._file.read()
         self._restarts = self._ledger.restarts
@@ -95,7 +95,7 @@ class SpentFile:
         """Add the records taken to the session of the log at `path`."""
         new, self._new = self._new, []
         if self._ledger.restarts != self._restarts:
-            # Another ledger took its place: calls are brought in once more.
+            # Another ledger took its place: calls are imported once more.
             self._restarts, self._sessions, self._changed = self._ledger.restarts, {}, True
         if not new:
             return
