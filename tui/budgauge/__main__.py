@@ -1,4 +1,4 @@
-"""`python -m budgauge` and the console script."""
+"""The entry of `python -m budgauge` and of the console script."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MAX_CALL_BYTES = 1 << 20
 
 
 def main() -> None:
-    """Run the command line; ends the process with its exit code."""
-    # What loading modules leaves behind is no garbage: looking for some costs a tenth of the start.
-    # Each command switches it on again when all that it needs is loaded.
+    """Run the command line and end the process with an exit code."""
+    # Loading modules leaves no garbage: a search for some costs a tenth of the start.
+    # Each command enables the collector again when everything is loaded.
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
         # An agent's name that the terminal's encoding lacks is no reason to fail.
@@ -27,22 +27,22 @@ def main() -> None:
 
         cli(prog_name="budgauge")
     except KeyboardInterrupt:
-        # While modules are loaded, nobody else takes it.
+        # Nothing else catches Ctrl+C while modules are loading.
         sys.exit(130)
 
 
 def _answer_hook(words: list[str]) -> None:
-    """Answer an agent, which waits: what the command line costs to load is spared. Returns if it is no hook call."""
+    """Answer a hook call without loading the command line, because an agent waits; return for other words."""
     try:
         from budgauge import gate
         from budgauge.gate.command import plain_call
     except BaseException as error:
-        # To some agents a crash is a consent, to others a refusal.
+        # Some agents take a crash for consent, others for a refusal.
         os._exit(_answer_for_a_crash(error, words))
     call = plain_call(words, os.environ)
     if call is not None:
         asker, options = call
-        # Nothing is left to be tidied up; an agent waits.
+        # Nothing is left to clean up, and an agent waits.
         os._exit(gate.main(options, asker=asker))
 
 

@@ -1,4 +1,4 @@
-"""Every error budgauge raises, in one tree, each with advice on what to do next.
+"""All errors raised by budgauge, in one tree, each with advice on the next step.
 
 BudgaugeError
 ├── ConfigError (ValueError)        a wrong value in a file, a variable or an option
@@ -54,10 +54,10 @@ class BudgaugeError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        """What to do about it, in one sentence; may be empty."""
+        """Advice in one sentence; may be empty."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by state, so that an error crosses process pools whatever its signature."""
+        """Pickle by state, so an error crosses process pools with any constructor."""
         return _revive, (type(self), self.args, self.__dict__)
 
 
@@ -69,11 +69,11 @@ def _revive(kind: type[BudgaugeError], args: tuple[object, ...], state: dict[str
 
 
 class ConfigError(BudgaugeError, ValueError):
-    """A value that is not allowed; the message names where, which key, the value, what is allowed."""
+    """A wrong config value; the message names file, key, value and the allowed values."""
 
 
 class RecordError(BudgaugeError, ValueError):
-    """A usage record with a field that is not allowed."""
+    """A usage record with a wrong field."""
 
 
 class DuplicateIdError(RecordError):
@@ -81,10 +81,10 @@ class DuplicateIdError(RecordError):
 
 
 class RefusedError(BudgaugeError):
-    """The budget forbids it; nothing was recorded."""
+    """A refusal by the budget; nothing was recorded."""
 
     scope = "total"
-    """What refused: `agent`, `family` or `total`."""
+    """The refusing limit's kind: `agent`, `family` or `total`."""
 
     def __init__(self, message: str, *, limit: int, current: int, requested: int) -> None:
         super().__init__(message, hint=OVER_BUDGET_HINT)
@@ -124,11 +124,11 @@ class BudgetExceededError(RefusedError):
 
 
 class ReservationError(BudgaugeError):
-    """A reservation that there is none of, or that was settled or released already."""
+    """A reservation is unknown, or was settled or released already."""
 
 
 class ResetError(BudgaugeError):
-    """A reset or an undo that cannot be done."""
+    """A reset or an undo is not possible."""
 
 
 class SourceError(BudgaugeError):
@@ -136,11 +136,11 @@ class SourceError(BudgaugeError):
 
 
 class PriceError(BudgaugeError):
-    """The price table cannot be read; prices it would have given stay unknown."""
+    """The price table cannot be read; missing prices stay unknown."""
 
 
 class ServerError(BudgaugeError):
-    """The RPC server cannot be started or reached, or a call of it failed in a way that has no error of its own."""
+    """The RPC server cannot be started or reached, or a call failed without a more exact error."""
 
 
 class ServerRunningError(ServerError):
@@ -148,11 +148,11 @@ class ServerRunningError(ServerError):
 
 
 class LedgerError(BudgaugeError):
-    """Base of everything that goes wrong with the ledger file."""
+    """Base of all errors of the ledger file."""
 
 
 class LedgerRefusedError(LedgerError):
-    """What stands at the ledger's path must not be written: a link, a folder, a foreign file."""
+    """The ledger's path holds a link, a folder or a foreign file, which must not be written."""
 
 
 class LedgerReadError(LedgerError):

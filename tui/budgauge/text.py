@@ -1,4 +1,4 @@
-"""Text for people: foreign text made safe for the terminal, numbers and money written the same everywhere."""
+"""Text for people: foreign text made safe for the terminal, and one format for numbers and money."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 UNKNOWN = "unknown"
-"""How a price that is not known is shown; never as 0."""
+"""The word for an unknown price, never shown as 0."""
 MAX_MARKS = 2
 """Combining marks that may stand on one character."""
 
@@ -15,9 +15,9 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def safe(text: str, cells: int | None = None) -> str:
-    """Foreign text as it may be shown: no control or format characters, few combining marks, bounded width.
+    """Return foreign text safe to show: no control or format characters, few combining marks, bounded width.
 
-    Everything that can steer a terminal or hide text becomes U+FFFD. With `cells`, text wider
+    Every character able to steer a terminal or hide text becomes U+FFFD. With `cells`, text wider
     than that many terminal cells is cut and ends in an ellipsis.
     """
     clean = text if text.isascii() and text.isprintable() else _clean(text)
@@ -40,7 +40,7 @@ def _clean(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """Terminal cells that a text takes: wide characters two, combining marks none."""
+    """Return a text's width in terminal cells: wide characters take two, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(_cells(char) for char in text)
@@ -53,7 +53,7 @@ def _cells(char: str) -> int:
 
 
 def fit(text: str, cells: int) -> str:
-    """A text cut to at most so many cells, with an ellipsis where something is missing."""
+    """Return a text cut to at most so many cells, with an ellipsis for the missing part."""
     if width(text) <= cells:
         return text
     if cells <= 0:
@@ -69,24 +69,24 @@ def fit(text: str, cells: int) -> str:
 
 
 def fit_left(text: str, cells: int) -> str:
-    """As `fit`, but cut at the start: the end of a path tells more."""
+    """Return a text cut at the start, else as `fit`: a path's end says more."""
     if width(text) <= cells:
         return text
     return fit(text[::-1], cells)[::-1]
 
 
 def count(number: int) -> str:
-    """A count in full: 812,000."""
+    """Return a count in full: 812,000."""
     return f"{number:,}"
 
 
 def plural(number: int, noun: str) -> str:
-    """A count with its noun: 1 call, 2,300 calls."""
+    """Return a count with a noun: 1 call, 2,300 calls."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
 def short(number: int) -> str:
-    """A count in at most five characters or so: 950, 81.2k, 812k, 1.2M, 12M, 3.4B."""
+    """Return a count in about five characters: 950, 81.2k, 812k, 1.2M, 12M, 3.4B."""
     value = Decimal(number)
     for unit in ("", "k", "M", "B", "T"):
         digits = 1 if unit and value < 100 else 0
@@ -99,10 +99,10 @@ def short(number: int) -> str:
 
 
 def percent(value: float | None) -> str:
-    """81.2%, or nothing where there is no percentage; 100.0% only from 100 on."""
+    """Return a percentage as 81.2%, or nothing for None; 100.0% only from 100 on."""
     if value is None:
         return ""
-    # Only what is full shows as full.
+    # Only a full budget shows as full.
     return "99.9%" if 99.9 < value < 100 else f"{value:,.1f}%"
 
 
@@ -112,7 +112,7 @@ def percent_of(value: float | None, limit: int | None) -> str:
 
 
 def money(value: Decimal | None) -> str:
-    """US dollars to the cent, amounts below a dollar to four places: $12.34, $0.0031; unknown stays unknown."""
+    """Return US dollars to the cent, below a dollar to four places: $12.34, $0.0031; None is "unknown"."""
     if value is None:
         return UNKNOWN
     if value == 0:

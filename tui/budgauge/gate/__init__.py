@@ -1,10 +1,10 @@
-"""The gate: an agent asks at its hooks whether it may go on, and is allowed or refused by the budget.
+"""The gate: the budget's answer to an agent's hook call.
 
 Codex and Claude Code call a command at certain events, with one JSON object on standard input,
-and obey its exit code: 2 refuses, with the reason on standard error. First the ledger is asked as
-it is. If that does not refuse, what the session's own logs say is new is booked, so that the
-answer is right with nothing else running; a collector beside it books the same calls under the
-same ids. All of it ends by a deadline: an agent that gets no answer goes on.
+and obey its exit code: 2 refuses, with the reason on standard error. The gate first asks the
+ledger as it is. If the ledger does not refuse, the gate imports the new calls of the session's own
+logs, so that the answer is right with nothing else running; a collector imports the same calls
+under the same ids. A deadline bounds all of this: an agent without an answer goes on.
 """
 
 import gc
@@ -23,7 +23,7 @@ from budgauge.gate.reply import Answer
 __all__ = ["ASKERS", "Answer", "HookCall", "answer", "main"]
 
 MAX_BYTES = 64 << 20
-"""A longer call is not read: whatever it is, it is none."""
+"""The longest input that is read; no hook call is longer."""
 
 
 def main(
@@ -33,23 +33,23 @@ def main(
     seconds: float | None = None,
     end: Callable[[int], object] = os._exit,
 ) -> int:
-    """Answer the hook call on standard input; the exit code that answers it.
+    """Answer the hook call on standard input; return the exit code for the agent.
 
     `asker` is the agent that the command names (one of ASKERS); empty if it names none.
-    `seconds` is how long that may take, by default until the deadline. When time is up, `end` ends
-    the process: whatever is still at work must not go on while the interpreter is taken down.
+    `seconds` is the time for the answer, by default until the deadline. When time is up, `end` ends
+    the process: no thread must go on while the interpreter is taken down.
     """
     inquiry = Inquiry(options, os.environ, asker)
     done, collects = False, gc.isenabled()
-    # The process ends soon: looking for cycles among a long ledger's sums would take half of the time.
+    # The process ends soon; a search for cycles among a long ledger's sums would take half of the time.
     gc.disable()
-    # Whoever presses Ctrl+C ends the agent's turn: this ends with an answer, too.
+    # Ctrl+C ends the agent's turn; the gate still gives an answer.
     with suppress(KeyboardInterrupt):
         done = in_time(lambda: inquiry.run(_call_on_input), time_left() if seconds is None else seconds)
     reply = inquiry.late()
     for stream, text in ((sys.stdout, reply.output), (sys.stderr, reply.error)):
         if stream and text:
-            # Whether anybody listens or not, the exit code is the answer.
+            # The exit code is the answer, even if nobody reads the text.
             with suppress(OSError, ValueError):
                 stream.write(text)
                 stream.flush()
@@ -63,7 +63,7 @@ def main(
 def answer(
     data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None, *, asker: str = ""
 ) -> Answer:
-    """The answer to a hook call, given as it came on standard input. Never raises."""
+    """Return the answer to a hook call from the raw bytes of standard input. Never raises."""
     return Inquiry(options, os.environ if env is None else env, asker).run(lambda: data)
 
 

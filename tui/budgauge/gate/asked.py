@@ -1,4 +1,4 @@
-"""The budgets that the gate asks, and what holds where it cannot decide."""
+"""The budgets asked by the gate, and the policy where no decision is possible."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,12 +18,12 @@ _LOOSE = ("CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD")
 
 
 class Asked:
-    """The user's budget and the project's, as the gate asks them."""
+    """The user's budget and the project's, as asked by the gate."""
 
     def __init__(self, options: Options, env: Mapping[str, str], start: Path | None) -> None:
         self._options, self._env = options, env
         self.start = start
-        """Where the session was begun, or where the agent is; None if neither is known."""
+        """The folder where the session began, else the agent's present folder; None if neither is known."""
         found = load_budgets(options, env={key: env[key] for key in env if key not in _LOOSE}, start=start)
         self.troubles: list[Exception] = list(found.troubles)
         """Why a budget cannot be asked."""
@@ -37,18 +37,18 @@ class Asked:
 
     @property
     def denies(self) -> bool:
-        """Does the `on_hook_error` of a budget that can be asked refuse?"""
+        """Return True if the `on_hook_error` of any readable budget is "deny"."""
         return any(loaded.config.on_hook_error == "deny" for loaded in self.budgets)
 
     @property
     def remarks(self) -> dict[str, str]:
-        """What a person should know of the surroundings, by name."""
+        """Remarks for the person on the surroundings, by name."""
         missing = None if self._options.config else missing_home(self._env)
         return {"CODEX_HOME": missing} if missing else {}
 
 
 def possible_files(options: Options, env: Mapping[str, str], start: Path | None) -> Iterator[Path]:
-    """The configs that may hold here, readable or not, but for strangers' own."""
+    """Yield the configs in question here, readable or not, except other users' files."""
     with suppress(BudgaugeError, OSError):
         start = start or Path.cwd()
         found = [start / options.config] if options.config else config_files(start, env)
@@ -56,7 +56,7 @@ def possible_files(options: Options, env: Mapping[str, str], start: Path | None)
 
 
 def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:
-    """The budget with the environment's values, which can lower its total and never raise it."""
+    """Return the budget with the environment's values: these can lower a total, never raise one."""
     # Nobody chose the default budget, so nothing is refused by it.
     total = 0 if loaded.budget_is_default else loaded.config.total_budget
     said = values.get(("total_budget",), 0)

@@ -1,4 +1,4 @@
-"""Which agent asks: as the installed command says, else as its call shows. It is never guessed."""
+"""The agent of a hook call: found by the call and the installed command, never guessed."""
 
 import os
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from budgauge.sources.name import CLAUDE_CODE, CODEX
 ASKERS = (CLAUDE_CODE, CODEX, "copilot", "droid", "gemini", "kilo", "kimi", "opencode", "pi", "qwen")
 """Agents that have hooks, by the names that `budgauge hook` takes."""
 _FOLDERS = {"/.qwen/": "qwen", "/.factory/": "droid"}
-"""A folder on the way to a session's log, and whose it is."""
+"""Folder on the way to a session's log → the agent that owns the folder."""
 _VARIABLES = {"COPILOT_CLI": "copilot", "QWEN_CODE_SESSION_ID": "qwen", "GEMINI_SESSION_ID": "gemini"}
-"""Variables that agents set for their hooks. CLAUDE_PROJECT_DIR is set by several of them."""
+"""Variables set by one agent alone for its hooks. Several agents set CLAUDE_PROJECT_DIR."""
 
 
 def asker_of(call: HookCall, said: str, env: Mapping[str, str]) -> str:
-    """The agent that asks; empty where nothing tells it.
+    """Return the agent of a call; empty where nothing names an agent.
 
     `said` is the name in the command. A command may have been copied from one agent's settings to
-    another's: what the call itself shows is stronger. The environment is inherited by all programs
-    below an agent: it is asked where the command names none, or Claude Code, whose hooks others import.
+    another's, so the call itself is stronger. All programs below an agent inherit the environment, so it
+    is read only where the command names no agent, or Claude Code, whose hooks other agents import.
     """
     if shown := _by_call(call):
         return shown

@@ -1,4 +1,4 @@
-"""The call that an agent makes at a hook: its fields, and how they are decoded."""
+"""An agent's hook call: the fields and their decoding."""
 
 import os
 import re
@@ -14,13 +14,13 @@ from budgauge.sources.name import CLAUDE_CODE, CODEX, UNKNOWN, AgentNames
 PROMPT, TOOL = ("UserPromptSubmit", "BeforeAgent", "BeforeModel"), ("PreToolUse", "BeforeTool")
 """Events before a model is called, and before a tool; those with `Before` are Gemini's."""
 DECIDING = PROMPT + TOOL
-"""Events at which a refusal is obeyed; at all others the ledger is only brought up to date."""
+"""Events at which agents obey a refusal; at all others the gate only updates the ledger."""
 TELLING = ("UserPromptSubmit", "PostToolUse")
-"""Events whose answer can tell the agent something."""
+"""Events whose answer can carry a text for the agent."""
 
 
 class HookCall(msgspec.Struct, frozen=True):
-    """What an agent says at a hook, as far as it matters here."""
+    """The fields of a hook call used by the gate."""
 
     hook_event_name: str
     session_id: str | None = None
@@ -35,20 +35,20 @@ class HookCall(msgspec.Struct, frozen=True):
     client_type: str | None = None
     """Kimi's alone."""
     asker: str = ""
-    """The agent that asks; empty where it is not known. Set after the call is decoded, whatever the call says."""
+    """The calling agent; empty where unknown. Set after decoding, so the call's own value never counts."""
 
     @property
     def is_codex(self) -> bool:
-        """Does Codex ask?"""
+        """Return True if Codex calls."""
         return self.asker == CODEX
 
     @property
     def is_read(self) -> bool:
-        """Are this agent's logs read?"""
+        """Return True if budgauge reads this agent's logs."""
         return self.asker in (CODEX, CLAUDE_CODE)
 
     def folder(self, env: Mapping[str, str]) -> Path | None:
-        """Where the session was begun, if that is known, else where the agent is now; None if neither is."""
+        """Return the folder where the session began, else the agent's present folder; None if neither is known."""
         named = None if self.is_codex else env.get("CLAUDE_PROJECT_DIR")
         for place in (self.own_folder, named, self.cwd):
             with suppress(OSError, ValueError):
@@ -58,7 +58,7 @@ class HookCall(msgspec.Struct, frozen=True):
 
     @property
     def own_folder(self) -> str | None:
-        """Where the session was begun, as its log says; None if that says nothing yet."""
+        """The folder where the session began, from the session's log; None if not in the log yet."""
         if not self.transcripts or not self.is_read:
             return None
         if not self.is_codex:
@@ -72,13 +72,13 @@ class HookCall(msgspec.Struct, frozen=True):
 
     @property
     def transcripts(self) -> list[Path]:
-        """The logs it names, its own first."""
+        """The logs named by the call, the session's own first."""
         named = (self.transcript_path, self.agent_transcript_path)
         # A relative path, or one from `~`, names another file from every folder.
         return [Path(path) for path in dict.fromkeys(named) if path and os.path.isabs(path) and "\0" not in path]
 
     def agent(self, names: AgentNames) -> str:
-        """The id of the agent or sub-agent that asks, as its calls are booked."""
+        """Return the id of the calling agent or sub-agent, as in the ledger."""
         # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_read:
@@ -95,24 +95,24 @@ _decode = msgspec.json.Decoder(HookCall).decode
 
 
 def decode_call(data: bytes) -> HookCall:
-    """A call; texts that were cut within a character are no fault of it. Raises as msgspec does."""
+    """Return a call; a text cut within a character is repaired. Raises as msgspec does."""
     try:
         return _decode(data)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        mended = repaired(data)
-        if mended == data:
+        fixed = repaired(data)
+        if fixed == data:
             raise
-        return _decode(mended)
+        return _decode(fixed)
 
 
 _FREE = re.compile(rb'"(?:tool_input|tool_response|prompt|last_assistant_message)"\s*:')
-"""Where what a person or a model wrote begins: neither must say who asks."""
+"""The beginning of text written by a person or a model: neither may name the calling agent."""
 
 
 def picked(data: bytes) -> HookCall:
-    """What can be told of a call that cannot be decoded, of what its agent wrote itself."""
+    """Return the readable fields of a broken call, from the part written by the agent program itself."""
     data = _FREE.split(data, maxsplit=1)[0]
     fields: dict[str, str] = {}
     for name in HookCall.__struct_fields__:

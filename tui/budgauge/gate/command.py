@@ -10,9 +10,9 @@ _OPTIONS = ("--home", "--codex-home", "--cache-home", "--config", "--ledger")
 
 
 def plain_call(words: list[str], env: MutableMapping[str, str]) -> tuple[str, Options] | None:
-    """Return the agent's name and the options of a command as it is installed; None if it is any other.
+    """Return the agent's name and the options of an installed command; None for any other command.
 
-    The agent's name is empty where the command does not give one. `env` is changed as `pin` does.
+    The agent's name is empty where the command names none. `env` is changed as by `pin`.
     """
     if words[:1] != ["hook"]:
         return None

@@ -1,4 +1,4 @@
-"""The time within which an agent gets its answer."""
+"""The deadline of a hook call's answer."""
 
 import os
 import threading
@@ -8,19 +8,19 @@ from collections.abc import Callable
 DEADLINE_SECONDS = 8.0
 """From the start of the process. Agents wait for 10 seconds, and then go on without an answer."""
 LEAST_SECONDS = 1.0
-"""This much is left in any case: a system may tell a wrong age."""
+"""The shortest time for an answer: a system may report a wrong age."""
 
 
 def time_left() -> float:
-    """Seconds until the deadline."""
+    """Return the seconds until the deadline."""
     return max(LEAST_SECONDS, DEADLINE_SECONDS - _process_age())
 
 
 def in_time(work: Callable[[], object], seconds: float) -> bool:
-    """Do the work; False if the time was over first.
+    """Do the work in a thread; return False if time was up first.
 
-    The work then goes on in a thread of its own until the process ends: it must bear being cut off
-    anywhere, as by SIGKILL. What was recorded by then is found at the next call.
+    The thread then goes on until the process ends: the work must bear an end at any point, as by
+    SIGKILL. The next call finds the records written by then.
     """
     worker = threading.Thread(target=work, name="budgauge-gate", daemon=True)
     worker.start()
@@ -29,7 +29,7 @@ def in_time(work: Callable[[], object], seconds: float) -> bool:
 
 
 def _process_age() -> float:
-    """Seconds since this process began, where Linux tells it; else 0."""
+    """Return the seconds since this process began, from Linux's /proc; 0 elsewhere."""
     try:
         with open("/proc/self/stat", "rb") as file:
             # The name of the program may hold anything, parentheses too; 22nd field: ticks from boot to start.

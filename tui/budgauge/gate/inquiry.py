@@ -1,4 +1,4 @@
-"""A hook call on its way to an answer: both budgets are asked, and what came of it so far can be told at any time."""
+"""A hook call on the way to an answer from both budgets, with an answer ready at any time."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from budgauge.sources.settings.entry import Agent
 
 MAX_REASON = 300
-"""So many characters of what went wrong are told."""
+"""The most characters of an error in an answer."""
 _VALUE = re.compile(r" = .+(?=: must be )", re.DOTALL)
 """The value in a ConfigError's message."""
 
 
 class Inquiry:
-    """One hook call. One thread runs it; another may ask for what is known of the answer when time is up."""
+    """One hook call. One thread runs the call; another takes the answer found so far when time is up."""
 
     def __init__(self, options: Options, env: Mapping[str, str], asker: str = "") -> None:
-        """`asker` is the agent that the command names; empty if it names none."""
+        """Take the name of the agent in the command as `asker`; empty if there is none."""
         self.reply: Answer | None = None
         """The answer; None until it is found."""
         self._options, self._env, self._asker = options, env, asker
@@ -45,7 +45,7 @@ class Inquiry:
         self._refused: Answer | None = None
 
     def run(self, read: Callable[[], bytes]) -> Answer:
-        """Find the answer to the call that `read` gives, as it came on standard input. Never raises."""
+        """Return the answer to the raw call returned by `read`. Never raises."""
         try:
             self.reply = self._answer(*self._decoded(read()))
         except Exception as error:  # whatever it is, the agent must get an answer
@@ -53,12 +53,12 @@ class Inquiry:
         return self.reply
 
     def late(self) -> Answer:
-        """The answer when time is up."""
+        """Return the answer when time is up."""
         late = SourceError("the session's logs and the ledger could not be read in time")
         return self.reply or self._refused or self._undecided(_reason(late))
 
     def _decoded(self, data: bytes) -> tuple[HookCall, list[str]]:
-        """The call, and why it cannot be decoded whole."""
+        """Return the call, and the reasons if parts are not readable."""
         troubles = []
         try:
             call = decode_call(data)
@@ -69,16 +69,16 @@ class Inquiry:
         return self._call, troubles
 
     def _answer(self, call: HookCall, troubles: list[str]) -> Answer:
-        """The answer of both budgets: each is asked and brought up to date, whatever the other says."""
+        """Return the answer of both budgets; each is updated and asked, also after a refusal by the other."""
         folder = call.folder(self._env)
         with suppress(Exception):  # whatever it is, it keeps no agent from its answer
             _note(call, folder)
         asked = self._asked = Asked(self._options, self._env, folder)
-        # A prompt, or what a tool is told, may be anything: it must not open the gate.
+        # A prompt or a tool's input can be any text: a broken one must not open the gate.
         budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
         gates = [Gate(call, loaded, asked.remarks if loaded is budgets[0] else {}) for loaded in budgets]
         for gate in gates:
-            # What hinders it comes up again, and is told, where the ledger is brought up to date.
+            # A failure here comes up again, and is reported, where the ledger is updated.
             with suppress(Exception):
                 if (reply := gate.refusal_now()) is not None:
                     return reply
@@ -109,7 +109,7 @@ class Inquiry:
 
 
 def _note(call: HookCall, folder: Path | None) -> None:
-    """Remember that the session asked."""
+    """Note the session's call, for the search of sessions without gate calls."""
     if call.session_id:
         # Other agents' sessions are not collected.
         transcript = next(iter(call.transcripts), None) if call.is_read else None
@@ -118,15 +118,15 @@ def _note(call: HookCall, folder: Path | None) -> None:
 
 
 def _hold_hooks(agent: Agent, home: Path) -> bool:
-    """Do the settings in an agent's own folder hold our hooks?"""
-    # Loaded here: it is asked at the first call of all, or of a folder.
+    """Return True if the settings in an agent's own folder hold our hooks."""
+    # Loaded here: only the first call in a folder needs this.
     from budgauge.sources.hook_settings import commands_at, users_files
 
     return any(commands_at(agent, path) for path in users_files(agent, home))
 
 
 def _reason(error: Exception) -> str:
-    """Why nothing could be decided, for a model to read: no value that stands in a file, and not much of anything."""
+    """Return an error's text for a model: without values from files, and short."""
     text = str(error) if isinstance(error, (BudgaugeError, OSError)) else f"{type(error).__name__}: {error}"
     text = _VALUE.sub("", text)
     return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}…"

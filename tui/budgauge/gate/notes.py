@@ -1,4 +1,4 @@
-"""The notes that the gate keeps of a session between its hook calls."""
+"""The gate's notes on a session, kept between hook calls."""
 
 import os
 import time
@@ -14,10 +14,10 @@ from budgauge.sources.unasked.asked import FORGET_SECONDS
 
 
 class Notes(msgspec.Struct):
-    """What is remembered of a session between its hook calls."""
+    """The notes on one session."""
 
     warned: bool = False
-    """Was the agent told that the warning threshold is reached?"""
+    """True once the agent got the budget's warning."""
     remarked: list[str] = []
     """Names of the remarks that were shown in this session."""
     members: list[str] = []
@@ -27,7 +27,7 @@ class Notes(msgspec.Struct):
 
 
 class NotesFile:
-    """Where a session's notes are kept."""
+    """The file of a session's notes."""
 
     def __init__(self, loaded: Loaded, session: str) -> None:
         self.session = session
@@ -37,16 +37,16 @@ class NotesFile:
         self.turn_path = path.with_suffix(".turn")
         """The lock under which one hook of the session works at a time."""
         self.is_first = True
-        """Is nothing kept of this session yet?"""
+        """True while the file does not exist yet."""
 
     def read(self) -> Notes:
-        """The notes; empty ones at a session's first call."""
+        """Return the notes; empty ones at a session's first call."""
         notes = self._file.read()
         self.is_first = notes is None
         return notes or Notes()
 
     def write(self, notes: Notes) -> None:
-        """Keep them; the first time, those of sessions long gone are removed."""
+        """Write the notes; a session's first write removes the notes of sessions long gone."""
         self._file.write(notes)
         if self.is_first:
             for old in _old_notes(self._file.path.parent):

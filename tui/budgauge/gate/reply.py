@@ -1,4 +1,4 @@
-"""The answer to a hook call, as the agent expects it."""
+"""The answer to a hook call, in the agent's form."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _LONG = re.compile(r"(Agent .{60}).+( would exceed limit of)", re.DOTALL)
 
 
 class Answer(NamedTuple):
-    """What the agent is to be answered."""
+    """An exit code with the texts for both output streams."""
 
     code: int = 0
     """0 allows, 2 refuses."""
@@ -24,13 +24,13 @@ ADVICE = (
     "This comes from budgauge, which keeps this machine's token budget. Stop here and tell the user; "
     "`budgauge status` shows what was used, and the budget is the user's to raise or to reset."
 )
-"""What a refusal says last: to the agent, and to a person who never heard of budgauge."""
+"""The last words of a refusal: for the agent, and for a person new to budgauge."""
 
 
 def refused(event: str, reason: str) -> Answer:
-    """An answer that refuses.
+    """Return a refusal.
 
-    At a prompt some agents obey exit code 2 alone, others the answer on standard output alone.
+    At a prompt some agents obey only exit code 2, others only the answer on standard output.
     """
     text = f"{safe(_shortened(reason))}\n{ADVICE}"
     block = _json({"decision": "block", "reason": text}) if event in PROMPT else ""
@@ -38,7 +38,7 @@ def refused(event: str, reason: str) -> Answer:
 
 
 def told(event: str, text: str, remarks: Sequence[str] = ()) -> Answer:
-    """An answer that allows: the person sees the text and the remarks, the model the text alone."""
+    """Return an answer with a text for person and model, and remarks for the person alone."""
     message: dict[str, object] = {"systemMessage": "\n".join([*([text] if text else []), *map(safe, remarks)])}
     if text:
         message["hookSpecificOutput"] = {"hookEventName": event, "additionalContext": text}
@@ -46,7 +46,7 @@ def told(event: str, text: str, remarks: Sequence[str] = ()) -> Answer:
 
 
 def failed(event: str, trouble: str, *, denies: bool) -> Answer:
-    """The answer where nothing could be decided: allowed or refused as the config says, and never silently."""
+    """Return the answer where no decision was possible: as the config says, and never silent."""
     refuses = denies and (not event or event in DECIDING)
     done = "so this was refused" if refuses else "so this was allowed without a check"
     text = f"budgauge could not decide, {done}: {trouble}"
@@ -57,12 +57,12 @@ def failed(event: str, trouble: str, *, denies: bool) -> Answer:
 
 
 def _shortened(reason: str) -> str:
-    """What a project may have written, such as an agent's name, is no place for a speech to the model."""
+    """Return a refusal's message with a long agent's name cut: a project's text must not instruct the model."""
     return _LONG.sub(lambda found: f"{found[1]}…{found[2]}", reason)
 
 
 def _json(value: object) -> str:
-    # Loaded here: there is seldom anything to tell. It escapes what an agent's encoding may lack.
+    # Loaded here: most answers have no text. ASCII escapes survive any encoding.
     import json
 
     return json.dumps(value) + "\n"

@@ -1,4 +1,4 @@
-"""One hook call being answered: the session's logs are read, then the budget is asked."""
+"""The answer of one budget to a hook call: read the session's logs, then ask the budget."""
 
 import time
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ from budgauge.sources.session import SessionFormat
 from budgauge.sources.source import Source
 
 LOCK_SECONDS = 2.0
-"""How long the ledger's lock is waited for: an agent waits for the answer."""
+"""The longest wait for the ledger's lock: an agent waits for the answer."""
 STEP_BYTES = 8 << 20
-"""So much of a log is read and booked at a time: a long one is read on at the next call, not from its start."""
+"""The part of a log imported in one step: the next call reads a long log on, not from the start."""
 
 
 class Gate:
-    """One hook call being answered."""
+    """One budget and one hook call."""
 
     def __init__(self, call: HookCall, loaded: Loaded, remarks: Mapping[str, str] = MappingProxyType({})) -> None:
-        """`remarks` are what a person should know of the surroundings, by name: each is shown once a session."""
+        """Take `remarks` for the person on the surroundings, by name: each is shown once a session."""
         self._call, self._loaded, self._remarks = call, loaded, remarks
         self._names = AgentNames(by_project=loaded.config.collect_agent == "project")
         self._config = loaded.config
@@ -48,7 +48,7 @@ class Gate:
         """Calls in the session's logs that could not be written into the ledger."""
 
     def refusal_now(self) -> Answer | None:
-        """The refusal by the ledger as it is; None if it does not refuse, or is not asked here. Raises LedgerError."""
+        """Return the refusal by the ledger before any import; None without one. Raises LedgerError."""
         if self._call.hook_event_name not in DECIDING:
             return None
         reply = self._refused()
@@ -59,7 +59,7 @@ class Gate:
         return reply
 
     def answer(self, *, tells: bool = True) -> Answer:
-        """The answer of one budget; with `tells`, it may warn. Raises whatever kept it from being decided."""
+        """Return the budget's answer; with `tells`, a warning too. Raises the reason if no decision was possible."""
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
         trouble: Exception | None = None
@@ -73,7 +73,7 @@ class Gate:
                 if call.hook_event_name in TOOL:
                     check_log(call)
             except Exception as error:  # whatever it is
-                # What is booked already may be enough to refuse.
+                # The records so far may be enough to refuse.
                 trouble = error
         elif call.hook_event_name in TOOL:
             trouble = no_log()
@@ -93,7 +93,7 @@ class Gate:
             try:
                 source = self._collect(Importer(ledger), format)
             except LedgerError:
-                # What the log says was spent, whether it can be written or not.
+                # The log's calls were spent, even if they cannot be written.
                 ledger.refresh()
                 self._collect(DryRun(ledger, self._unbooked.extend), format, keeps=False)
                 raise
@@ -103,7 +103,7 @@ class Gate:
             check_usage_lines(source)
 
     def _collect(self, sink: CallSink, format: SessionFormat, *, keeps: bool = True) -> Source:
-        """Book what is new in the session's logs, step by step; the logs as they were read."""
+        """Import new calls from the session's logs, step by step; return the logs as read."""
         source = Source(format, step_bytes=STEP_BYTES)
         # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
         cursors = CursorFile(cache_folder(), self._budget.ledger, purpose=self._notes_file.session, writes=keeps)
@@ -111,7 +111,7 @@ class Gate:
         return source
 
     def _format(self, notes: Notes) -> SessionFormat:
-        """The session's logs. Each agent's reader is loaded alone: every call of this command starts anew."""
+        """Return the format of the session's logs. Only this agent's reader is loaded: each call is a new process."""
         call = self._call
         if call.is_codex:
             from budgauge.sources.codex.session import codex_session
@@ -132,9 +132,9 @@ class Gate:
         return claude_session(call.transcripts, self._names)
 
     def _since(self) -> float:
-        """From when on calls are brought in: the last reset, else the cycle's beginning, or midnight.
+        """Return the time of the first call to import: the last reset, else the cycle's beginning, or midnight.
 
-        Of the latter two, if a call was collected before, from that one on.
+        An imported call before the latter two is the first instead.
         """
         reset = self._budget.last_reset()
         if reset is not None:
@@ -143,7 +143,7 @@ class Gate:
         return min(begun, self._budget.ledger.earliest_import or begun)
 
     def _decided(self) -> Answer:
-        """The answer by the ledger, and by what could not be booked in it."""
+        """Return the answer by the ledger and the unwritten calls."""
         reply = self._refused()
         if reply is None:
             self._budget.check_writable()
@@ -154,7 +154,7 @@ class Gate:
         return refused(self._call.hook_event_name, str(error)) if error else None
 
     def _told(self, notes: Notes) -> Answer:
-        """The warning if it is due, and the remarks: each once a session."""
+        """Return the warning if due, and the remarks: each once a session."""
         used, text = self._budget.usages()[0].by_all(), ""
         if not notes.warned and warning_due(self._config, used):
             notes.warned, text = True, warning_message(self._config, used)

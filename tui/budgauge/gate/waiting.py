@@ -1,4 +1,4 @@
-"""What the end of a session's log says: it is waited for, and it must not be missing."""
+"""The end of a session's log: the gate waits for the latest call, and reports a missing log."""
 
 import os
 import time
@@ -12,20 +12,20 @@ from budgauge.sources.tail import open_log
 from budgauge.text import plural
 
 LINE_SECONDS = 0.1
-"""How long a line of the log is waited for: it comes 40 to 70 ms after the hook is called."""
+"""The longest wait for a line of the log: the line comes 40 to 70 ms after the hook call."""
 RECORD_SECONDS = 0.5
-"""How long Codex's record of an answer's usage is waited for: it comes when the answer has come in to its end."""
+"""The longest wait for Codex's usage record: the record comes when the model's answer is complete."""
 LOOK_SECONDS = 0.004
 _RECORD, _COUNT = b'"token_usage_record"', b'"token_count"'
 END_BYTES = 1 << 18
-"""So much of the log's end is looked at for that line."""
+"""The part of the log's end searched for the line."""
 
 
 def await_call(call: HookCall) -> None:
-    """Wait, not for long, until the log holds the model's call that asked for the tool.
+    """Wait, not for long, until the log holds the model's call behind the tool's use.
 
-    Claude Code asks this hook while it still writes that message, and Codex while the answer still
-    comes in, whose usage stands behind it: without it the decision would be one call behind.
+    Claude Code calls this hook while still writing the message, and Codex while the answer still
+    comes in, before its usage is known. Without the wait the decision would be one call behind.
     """
     log = call.transcripts[0]
     if call.agent_id and not call.is_codex:
@@ -53,7 +53,7 @@ def check_log(call: HookCall) -> None:
 
 
 def check_usage_lines(source: Source) -> None:
-    """Raise SourceError if lines of the session's logs tell of usage that cannot be read."""
+    """Raise SourceError if lines of the session's logs hold unreadable usage."""
     lines = sum(cursor.counts.skipped for cursor in source.cursors.values())
     if lines:
         raise SourceError(
@@ -63,7 +63,7 @@ def check_usage_lines(source: Source) -> None:
 
 
 def unread(asker: str) -> SourceError:
-    """The error of an agent whose logs are not read."""
+    """Return the error of an agent without a log reader."""
     if asker:
         return SourceError(f"the logs of {asker} are not read, so what its sessions use is not known")
     return SourceError(
@@ -73,7 +73,7 @@ def unread(asker: str) -> SourceError:
 
 
 def no_log() -> SourceError:
-    """The error of a session that has no readable log."""
+    """Return the error of a session without a readable log."""
     return SourceError(
         "the session has no log that can be read, so its calls are not known",
         hint="Let the agent keep its session log.",

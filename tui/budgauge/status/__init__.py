@@ -1,1 +1,1 @@
-"""The Snapshot that every view shows, its fields and its alerts."""
+"""The Snapshot of every view, with fields and alerts."""

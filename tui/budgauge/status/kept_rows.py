@@ -155,7 +155,7 @@ class KeptRows:
         self._changed_models.add(key[1])
 
     def _pass_minute(self, minute: int) -> None:
-        """Drop agents that are no longer active."""
+        """Drop agents no longer active."""
         self._since = minute - ACTIVE_MINUTES
         self._active = {name for name in self._active if self._agents[name].minutes[-1][0] >= self._since}
         self._changed_families.update(self._families)

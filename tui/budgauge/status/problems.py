@@ -65,7 +65,7 @@ def ledger_problems(ledger: Ledger) -> tuple[Problem, ...]:
 
 
 def lost_words(lost: LastSeen, size: int) -> str:
-    """Return a sentence on a ledger that lost lines and has `size` bytes now."""
+    """Return a sentence on a ledger of `size` bytes with lost lines."""
     was, moment = lost.mark.offset, datetime.fromtimestamp(lost.seen_at, timezone.utc)
     how = f"was longer before: {count(was)} bytes" if size < was else f"was another file before, of {count(was)} bytes"
     now = f"it has {count(size)} now" if size else "it is empty now"

@@ -41,12 +41,12 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_family(self) -> bool:
-        """True for a family."""
+        """Return True for a family."""
         return False
 
 
 class AgentRow(UsageRow, frozen=True, kw_only=True):
-    """One agent, without the rest of its family."""
+    """One agent, without the rest of the family."""
 
     agent_id: str
 
@@ -69,7 +69,7 @@ class FamilyRow(UsageRow, frozen=True, kw_only=True):
 
     @property
     def is_family(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
 

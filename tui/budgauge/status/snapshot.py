@@ -85,7 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def runs_since_cycle(self) -> bool:
-        """True if the counters run since the cycle's start, with no later reset."""
+        """Return True if the counters run since the cycle's start, with no later reset."""
         return self.cycle_start is not None and self.since == self.cycle_start
 
     def share(self, used: int) -> float:
@@ -266,7 +266,7 @@ def agent_row(
     config: BudgetConfig,
     prices: PriceBook,
 ) -> AgentRow:
-    """Return an agent's row from its groups and its recent minutes."""
+    """Return an agent's row from groups and recent minutes."""
     sums = sum_of(part for _, part in parts)
     used = config.counted(sums.total, sums.cached)
     limit = own_limit(config, agent_id)

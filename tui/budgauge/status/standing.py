@@ -1,4 +1,4 @@
-"""The standing of a budget: its total, or its most used limit."""
+"""The standing of a budget: the total, or the most used limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from budgauge.text import count, percent_of, safe
 
 
 class Standing(NamedTuple):
-    """A total or a limit, with its used part."""
+    """A total or a limit, with the used part."""
 
     percentage: float
     used: int
@@ -28,7 +28,7 @@ class Standing(NamedTuple):
 
 
 def nearest_end(snapshot: Snapshot) -> Standing | None:
-    """Return the most used total or limit, by its part; None where nothing is limited."""
+    """Return the most used total or limit, by percentage; None where nothing is limited."""
     rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
         Standing(row.usage_percentage, row.limited, row.limit, row.state, name)
@@ -51,7 +51,7 @@ def total_words(snapshot: Snapshot) -> str:
 
 
 def nearer(other: Snapshot, shown: Snapshot) -> Standing | None:
-    """Return another budget's standing if closer to its limit than the shown one; else None."""
+    """Return another budget's standing if closer to the limit than the shown budget; else None."""
     one, reference = nearest_end(other), nearest_end(shown)
     if one is None or (reference is not None and one.percentage <= reference.percentage):
         return None

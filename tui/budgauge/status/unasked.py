@@ -10,7 +10,7 @@ from budgauge.text import count, plural
 
 
 class UnaskedSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session with usage and no gate calls, though hooks were installed at its start."""
+    """A session with usage and no gate calls, though hooks were installed at the start."""
 
     session: str
     """The session's id, as the agent names it."""

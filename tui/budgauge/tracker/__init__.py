@@ -1,1 +1,1 @@
-"""The tracker that programs hold, and what it reads of SDKs' answers."""
+"""The tracker for programs, and the recording of SDK responses."""

@@ -1,4 +1,4 @@
-"""For programs that call models themselves: record what an answer took, or reserve before and settle after."""
+"""Functions for programs with model calls of their own: record a response, or reserve before a call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from budgauge.tracker.tracker import TokenBudgetTracker
 
 
 class Recorder(Protocol):
-    """What records usage: a tracker, or a client of a server."""
+    """A recorder of usage: a tracker, or a client of a server."""
 
     def report_usage(self, agent_id: str, model: str, prompt_tokens: int, completion_tokens: int, **fields: Any) -> Any:
         """Record a call."""
@@ -27,13 +27,12 @@ _own: TokenBudgetTracker | None = None
 
 
 def record_response(agent_id: str, response: object, *, tracker: Recorder | None = None, **fields: Any) -> Any:
-    """Record what an answer of the OpenAI or Anthropic SDK took, even past the budget: it was spent.
+    """Record the usage of a response of the OpenAI or Anthropic SDK, even past the budget, as already spent.
 
-    The same answer counts once, however often it is recorded. `fields` are optional fields of a
-    usage record, such as `project`. Without `tracker`, the ledger is the one that the command
-    line would use from here, found at the first call of this process. Returns what the
-    tracker's `report_usage` returns (of an AsyncClient: to be awaited). Raises RecordError for
-    an answer without usage, LedgerError, ConfigError.
+    The same response counts once, however often recorded. `fields` are optional fields of a usage
+    record, such as `project`. Without `tracker`, the first call in a process finds the ledger as the
+    command line does. Returns the result of the tracker's `report_usage` (of an AsyncClient: to be
+    awaited). Raises RecordError for a response without usage, LedgerError, ConfigError.
     """
     usage = usage_of(response)
     usage.fields.update(fields)
@@ -51,9 +50,9 @@ async def _awaited(usage: ResponseUsage, report: Any, outcome: Awaitable[Any]) -
 
 
 def reserve(agent_id: str, tokens: int, ttl: float = 600) -> Hold[bool]:
-    """Hold counted tokens before a model is called; settle it with the answer.
+    """Hold counted tokens before a model call; settle the hold with the response.
 
-    As `TokenBudgetTracker.reserve`, of the ledger that `record_response` records in::
+    The same as `TokenBudgetTracker.reserve`, in the ledger of `record_response`::
 
         with budgauge.reserve("code-reviewer", tokens=3000) as hold:
             response = client.messages.create(...)
@@ -63,7 +62,7 @@ def reserve(agent_id: str, tokens: int, ttl: float = 600) -> Hold[bool]:
 
 
 def own_tracker() -> TokenBudgetTracker:
-    """This process's tracker, made at the first call. Raises ConfigError."""
+    """Return this process's tracker, made at the first call. Raises ConfigError."""
     global _own
     with _mutex:
         if _own is None:

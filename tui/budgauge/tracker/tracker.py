@@ -1,4 +1,4 @@
-"""The budget in force: rules and ledger together, for programs that ask before they spend."""
+"""The tracker: a budget's rules and ledger together, for programs with calls to admit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _trackers: weakref.WeakSet[TokenBudgetTracker] = weakref.WeakSet()
 
 
 def _free_mutexes() -> None:
-    """Give a forked child mutexes of its own: no thread is left to give back what another held."""
+    """Give a forked child new mutexes: the thread holding an old one exists only in the parent."""
     for tracker in list(_trackers):
         tracker._mutex = threading.RLock()
 
@@ -43,7 +43,7 @@ os.register_at_fork(after_in_child=_free_mutexes)
 
 
 class TokenBudgetTracker:
-    """Reports usage against a budget, refuses what would exceed it, warns once at the threshold.
+    """A tracker of usage against a budget: refuses calls past the budget, warns once at the threshold.
 
     `TokenBudgetTracker(config)` counts in memory; `TokenBudgetTracker.open()` shares a ledger
     with all processes. Safe to use from several threads.
@@ -58,15 +58,15 @@ class TokenBudgetTracker:
         cache: Path | None = None,
         authority: Authority | None = None,
     ) -> None:
-        """`cache` is the folder of what can be rebuilt of a ledger, by default the user's cache folder.
+        """Take a config, a ledger's path and a `cache` folder for rebuildable data, by default the user's.
 
-        An `authority` decides in the place of one made from config and ledger.
+        An `authority` replaces the one made from config and ledger.
         """
         self._authority = authority or _authority(config or BudgetConfig(), ledger, now, cache)
         self._now = now
         self._mutex = threading.RLock()
         self._warned: set[int] = set()
-        """Which of the authority's budgets stood at or over their threshold when that was last looked at."""
+        """The numbers of the authority's budgets at or over their threshold at the last check."""
         _trackers.add(self)
 
     @classmethod
@@ -92,7 +92,7 @@ class TokenBudgetTracker:
 
     @property
     def config(self) -> BudgetConfig:
-        """The budget and its rules."""
+        """The budget's rules."""
         return self._authority.config
 
     def report_usage(
@@ -106,22 +106,22 @@ class TokenBudgetTracker:
         timestamp: float | None = None,
         **fields: Any,  # the optional fields of make_usage, checked there
     ) -> bool:
-        """Record a call if the budget admits it; True if a line was added, False if its `id` was known.
+        """Record a call if admitted by the budget; return True if a line was added, False for a known `id`.
 
-        `spent=True` records it whatever the budget says, because it was spent already. Optional
+        `spent=True` records the call whatever the budget says, because it was spent already. Optional
         fields: `id`, `alias`, `cached_tokens`, `cache_write_tokens`, `cache_write_1h_tokens`,
         `reasoning_tokens`, `session`, `project`, `source`, `service_tier`,
         `speed`, `inference_geo`, `web_search_requests`. Raises AgentLimitExceededError or
-        BudgetExceededError (nothing is recorded), RecordError for a field that is not allowed or a
+        BudgetExceededError (nothing is recorded), RecordError for a wrong field or a
         `timestamp` (unix seconds) in another cycle than the present one without `spent=True`,
-        DuplicateIdError for a known id with other content, LedgerError if it cannot be written.
+        DuplicateIdError for a known id with other content, LedgerError if the line cannot be written.
         """
         moment = int(self._now()) if timestamp is None else timestamp
         usage = make_usage(agent_id, model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
         return self._report(usage, spent, is_dated=timestamp is not None)
 
     def report(self, usage: Usage, *, spent: bool = False) -> bool:
-        """Record a call as `report_usage` does, from a record that is made already."""
+        """Record a call as `report_usage` does, from a finished record."""
         check_record(usage)
         return self._report(usage, spent, is_dated=True)
 
@@ -133,8 +133,8 @@ class TokenBudgetTracker:
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
         """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
 
-        Use it as a context manager: left without having been settled, it is released. With an
-        `id` that is known, nothing is added; a retry after a crash is safe. Raises as `report_usage`, and
+        Use the hold as a context manager: without a settlement, its end releases the hold. With a
+        known `id` nothing is added; a retry after a crash is safe. Raises as `report_usage`, and
         ReservationError if the reservation with this `id` has ended or expired.
         """
         check_name("agent_id", agent_id)
@@ -155,16 +155,16 @@ class TokenBudgetTracker:
         timestamp: float | None = None,
         **fields: Any,  # the optional fields of make_usage, checked there
     ) -> bool:
-        """End a reservation, by its id, with what was really spent, even if it is late or more; it counts from now on.
+        """End a reservation, by id, with the real usage, even if late or larger; the usage counts from now on.
 
-        True if a line was added; False if the same was settled before. `agent_id` is needed only
-        for a reservation that the ledger does not hold any more. A `timestamp` (unix seconds) must
-        be in the present cycle, or in that of the reservation. Raises ReservationError if it
-        ended otherwise, RecordError, LedgerError.
+        Returns True if a line was added; False if the same was settled before. `agent_id` is needed only
+        for a reservation no longer in the ledger. A `timestamp` (unix seconds) must be in the present
+        cycle or the reservation's. Raises ReservationError if the reservation ended otherwise,
+        RecordError, LedgerError.
         """
         check_text("reserve", reserve)
         moment = int(self._now()) if timestamp is None else timestamp
-        # The agent's name may come out of the ledger, and be one that nobody may type.
+        # The agent's name may come from the ledger, and be refused as a typed one.
         usage = make_usage("recorded", model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
         settle = Settle(agent_id or "", *msgspec.structs.astuple(usage)[1:], reserve=reserve)
         return self._decided(
@@ -172,15 +172,15 @@ class TokenBudgetTracker:
         )
 
     def release(self, reserve: str, *, again: bool = False) -> None:
-        """Give a reservation back unused, by its id. Raises ReservationError if there is none, or it has ended.
+        """Give a reservation back unused, by id. Raises ReservationError if unknown or ended.
 
-        With `again` it may have been released already: a retry is safe.
+        With `again`, an earlier release is no error: a retry is safe.
         """
         check_text("reserve", reserve)
         self._decided(lambda: self._authority.release(reserve, again=again))
 
     def _decided(self, ask: Callable[[], _Outcome], tokens: Callable[[BudgetConfig], int] = lambda _: 0) -> _Outcome:
-        """Ask the authority; then warn, if that is due. `tokens` is how many counted ones may have been added."""
+        """Return the authority's decision; warn if due. `tokens` gives the counted tokens possibly added."""
         try:
             outcome = ask()
         except RefusedError:
@@ -190,9 +190,9 @@ class TokenBudgetTracker:
         return outcome
 
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
-        """Return the error that reporting `tokens` counted tokens more would raise; None if they are admitted.
+        """Return the refusal of `tokens` more counted tokens; None if admitted.
 
-        Raises LedgerError where nothing could be recorded.
+        Raises LedgerError if the ledger cannot be written.
         """
         return self._authority.check(agent_id, tokens)
 
@@ -225,11 +225,11 @@ class TokenBudgetTracker:
         return self.get_status().since
 
     def get_status(self) -> Snapshot:
-        """Return everything at once. Models whose price was not looked up yet are looked up here."""
+        """Return everything at once. Missing prices are looked up here."""
         return self._authority.state()
 
     def update_config(self, config: BudgetConfig) -> None:
-        """Go on with other rules; what was used stays."""
+        """Change the rules; usage stays."""
         self._authority.set_config(config)
         with self._mutex:
             usages = enumerate(self._authority.usages())
@@ -243,11 +243,11 @@ class TokenBudgetTracker:
         id: str | None = None,
         expected_reset_id: str | msgspec.UnsetType | None = msgspec.UNSET,
     ) -> str:
-        """Start the counters afresh, for one agent, a family (`a/*`) or everyone; the reset's id, for `undo_reset`.
+        """Reset the counters of one agent, a family (`a/*`) or everyone; return the reset's id.
 
-        With an `id` that a reset already has, nothing is added: a retry is safe. With
-        `expected_reset_id`, the `reset_id` of a status (None: there was none), raises ResetError
-        if the latest reset is another by now.
+        With the `id` of an earlier reset nothing is added: a retry is safe. With `expected_reset_id`,
+        the `reset_id` of a status (None: there was none), raises ResetError if the latest reset is
+        another by now.
         """
         check_text("by", by)
         check_text("id", id)
@@ -255,9 +255,9 @@ class TokenBudgetTracker:
         return self._decided(lambda: self._authority.reset(reset, expected_reset_id))
 
     def undo_reset(self) -> str:
-        """Take the latest reset back that took something away, keeping what was used since; its id.
+        """Undo the latest reset of some usage, keeping later usage; return the reset's id.
 
-        Later ones that took nothing go with it. Raises ResetError if there is none, or if it was
+        Later resets without usage are undone too. Raises ResetError if there is none, or if the reset was
         made in an earlier cycle.
         """
         return self._decided(self._authority.undo_reset)
@@ -272,7 +272,7 @@ class TokenBudgetTracker:
         with self._mutex:
             for number, usage in enumerate(self._authority.usages(refreshed=False)):
                 used, at = usage.by_all(), warning_at(usage.config)
-                # Usage that was below the threshold before, as after another's reset, is news again.
+                # Usage below the threshold before, as after a reset by another process, warns again.
                 if used >= at and (number not in self._warned or used - tokens(usage.config) < at):
                     warnings.append(warning_message(usage.config, used))
                 (self._warned.add if used >= at else self._warned.discard)(number)
@@ -281,7 +281,7 @@ class TokenBudgetTracker:
 
 
 def _authority(config: BudgetConfig, ledger: str | os.PathLike[str] | None, now: Now, cache: Path | None) -> Authority:
-    # Each is loaded where it is needed: importing costs a program's start.
+    # Loaded where needed: each import slows a program's start.
     if ledger is None:
         from budgauge.authority.memory import Memory
 

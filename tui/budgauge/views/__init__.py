@@ -1,1 +1,1 @@
-"""What is looked at: the live view and a look back."""
+"""The views: live, and readings of the whole ledger."""

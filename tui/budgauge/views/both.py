@@ -1,4 +1,4 @@
-"""The project's budget with the user's own beside it, for programs that show one and must warn of the other."""
+"""The project's budget with the user's own beside, for programs with both to watch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from budgauge.views.live import Observer, View
 
 
 class BothObserver(Observer):
-    """An observer whose view holds the user's own budget as well, while a project's is shown."""
+    """An observer of a project's budget and of the user's own beside."""
 
     def __init__(
         self,
@@ -28,22 +28,22 @@ class BothObserver(Observer):
         user_options: Options | None = None,
         **settings: Any,  # those of Observer, checked there
     ) -> None:
-        """As Observer; raises ConfigError also where the user's own config is wrong.
+        """Take an observer's arguments. Raises ConfigError also where the user's own config is wrong.
 
-        `user_options` lead to the user's budget, if not the same options do.
+        `user_options` lead to the user's budget, by default the same options.
         """
-        # The folder is taken once: the working directory may be removed while we run.
+        # Taken once: the working directory may be removed later.
         folder = working_folder() if start is None else start
         super().__init__(options, start=folder, **settings)
         users = {**settings, "keeps_project": False, "read": load_user}
         self._make_user: Callable[[], Observer] = partial(Observer, user_options or options, start=folder, **users)
         self._user: Observer | None = self._make_user() if self.loaded.project else None
         self._joined: tuple[View, View | None, str, View] | None = None
-        """The project's view, the user's, why there is none, and the view that was made of these."""
+        """The project's view, the user's, the reason for none, and the view made of these."""
 
     @property
     def both_authorities(self) -> Local | Both:
-        """Who decides on what is recorded here now."""
+        """The authority over records made here now."""
         return self.authority if self._user is None else Both(self._user.authority, self.authority)
 
     @property
@@ -52,7 +52,7 @@ class BothObserver(Observer):
         return None if self._user is None else self._user.loaded
 
     def look(self) -> View:
-        """The present view; the same object if nothing changed. Never raises."""
+        """Return the present view; the same object if nothing changed. Never raises."""
         shown, trouble = super().look(), ""
         if self.loaded.project is None:
             self._user = None
@@ -72,26 +72,26 @@ class BothObserver(Observer):
         return joined
 
     def ledger_size(self) -> int:
-        """Bytes of all ledgers that are read."""
+        """Return the bytes of all ledgers read."""
         return super().ledger_size() + (self._user.ledger_size() if self._user is not None else 0)
 
     def resolve_prices(self) -> None:
-        """Look up the prices that are missing, here and now."""
+        """Look up missing prices here and now."""
         super().resolve_prices()
         if self._user is not None:
             self._user.resolve_prices()
 
     def folders(self) -> tuple[Path, ...]:
-        """The folders to watch."""
+        """Return the folders to watch."""
         users = self._user.folders() if self._user is not None else ()
         return tuple(dict.fromkeys((*super().folders(), *users)))
 
     @property
     def glance(self) -> Callable[[], object]:
-        """Asked, differs once a ledger has grown since the last look."""
+        """A function with another result once a ledger has grown since the last look."""
         shown = super().glance
         if self._user is None:
-            # Asked so often, it must cost nothing where there is one ledger.
+            # Called often: one ledger must cost no more than before.
             return shown
         users = self._user.glance
         return lambda: (shown(), users())

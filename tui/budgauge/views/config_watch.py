@@ -1,4 +1,4 @@
-"""The config in force while a program runs: read again when its files change, kept while they are broken."""
+"""The config in force while a program runs: reread after a change, kept while the files are broken."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from budgauge.config.table import read_document
 from budgauge.errors import ConfigError
 
 SETTLE_SECONDS = 0.25
-"""How long a changed config file must stay as it is before it is read: editors write in steps."""
+"""The time without a change before a changed file is read: editors write in steps."""
 
 
 class ConfigWatch:
-    """The config in force, read again when its files changed and then stayed still for a moment."""
+    """The config in force, read again once changed files stay still for a moment."""
 
     def __init__(
         self, load: Callable[[], Loaded], monotonic: Callable[[], float], *, keeps_project: bool = False
     ) -> None:
-        """With `keeps_project` a project's config stays in force when it is gone; else the user's takes its place."""
+        """Take the loader and a clock; `keeps_project` keeps a removed project's config in place of the user's."""
         self._load = load
         self._monotonic = monotonic
         self._keeps_project = keeps_project
         self.loaded = load()
         """The last good config."""
         self.trouble: str | None = None
-        """Why the files as they are now cannot be used; the last good config stays in force."""
-        # Not known to be what was just read: it may have changed in between.
+        """The reason why the present files cannot be used; the last good config stays in force."""
+        # Unknown: the files may have changed since `load` read them.
         self._read: tuple[object, ...] | None = None
         self._seen, self._seen_at = self._signature(), monotonic()
 
     def poll(self) -> bool:
-        """Look at the files; True if another config is in force now."""
+        """Look at the files; return True if another config is in force now."""
         signature = self._signature()
         if signature != self._seen:
             self._seen, self._seen_at = signature, self._monotonic()
@@ -53,7 +53,7 @@ class ConfigWatch:
         return True
 
     def _lost(self, loaded: Loaded) -> str | None:
-        """A file that held the budget no longer does: more likely half written than a wish for no limits."""
+        """Return the trouble of a budget gone from a file: more likely half written than a wish for no limits."""
         folders = {path.parent for path in loaded.found}
         for path in self.loaded.found:
             emptied = path in loaded.emptied and path not in self.loaded.emptied
@@ -66,7 +66,7 @@ class ConfigWatch:
         return None
 
     def _project_is_gone(self, path: Path) -> bool:
-        """Is this a project's file that was taken away, as by `git checkout`? One that is empty is half written."""
+        """Return True for a project's file removed, as by `git checkout`; an empty one is half written."""
         if path != self.loaded.project or self._keeps_project:
             return False
         found = read_document(path)
@@ -77,7 +77,7 @@ class ConfigWatch:
 
 
 def change_of_budget(before: Loaded, after: Loaded) -> str | None:
-    """What to say where another budget or ledger is shown than before; None where both are the same."""
+    """Return a notice of another budget or ledger shown than before; None where both are the same."""
     old, new = before.ledger.path, after.ledger.path
     shown = f"ledger {new} are shown now" if new != old else "the same ledger are shown now"
     if before.project == after.project or (

@@ -1,4 +1,4 @@
-"""What programs look through: config and ledger together, always the latest, never an exception."""
+"""The live view: config and ledger together, always the latest, never an exception."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from budgauge.views.config_watch import ConfigWatch, change_of_budget
 from budgauge.views.scan import AgentScan, Span, TimeScan
 
 NOTICE_SECONDS = 60.0
-"""How long it is said that the ledger was read afresh."""
+"""The lifetime of a notice of a reread ledger."""
 CHANGE_NOTICE_SECONDS = 600.0
-"""How long it is said that another budget or ledger is shown: often nobody looks while a branch is checked out."""
+"""The lifetime of a notice of another budget or ledger: often nobody looks during a checkout."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a screen shows at one moment."""
+    """All a screen shows at one moment."""
 
     snapshot: Snapshot
     config: BudgetConfig
     config_trouble: str | None = None
-    """Why the config cannot be read just now; the last good one stays in force."""
+    """The reason why the config cannot be read now; the last good one stays in force."""
     ledger_trouble: str | None = None
-    """Why the ledger cannot be read just now."""
+    """The reason why the ledger cannot be read now."""
     notices: tuple[str, ...] = ()
-    """Smaller things to know: unknown config keys, the ledger was replaced and read afresh."""
+    """Notices: unknown config keys, a ledger replaced and read afresh."""
     ledger_exists: bool = True
     budget_of: Literal["", "user", "project"] = ""
-    """Whose budget it is; empty where one config was named, or nobody asked."""
+    """The budget's owner; empty where a config was named, and from a plain observer."""
     user: View | None = None
-    """The user's own budget, where this is a project's."""
+    """The user's own budget beside a project's."""
 
 
 class Observer:
-    """Reads what is new of config and ledger at every look. Looking is for one thread at a time.
+    """An observer of config and ledger: each look reads the new parts. For one thread at a time.
 
-    Raises ConfigError when it is made and the config is wrong; later, the last good one stays.
+    The constructor raises ConfigError for a wrong config; later, the last good one stays.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Observer:
         read: Callable[..., Loaded] | None = None,
         keeps_project: bool = False,
     ) -> None:
-        """With `lookup`, prices that are missing are looked up in a process of their own while looking goes on.
+        """Take the options of the config; `lookup` allows lookups of missing prices in a child process.
 
-        What was looked up is kept in `cache`, by default the user's cache folder.
-        `read` loads the config in the place of `load`. With `keeps_project` the config of a project
-        stays in force when its file is gone; else the user's own takes its place, and a notice says so.
+        `cache` keeps found prices, by default the user's cache folder. `read` loads the config in the
+        place of `load`. With `keeps_project` a project's config stays in force when the file is gone;
+        else the user's own replaces it, with a notice.
         """
-        # The folder is taken once: the working directory may be removed while we run.
+        # Taken once: the working directory may be removed later.
         folder = working_folder() if start is None else start
         self._watch = ConfigWatch(
             lambda: (read or load)(options, env=env, start=folder), monotonic, keeps_project=keeps_project
@@ -99,22 +99,22 @@ class Observer:
         self._unasked = UnaskedWatch(self._cache)
         self._left_behind = left_behind(self.loaded.ledger)
         self.authority = Local(self.loaded.config, self.loaded.ledger.path, now=clock, cache=self._cache)
-        """Who decides by the budget shown, and reads its ledger."""
+        """The authority of the budget shown, and the reader of the ledger."""
         self._changed = True
         self._read: tuple[Ledger, int] | None = None
 
     @property
     def user_loaded(self) -> Loaded | None:
-        """The user's own config, where a project's budget is shown and the user's is looked at as well; else None."""
+        """The user's own config, where read beside a project's; else None."""
         return None
 
     @property
     def loaded(self) -> Loaded:
-        """The config in force, and where it came from."""
+        """The config in force, with the origin of each value."""
         return self._watch.loaded
 
     def look(self) -> View:
-        """The present view; the same object if nothing changed. Never raises: what is wrong stands in the view."""
+        """Return the present view; the same object if nothing changed. Never raises: the view holds all troubles."""
         before = self.loaded
         if self._watch.poll():
             self._note_change(before)
@@ -133,16 +133,16 @@ class Observer:
 
     @property
     def looks_up_prices(self) -> bool:
-        """Are prices of models that were seen being looked up just now?"""
+        """Return True while prices are being looked up."""
         return self._lookup.is_busy
 
     def cycles(self) -> tuple[CycleRow, ...]:
-        """Every cycle that saw usage, as of the last look, the latest first; empty where no cycle is set."""
+        """Return every cycle with usage as of the last look, the latest first; empty where no cycle is set."""
         config = self.loaded.config
         return cycle_rows(self.authority.totals, config, self.authority.prices, self._clock()) if config.cycle else ()
 
     def ledger_size(self) -> int:
-        """Bytes of the ledger as it stands on the disk; 0 where there is none."""
+        """Return the ledger's bytes on the disk; 0 where there is none."""
         try:
             return os.stat(self.loaded.ledger.path).st_size
         except OSError:
@@ -158,36 +158,36 @@ class Observer:
         return TimeScan(self.loaded.ledger.path, self.loaded.config, self.authority.prices, chart, counters)
 
     def resolve_prices(self) -> None:
-        """Look up the prices that are missing, here and now."""
+        """Look up missing prices here and now."""
         self._refresh()
         self.authority.learn(lookup(self._missing_prices()))
         self._changed = True
 
     def folders(self) -> tuple[Path, ...]:
-        """The folders to watch: those that hold the ledger and the config files."""
+        """Return the folders to watch: the ledger's and the config files'."""
         folders = [self.loaded.ledger.path.parent, *(path.parent for path in self.loaded.files)]
         return tuple(dict.fromkeys(folder for folder in folders if os.path.isdir(folder)))
 
     @property
     def glance(self) -> Callable[[], object]:
-        """Asked, differs once the ledger has grown since the last look; asking costs next to nothing."""
+        """A cheap function with another result once the ledger has grown since the last look."""
         return self._glance.size
 
     def reset(self, agent_id: str | None = None) -> str:
-        """Reset counters; the reset's id. Raises BudgaugeError. Safe from any thread."""
+        """Reset counters; return the reset's id. Raises BudgaugeError. Safe from any thread."""
         return TokenBudgetTracker(authority=self.authority).reset(agent_id, by="monitor")
 
     def undo_reset(self) -> str:
-        """Take the latest reset back; its id. Raises ResetError if there is none, LedgerError. Safe from any thread."""
+        """Undo the latest reset; return the reset's id. Raises ResetError, LedgerError. Safe from any thread."""
         return self.authority.undo_reset()
 
     def _note_change(self, before: Loaded) -> None:
-        """Say for a while that another budget or ledger is shown."""
+        """Keep a notice of another budget or ledger for a while."""
         if (change := change_of_budget(before, self.loaded)) is not None:
             self._change, self._changed_at = change, self._monotonic()
 
     def _reopen(self) -> None:
-        """Go on under another config; what was read of the same ledger stays until it could be read again."""
+        """Go on under another config; the same ledger's state stays until the ledger is read again."""
         self.authority.set_config(self.loaded.config)
         if self._ledger.path != self.loaded.ledger.path:
             self._left_behind = left_behind(self.loaded.ledger)
@@ -199,7 +199,7 @@ class Observer:
         return self.authority.ledger
 
     def _refresh(self) -> str | None:
-        """Read what is new; return what is wrong with the ledger."""
+        """Read new lines; return the trouble with the ledger."""
         trouble = None
         try:
             self.authority.refresh()
@@ -228,7 +228,7 @@ class Observer:
         self._changed |= self._unasked.refresh(loaded.ledger.path, loaded.config, now, self._monotonic())
         if old is not None:
             over = old.snapshot.stale_at is not None and now >= old.snapshot.stale_at
-            # A clock that was put back brings the past back, too.
+            # A clock put back brings the past back, too.
             self._changed |= over or now < self._taken_at
         snapshot = old.snapshot if old and not self._changed else self._snapshot(now)
         self._changed = False
@@ -272,17 +272,17 @@ class Observer:
 
 
 class _Lookup:
-    """Prices looked up in a short-lived process of its own: the table would stay in memory for good."""
+    """A lookup of prices in a short-lived process, because the price table would stay in memory for good."""
 
     def __init__(self) -> None:
         self.failed: str | None = None
-        """Why the last lookup failed."""
+        """The reason why the last lookup failed."""
         self._asked: set[str] = set()
         self._found: dict[str, ModelPrice | None] | None = None
         self._thread: threading.Thread | None = None
 
     def begin(self, models: set[str]) -> None:
-        """Look these up, unless it was tried before or a lookup is under way."""
+        """Begin a lookup of models not tried before, unless one is under way."""
         new = models - self._asked
         if new and self._thread is None:
             self._asked |= new
@@ -291,11 +291,11 @@ class _Lookup:
 
     @property
     def is_busy(self) -> bool:
-        """Is a lookup under way, or has ended and not been taken?"""
+        """Return True while a lookup is under way or a result was not taken."""
         return self._thread is not None
 
     def take(self) -> dict[str, ModelPrice | None] | None:
-        """What a finished lookup found, once."""
+        """Return a finished lookup's prices, once."""
         if self._thread is None or self._thread.is_alive():
             return None
         self._thread = None

@@ -1,7 +1,7 @@
 """Readings of the whole ledger, made on demand: one agent or family in detail, and everything over time.
 
-The fold that is always at hand knows sums; these know single calls and spans of time. Each reads
-the ledger from its start once, then only what is new. For one thread at a time.
+The standing fold knows sums; these know single calls and spans of time. Each reads the ledger from
+the start once, then only new lines. For one thread at a time.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ from budgauge.status.snapshot import Part, cost_of, model_rows
 
 LATEST_CALLS = 50
 EARLIEST = 1_577_836_800
-"""1 January 2020 in unix seconds: a call that claims to be older comes from a clock that was not set."""
+"""1 January 2020 in unix seconds: a call of an earlier time comes from a clock never set."""
 
 
 class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The price that some calls have."""
+    """The price of some calls."""
 
     model: str
     origin: str
-    """Where it comes from; empty where no price is known."""
+    """The price's source; empty where no price is known."""
     rates: TokenPrices | None
     above: int
     """For prompts of more tokens than this; 0 for all."""
     start: int | None
-    """In force from this unix second on; None for always."""
+    """The first unix second of the price; None for always."""
     calls: int
 
 
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger says of one agent or family."""
+    """The ledger's account of one agent or family."""
 
     models: tuple[ModelRow, ...]
     """Since the last reset, most used first."""
     calls: tuple[Usage, ...]
-    """The latest ones in the ledger, reset or not, the last line first."""
+    """The latest calls in the ledger, reset or not, the last line first."""
     lines: int
-    """That were counted, reset or not."""
+    """Counted lines, reset or not."""
     copies: int
-    """Lines dropped because their id, with the same content, was counted before."""
+    """Lines skipped because a line of the same id and content was counted before."""
     set_aside: int
-    """Lines set aside because their id is known with other content, or end what had ended."""
+    """Lines skipped for a known id with other content, or a second end of a reservation."""
     unreadable: int
-    """Lines of the whole ledger that are no record: nobody can tell whose they are."""
+    """Unreadable lines of the whole ledger, of any agent."""
     reset_tokens: int
-    """Counted tokens that resets took away."""
+    """Counted tokens taken away by resets."""
     prices: tuple[PriceRow, ...]
 
 
 class AgentScan:
-    """One agent, or an agent and everything below it, read from the ledger."""
+    """A reading of one agent, or of an agent and everything below."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class AgentScan:
         is_family: bool,
         clock: Callable[[], float],
     ) -> None:
-        """`key` is an agent's id, or a family's key such as `a/*`."""
+        """Take an agent's id as `key`, or a family's key such as `a/*`."""
         self._config = config
         self._prices = prices
         self._clock = clock
@@ -90,7 +90,7 @@ class AgentScan:
         self._ledger = Ledger(path, prices.pricing_of, cycle=config.cycle, listener=self._calls)
 
     def look(self) -> AgentReport:
-        """What there is to say now. Raises LedgerError."""
+        """Return the present report. Raises LedgerError."""
         self._ledger.refresh()
         totals, calls = self._ledger.totals, self._calls
         groups = calls.groups_of(totals.at(self._clock()).groups)
@@ -142,13 +142,13 @@ class _Calls:
         self.lines = self.copies = self.conflicts = 0
 
     def counted(self, calls: Sequence[Usage]) -> None:
-        """Note calls that count."""
+        """Note counted calls."""
         mine = [usage for usage in calls if self._in_scope(usage.agent_id)]
         self.lines += len(mine)
         self.latest.extend(mine)
 
     def dropped(self, call: Usage, *, is_conflict: bool) -> None:
-        """Note a call that does not count."""
+        """Note a skipped call."""
         if self._in_scope(call.agent_id):
             self.conflicts += is_conflict
             self.copies += not is_conflict
@@ -169,30 +169,30 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def end(self) -> int:
-        """The first unix second after it."""
+        """The first unix second after the span."""
         return self.begin + self.step * self.number
 
     @property
     def edges(self) -> list[int]:
-        """Where steps begin, and the end."""
+        """The beginning of each step, and the end."""
         return [self.begin + self.step * index for index in range(self.number + 1)]
 
 
 class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was spent when."""
+    """The usage over time."""
 
     agents: tuple[tuple[str, tuple[int, ...]], ...]
-    """(agent id, counted tokens of each step of the chart), resets or not, who spent most first."""
+    """(agent id, counted tokens of each step of the chart), resets or not, most used first."""
     used: tuple[int, ...]
-    """Counted tokens of each step since the counters began, as they stand now,"""
+    """Counted tokens of each step since the counters began, without usage taken away by resets."""
     costs: tuple[Decimal | None, ...]
-    """and what they cost; None where something was used and nothing could be priced."""
+    """The same steps' cost; None where something was used and nothing is priced."""
     used_before: int
-    """The same of all time before the first of these steps."""
+    """Counted tokens of all time before the first of these steps."""
     cost_before: Decimal | None
     first: float | None
     """Unix seconds of the ledger's first call; of a few that stand out of order, not always the earliest.
-    Calls that claim to be older than any agent (before 2020) are counted, but not looked at here."""
+    Calls dated before 2020 are counted, but not considered here."""
 
 
 class TimeScan:
@@ -206,7 +206,7 @@ class TimeScan:
         chart: Span,
         counters: Span,
     ) -> None:
-        """`chart` is what tokens are told of, `counters` the time since the counters began."""
+        """Take the span of the chart, and `counters`, the span since the counters began."""
         self.chart, self.counters = chart, counters
         self._config, self._prices = config, prices
         edges = sorted({0, *chart.edges, *counters.edges})
@@ -222,7 +222,7 @@ class TimeScan:
         self._ledger = Ledger(path, prices.pricing_of, cycle_of=bin_of)
 
     def look(self) -> TimeReport:
-        """What there is to say now. Raises LedgerError."""
+        """Return the present report. Raises LedgerError."""
         self._ledger.refresh()
         totals = self._ledger.totals
         agents: dict[str, list[int]] = {}
@@ -256,6 +256,6 @@ class TimeScan:
 
 
 def _place(span: Span, second: float) -> int | None:
-    """The step that holds a moment; None if it lies outside."""
+    """Return the step of a moment; None for one outside the span."""
     place = int((second - span.begin) // span.step)
     return place if 0 <= place < span.number else None
