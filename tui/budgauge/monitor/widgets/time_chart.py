@@ -36,7 +36,7 @@ _TREND_CELLS = 48
 
 
 class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The shown values."""
+    """The values shown by `TimeChart`."""
 
     title: str
     """The chart's reach."""
