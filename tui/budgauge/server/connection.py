@@ -10,11 +10,14 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, Dispatcher, failure
+from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, failure
 from budgauge.server.events import TOKENS_UPDATED, resync_event
+
+if TYPE_CHECKING:
+    from budgauge.server.server import Server
 
 STALL_SECONDS = 30.0
 """How long a line may be unfinished, and how long the other end may leave what it is sent unread."""
@@ -34,45 +37,10 @@ LONG_BYTES = 1 << 16
 """A part of an answer that is so long is not joined with others: that would copy it."""
 
 
-class Hub(Protocol):
-    """What a connection belongs to: a server."""
-
-    read_buffer: memoryview
-    """Where all its connections read into: what is read stands there only until it is taken over. With a new
-    buffer for each read, as asyncio makes of 256 KiB, a call takes half as long again."""
-    dispatcher: Dispatcher[Connection]
-    door: Dispatcher[Connection]
-    """For those who have not shown the token yet."""
-
-    def opened(self, connection: Connection) -> CallError | None:
-        """Note it; why it must go again, if it must."""
-        ...
-
-    def check_room(self) -> None:
-        """Raises CallError if there are as many connections as there may be."""
-        ...
-
-    def closed(self, connection: Connection) -> None:
-        """It has gone."""
-        ...
-
-    def subscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it of these topics, too; everything that it is told of then."""
-        ...
-
-    def unsubscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it no more of these."""
-        ...
-
-    def present(self) -> bytes:
-        """The present state as an event."""
-        ...
-
-
 class Connection(asyncio.BufferedProtocol):
     """Answers one line after the other; lives in the event loop."""
 
-    def __init__(self, hub: Hub, token: str | None) -> None:
+    def __init__(self, hub: Server, token: str | None) -> None:
         """With a `token`, the first call must be `auth` with it."""
         self._hub = hub
         self._token = token

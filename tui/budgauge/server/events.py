@@ -7,8 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,7 +17,10 @@ from budgauge.status.alerts import ThresholdAlert, ThresholdAlerts
 from budgauge.status.fields import status_fields
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import safe
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
+
+if TYPE_CHECKING:
+    from budgauge.server.connection import Connection
 
 TOKENS_UPDATED = "tokens.updated"
 TOPICS = (TOKENS_UPDATED, "budget.warning", "budget.exceeded", "config.changed", "ledger.reset")
@@ -34,38 +36,6 @@ LOOKUP_STEP_SECONDS = 0.02
 _log = logging.getLogger("budgauge")
 
 
-class Listener(Protocol):
-    """A connection that events are sent to."""
-
-    topics: set[str]
-
-    def send_event(self, topic: str, line: bytes) -> None:
-        """Send it, or what stands for it once the other end reads again. Never waits."""
-        ...
-
-
-class Looking(Protocol):
-    """What looks at config and ledger: an observer."""
-
-    @property
-    def glance(self) -> Callable[[], object]:
-        """Asked, differs once the ledger has grown since the last look."""
-        ...
-
-    def folders(self) -> tuple[Path, ...]:
-        """The folders to watch."""
-        ...
-
-    @property
-    def looks_up_prices(self) -> bool:
-        """Are prices being looked up just now?"""
-        ...
-
-    def look(self) -> View:
-        """The present view; the same object if nothing changed."""
-        ...
-
-
 class Events:
     """Looks when something may have changed, and tells listeners what did. Lives in the event loop.
 
@@ -73,10 +43,10 @@ class Events:
     listener: the system tells a watcher of every write, which costs each charge a third more.
     """
 
-    def __init__(self, observer: Looking) -> None:
+    def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._loop = asyncio.get_running_loop()
-        self._listeners: dict[Listener, View] = {}
+        self._listeners: dict[Connection, View] = {}
         """Each with the view that it knows."""
         self._crossings = ThresholdAlerts()
         self._encoded: tuple[Snapshot | None, bytes] = None, b""
@@ -129,7 +99,7 @@ class Events:
                 _log.exception("Watching failed and is begun again.")
                 stop.wait(TICK_SECONDS)
 
-    def subscribe(self, listener: Listener, topics: list[str]) -> list[str]:
+    def subscribe(self, listener: Connection, topics: list[str]) -> list[str]:
         """Tell a listener of these topics, too. Raises CallError for an unknown one."""
         _check_topics(topics)
         # What was before it came is not told to it as an event.
@@ -140,7 +110,7 @@ class Events:
         self._watch_or_not()
         return sorted(listener.topics, key=TOPICS.index)
 
-    def unsubscribe(self, listener: Listener, topics: list[str]) -> list[str]:
+    def unsubscribe(self, listener: Connection, topics: list[str]) -> list[str]:
         """Tell a listener no more of these topics. Raises CallError for an unknown one."""
         _check_topics(topics)
         listener.topics.difference_update(topics)
@@ -148,7 +118,7 @@ class Events:
             self.forget(listener)
         return sorted(listener.topics, key=TOPICS.index)
 
-    def forget(self, listener: Listener) -> None:
+    def forget(self, listener: Connection) -> None:
         """It has gone."""
         self._listeners.pop(listener, None)
         self._watch_or_not()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,6 +23,8 @@ from budgauge.errors import (
 )
 from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
 from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, Shared, ascii_json, bind
+from budgauge.server.connection import Connection
+from budgauge.server.ledger_work import LedgerWork
 from budgauge.status.snapshot import Snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.live import View
@@ -31,27 +33,6 @@ DEFAULT_TTL = 600.0
 _PLACES = ("model", "prompt_tokens", "completion_tokens")
 """What of a call may be given by place, after whose it is."""
 _log = logging.getLogger("budgauge")
-_Outcome = TypeVar("_Outcome")
-
-
-class LedgerWork(Protocol):
-    """What runs work that may have to wait for the ledger's lock or its disk."""
-
-    def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
-        """The outcome, at once if nothing was to be waited for."""
-        ...
-
-
-class Subscriber(Protocol):
-    """A caller that may be told of events."""
-
-    def subscribe(self, topics: list[str]) -> list[str]:
-        """Tell it of these, too; everything that it is told of then."""
-        ...
-
-    def unsubscribe(self, topics: list[str]) -> list[str]:
-        """Tell it no more of these."""
-        ...
 
 
 class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -273,11 +254,11 @@ def _readable(view: View) -> Snapshot:
     return view.snapshot
 
 
-def _subscribe(params: object, caller: Subscriber) -> object:
+def _subscribe(params: object, caller: Connection) -> object:
     return {"subscribed": caller.subscribe(_topics(params))}
 
 
-def _unsubscribe(params: object, caller: Subscriber) -> object:
+def _unsubscribe(params: object, caller: Connection) -> object:
     return {"subscribed": caller.unsubscribe(_topics(params))}
 
 

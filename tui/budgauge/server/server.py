@@ -8,23 +8,21 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from budgauge.authority.both import Both
-from budgauge.authority.local import Local
 from budgauge.config.load import Options, load
-from budgauge.errors import LockTimeoutError, ServerError
+from budgauge.errors import ServerError
 from budgauge.rpc.codes import NOT_ALLOWED
 from budgauge.rpc.endpoint import Endpoint, peer_uid
 from budgauge.rpc.protocol import CallError, Dispatcher, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
+from budgauge.server.ledger_work import LedgerWork
 from budgauge.server.methods import TokenMethods, error_of
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.both import BothObserver
@@ -37,9 +35,6 @@ BACKLOG = 128
 READ_BYTES = 1 << 16
 """How much of a connection is read at once."""
 SWEEP_SECONDS = 1.0
-INLINE_LOCK_SECONDS = 0.0
-"""How long the event loop itself waits for the ledger's lock; whoever must wait longer does so in a thread."""
-LOCK_TIMEOUT_SECONDS = 10.0
 END_SECONDS = 2.0
 """How long the end waits for calls that wait for the ledger."""
 _log = logging.getLogger("budgauge")
@@ -98,7 +93,7 @@ class Server:
             self._tracker = TokenBudgetTracker(authority=authority, now=self._clock)
             # The long first reading comes before anybody waits for it.
             self._tracker.get_total_used()
-            self._work = _LedgerWork(authority, loop)
+            self._work = LedgerWork(authority, loop)
             ending.callback(self._work.close)
             self._events = Events(observer)
             self._set_up(endpoint)
@@ -195,47 +190,6 @@ class Server:
     def present(self) -> bytes:
         """The present state as an event."""
         return self._events.present()
-
-
-class _LedgerWork:
-    """Runs what needs the ledger: in the event loop, or in threads once something must be waited for.
-
-    Waiting for another program's lock or for the disk must not hold up everybody else's lines;
-    handing over to a thread costs more than a charge. So the loop itself does what it can do at
-    once. While threads hold the tracker everything goes to them.
-    """
-
-    def __init__(self, authority: Local | Both, loop: asyncio.AbstractEventLoop) -> None:
-        self._authority = authority
-        self._loop = loop
-        self._pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="budgauge-ledger")
-        self._in_threads = 0
-        authority.set_lock_timeout(INLINE_LOCK_SECONDS)
-
-    def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
-        """The outcome, at once if nothing was to be waited for."""
-        if not self._in_threads:
-            if not self._authority.waits_for_disk:
-                try:
-                    return work()
-                except LockTimeoutError:
-                    pass  # nothing was done: whoever holds the lock is waited for in a thread
-            self._authority.set_lock_timeout(LOCK_TIMEOUT_SECONDS)
-        self._in_threads += 1
-        future = self._loop.run_in_executor(self._pool, work)
-        future.add_done_callback(self._is_done)
-        return future
-
-    def _is_done(self, future: asyncio.Future[Any]) -> None:
-        self._in_threads -= 1
-        if not self._in_threads:
-            self._authority.set_lock_timeout(INLINE_LOCK_SECONDS)
-        if not future.cancelled():
-            future.exception()  # its caller, if there is one, is told
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
