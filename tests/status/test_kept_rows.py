@@ -105,7 +105,7 @@ def _one_by_one(totals: Totals, config: BudgetConfig, prices: PriceBook, now: fl
 
     def agent(name: str) -> AgentRow:
         parts = [(key, sums) for key, sums in groups.items() if key[0] == name]
-        return agent_row(name, parts, totals.sums.recent.get(name), used, config, prices)
+        return agent_row(name, parts, totals.sums.recent.get(name), cost_of(parts, prices), used, config)
 
     agents = sorted(map(agent, names), key=lambda row: (-row.used, row.agent_id))
     minute = int(now // 60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from functools import reduce
@@ -75,9 +75,9 @@ class ModelSum:
 
 def model_rows(groups: Groups, config: BudgetConfig, prices: PriceBook) -> tuple[ModelRow, ...]:
     """Return a row for each model, most used first."""
-    models: dict[str, ModelSum] = {}
+    models: defaultdict[str, ModelSum] = defaultdict(ModelSum)
     for key, sums in groups.items():
-        models.setdefault(key[1], ModelSum()).add(spent_on(key, sums, config, prices), 1)
+        models[key[1]].add(spent_on(key, sums, config, prices), 1)
     return most_used(model.row(name) for name, model in models.items())
 
 
@@ -88,20 +88,18 @@ def most_used(rows: Iterable[ModelRow]) -> tuple[ModelRow, ...]:
 
 def cost_of(parts: Iterable[Part], prices: PriceBook) -> Decimal | None:
     """Return the cost of all priced groups; None where something was used and nothing is priced."""
-    cost, unknown = None, False
-    for key, sums in parts:
-        part = prices.cost(key, sums)
-        if part is None:
-            unknown = True
-        else:
-            cost = _EXACT.add(cost or Decimal(0), part)
-    return cost if cost is not None or unknown else Decimal(0)
+    return cost_sum([prices.cost(key, sums) for key, sums in parts])
+
+
+def cost_sum(costs: Sequence[Decimal | None]) -> Decimal | None:
+    """Return the sum of all known costs; None where there are unknown ones alone."""
+    known = [cost for cost in costs if cost is not None]
+    return reduce(_EXACT.add, known, Decimal(0)) if known or not costs else None
 
 
 def total_cost(models: Sequence[ModelRow], config: BudgetConfig, used: int) -> Cost:
     """Return the cost of all models; `used` is the number of counted tokens."""
-    known = [row.cost_usd for row in models if row.cost_usd is not None]
-    total = reduce(_EXACT.add, known, Decimal(0)) if known or not models else None
+    total = cost_sum([row.cost_usd for row in models])
     unpriced = sum(row.unpriced_tokens for row in models)
     buffer = Decimal(str(config.untracked_buffer))
     whole = None

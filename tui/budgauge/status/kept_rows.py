@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import defaultdict
+from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,7 +18,7 @@ from budgauge.accounting.usage_by_minute import UsageByMinute
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
-from budgauge.status.cost import ModelSum, Part, Spent, cost_of, most_used, spent_on
+from budgauge.status.cost import ModelSum, Part, Spent, cost_sum, most_used, spent_on
 from budgauge.status.family_sum import FamilySum
 from budgauge.status.row import ACTIVE_MINUTES, AgentRow, FamilyRow, ModelRow
 
@@ -97,7 +99,7 @@ class KeptRows:
         self._limited: set[str] = set()
         self._active: set[str] = set()
         self._since = minute - ACTIVE_MINUTES
-        self._models: dict[str, ModelSum] = {}
+        self._models: defaultdict[str, ModelSum] = defaultdict(ModelSum)
         self._spent: dict[GroupKey, Spent] = {}
         self._families = {key: FamilySum() for key in limits if key.endswith("/*")}
         self._family_rows: dict[str, FamilyRow] = {}
@@ -146,8 +148,9 @@ class KeptRows:
         """Build an agent's row again, with the sums of families and models."""
         parts = self._parts.get(agent_id, [])
         old = self._agents.get(agent_id)
-        new = agent_row(agent_id, parts, basis.totals.sums.recent.get(agent_id), usage, basis.config, basis.prices)
-        self._agents[agent_id] = new
+        cost = cost_sum([self._spend(key, sums, basis) for key, sums in parts])
+        recent = basis.totals.sums.recent.get(agent_id)
+        new = self._agents[agent_id] = agent_row(agent_id, parts, recent, cost, usage, basis.config)
         if rank:
             if old is not None:
                 del self._ranked[bisect_left(self._ranked, _rank(old), key=_rank)]
@@ -162,16 +165,16 @@ class KeptRows:
             if family in self._families:
                 self._families[family].replace(old, new)
                 self._changed_families.add(family)
-        for key, sums in parts:
-            self._count(key, sums, basis)
 
-    def _count(self, key: GroupKey, sums: Sums, basis: _Basis) -> None:
-        model = self._models.setdefault(key[1], ModelSum())
+    def _spend(self, key: GroupKey, sums: Sums, basis: _Basis) -> Decimal | None:
+        """Add a group to the model's sums again; return the cost."""
+        model = self._models[key[1]]
         if (old := self._spent.get(key)) is not None:
             model.add(old, -1)
         new = self._spent[key] = spent_on(key, sums, basis.config, basis.prices)
         model.add(new, 1)
         self._changed_models.add(key[1])
+        return new.cost
 
     def _pass_minute(self, minute: int) -> None:
         """Drop agents no longer active."""
@@ -206,9 +209,9 @@ def agent_row(
     agent_id: str,
     parts: list[Part],
     recent: UsageByMinute | None,
+    cost: Decimal | None,
     usage: BudgetUsage,
     config: BudgetConfig,
-    prices: PriceBook,
 ) -> AgentRow:
     """Return an agent's row from groups and recent minutes."""
     sums = sum_of(part for _, part in parts)
@@ -230,6 +233,6 @@ def agent_row(
         cached_tokens=sums.cached,
         calls=sums.calls,
         last_used=sums.last_used if sums.calls else None,
-        cost_usd=cost_of(parts, prices),
+        cost_usd=cost,
         minutes=recent.pairs(uncached=config.count == "uncached") if recent else (),
     )
