@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,11 @@ settings.load_profile("small")  # `pytest --full` takes the other
 # Many tests start programs, which would spend half of their time compiling us again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Programs inherit signals that a run in the background ignores, but not those with a handler.
+for _signal in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, lambda *_: None)
 
 _FOREIGN = ("CODEX_", "CLAUDE_", "XDG_", "TEXTUAL")
 _FOREIGN_NAMES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")

@@ -204,10 +204,3 @@ def keys_over(config: BudgetConfig, spending: BudgetUsage) -> list[str]:
     }
     over = [key for key, limit in config.per_agent_limits.items() if used[key] > limit]
     return [*over, "total"] if 0 < config.total_budget < spending.by_all() else over
-
-
-@given(st.lists(st.tuples(st.text("a/", min_size=1, max_size=5), st.integers(0, 30)), max_size=10))
-def test_all_families_at_once_are_as_each_alone(calls: list[tuple[str, int]]) -> None:
-    families = spending(BudgetConfig(), [usage(agent_id, tokens, 1) for agent_id, tokens in calls])
-    keys = {family for agent_id, _ in calls for family in families_of(agent_id)}
-    assert families.by_families() == {key: families.by_family(key) for key in keys}

@@ -13,7 +13,7 @@ from budgauge.accounting import deduplicator, usage_sums
 from budgauge.accounting.accumulator import Extent
 from budgauge.accounting.fold import Totals
 from budgauge.accounting.records import Reset, Usage
-from budgauge.accounting.usage_by_minute import UsageByMinute, merged
+from budgauge.accounting.usage_by_minute import UsageByMinute
 from budgauge.accounting.usage_sums import CycleOf, uncut
 from budgauge.ledger.ledger import Ledger
 from usage import line, usage
@@ -207,7 +207,3 @@ def test_a_checkpoint_keeps_the_minutes(tmp_path: Path, monkeypatch: pytest.Monk
     assert fresh.sums.recent["a"].spent == kept.sums.recent["a"].spent == {300: (15, 0)}
     assert fresh.sums.recent.keys() == kept.sums.recent.keys() == {"a"}
     assert fresh.sums.minutes.spent == kept.sums.minutes.spent == {0: (15, 0), 150: (15, 0), 300: (15, 0)}
-
-
-def test_merged_minutes_are_added_up_from_a_minute_on() -> None:
-    assert merged([((1, 5), (8, 1)), ((1, 5),), ((8, 2), (9, 3)), ()], 2) == ((8, 3), (9, 3))

@@ -362,5 +362,5 @@ def test_lines_set_aside_are_told_in_one_line(run: Run, ledger: Path, command: s
     result = run("check", "--agent", "a") if command == "check" else record(run, "a", 2)
     assert result.exit_code == 0
     (said,) = result.stderr.splitlines()
-    assert said.startswith("budgauge: 3 lines set aside, no record; the first at byte")
+    assert said.startswith("budgauge: 3 lines skipped, no record; the first at byte")
     assert said.endswith("budgauge doctor")

@@ -20,8 +20,8 @@ def answered(ledger: Path, keys: str, *more: str) -> tuple[int, str]:
     with Terminal(command) as terminal:
         terminal.wait_for("[y/N]:")
         terminal.send(keys)
-        # An interrupt between the question and the reading of its answer is only seen at the next key.
-        while keys == "\x03" and not terminal.ends_within(5):
+        if keys == "\x03" and not terminal.ends_within(5):
+            # An interrupt between the question and the reading of its answer is only seen at the next key.
             terminal.send(keys)
         return terminal.wait_for_end(), terminal.text
 

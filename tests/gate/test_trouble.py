@@ -434,5 +434,5 @@ def test_lines_set_aside_are_told_once_a_session(own_place: Path, ledger: Path) 
     stage = Stage("claude-code", own_place, ledger)
     stage.config("total_budget = 1000")
     ledger.write_bytes(ledger.read_bytes() + b"no record\n")
-    assert "1 line set aside" in stage.ask().output
+    assert "1 line skipped" in stage.ask().output
     assert stage.ask().output == ""

@@ -88,15 +88,6 @@ class BudgetUsage:
         """Used and reserved by a family."""
         return self.by_family(family) + self._holds.by_family.get(same_name(family), 0)
 
-    def by_families(self) -> dict[str, int]:
-        """Return the usage of every family with usage, by key: one pass for all."""
-        used: dict[str, int] = {}
-        for agent_id, spent in self._counters.spent.items():
-            counted = self.config.counted(*spent)
-            for family in families_of(same_name(agent_id)):
-                used[family] = used.get(family, 0) + counted
-        return used
-
 
 def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
     """A cycle's spending with these calls added."""
@@ -107,7 +98,7 @@ def _with(counters: Counters, calls: Iterable[Usage]) -> Counters:
 
 
 def own_limit(config: BudgetConfig, agent_id: str) -> int | None:
-    """Return the limit of this id alone; None without one. `a/*` is always a family, never an id."""
+    """Return the limit of this id alone; None without one. `a/*` is a family, also beside an agent of this id."""
     return None if agent_id.endswith("/*") else config.per_agent_limits.get(same_name(agent_id))
 
 

@@ -46,14 +46,3 @@ class UsageByMinute:
                 )
             )
         return self._pairs
-
-
-def merged(parts: Iterable[Pairs], since: int) -> Pairs:
-    """Several agents' minutes as one's, from a unix minute on."""
-    whole: dict[int, int] = {}
-    for pairs in parts:
-        if pairs and pairs[-1][0] >= since:
-            for minute, tokens in pairs:
-                if minute >= since:
-                    whole[minute] = whole.get(minute, 0) + tokens
-    return tuple(sorted(whole.items()))

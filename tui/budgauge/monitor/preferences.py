@@ -49,7 +49,7 @@ class Preferences:
         try:
             self._write()
         except OSError as error:
-            self.notice = f"Preferences cannot be kept in {self.path}: {error.strerror or error}"
+            self.notice = f"Preferences cannot be written to {self.path}: {error.strerror or error}"
         else:
             self.notice = None
 

@@ -27,9 +27,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 _ODDITIES: Mapping[str, str] = {
     "total_mismatch": "with a total_tokens other than prompt plus completion; the larger was counted",
     "parts_clipped": "with parts (cached, cache-written, reasoning) larger than their whole; they were clipped",
-    "id_conflict": "with a known id but other content; set aside",
-    "undo_without_reset": "with an undo of no reset that could be undone; set aside",
-    "second_end": "that settle or release a reservation which had ended; set aside",
+    "id_conflict": "with a known id but other content; skipped",
+    "undo_without_reset": "with an undo without a reset to undo; skipped",
+    "second_end": "that settle or release an ended reservation; skipped",
 }
 
 
@@ -56,10 +56,10 @@ def ledger_problems(ledger: Ledger) -> tuple[Problem, ...]:
     if ledger.fault_count:
         first = ledger.faults[0]
         where = "at byte" if ledger.fault_count == 1 else "the first at byte"
-        message = f"{plural(ledger.fault_count, 'line')} set aside, no record; {where} {first.offset}: {first.reason}"
+        message = f"{plural(ledger.fault_count, 'line')} skipped, no record; {where} {first.offset}: {first.reason}"
         problems.append(Problem(kind="set_aside", count=ledger.fault_count, message=message))
     if (lost := ledger.lost) is not None:
-        message = f"{lost_words(lost, ledger.offset)}. Put the file back, or start anew with a reset (budgauge reset)."
+        message = f"{lost_words(lost, ledger.offset)}. Put the file back, or start again with: budgauge reset."
         problems.append(Problem(kind="lost_lines", count=1, message=message))
     return tuple(problems)
 
