@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -48,14 +47,6 @@ TICK_SECONDS = 1.0
 """Seconds between two updates by the clock alone."""
 ANSWER_SECONDS = 6.0
 """Seconds for which the answer to a key is shown."""
-
-
-class Answered(Message):
-    """An answer to a key, to be shown."""
-
-    def __init__(self, item: Item) -> None:
-        super().__init__()
-        self.item = item
 
 
 class MonitorApp(TerminalApp):
@@ -379,11 +370,10 @@ class MonitorApp(TerminalApp):
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Show the answer to a key for a while; safe from any thread."""
-        self.post_message(Answered(Item("error" if failed else "answer", safe(text))))
+        self.call_later(self._show_answer, Item("error" if failed else "answer", safe(text)))
 
-    def on_answered(self, message: Answered) -> None:
-        """Show an answer, even while the display is paused."""
-        self._answer = message.item
+    def _show_answer(self, answer: Item) -> None:
+        self._answer = answer
         if self._answer_timer is not None:
             self._answer_timer.stop()
         self._answer_timer = self.set_timer(ANSWER_SECONDS, self._remove_answer)

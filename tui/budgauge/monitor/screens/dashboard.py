@@ -164,10 +164,6 @@ class Dashboard(MainScreen):
         table.focus()
         self._title_agents()
 
-    def on_filter_line_closed(self) -> None:
-        """Show all agents again."""
-        self.action_clear_filter()
-
     def on_agent_table_sorted(self) -> None:
         """Name the order in the title."""
         self._title_agents()
