@@ -21,6 +21,7 @@ from budgauge.monitor.background_collector import BackgroundCollector
 from budgauge.monitor.background_job import JobEnded
 from budgauge.monitor.collection import CollectionSwitch
 from budgauge.monitor.commands import commands
+from budgauge.monitor.drawing.time_text import clock
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
 from budgauge.monitor.language import mark, tr
@@ -36,6 +37,7 @@ from budgauge.monitor.terminal_app import TerminalApp
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.onboarding import OnboardingViewModel
+from budgauge.monitor.widgets.top_line import TopViewModel, budget_words, short_path
 from budgauge.text import safe
 from budgauge.views.live import Observer, View
 
@@ -212,13 +214,19 @@ class MonitorApp(TerminalApp):
             view=view,
             now=self._clock(),
             items=tuple(self._items()),
+            top=self._top(view),
+            onboarding=self._onboarding() if is_new(view) else None,
+        )
+
+    def _top(self, view: View) -> TopViewModel:
+        ledger = view.snapshot.ledger if self._shown_ledger is None else tr(self._shown_ledger)
+        return TopViewModel(
+            budget=budget_words(view.budget_of),
+            ledger=short_path(ledger, self._home),
             collecting=self._collecting(),
-            changed=self._changed,
+            changed="" if self._changed is None else clock(self._changed, seconds=True),
             paused=self._paused,
             demo=self._remark is not None,
-            shown_ledger=None if self._shown_ledger is None else tr(self._shown_ledger),
-            home=self._home,
-            onboarding=self._onboarding() if is_new(view) else None,
         )
 
     def _collecting(self) -> str:
