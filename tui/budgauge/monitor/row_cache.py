@@ -16,7 +16,7 @@ from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
 from budgauge.monitor.columns import Extent, extent
 from budgauge.monitor.order import MOVING, Key, Order, order_key
-from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, table_rows, top_family, tree_of
+from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, top_family, tree_of
 from budgauge.status.row import AgentRow, UsageRow
 from budgauge.status.snapshot import Snapshot
 
@@ -96,14 +96,12 @@ class RowCache:
         kept = old_keys if wanted.order in MOVING and self.sorted_at != now else {}
         self._keys = {}
 
-        def key(source: UsageRow) -> Key:
+        for source in (*snapshot.agents, *tree.families.values()):
             row_key = _row_key(source)
-            self._keys[row_key] = found = kept.get(row_key) or key_of(source)
-            return found
-
-        self.rows = table_rows(tree, key, reverse=wanted.reverse, folded=wanted.folded, words=wanted.words)
+            self._keys[row_key] = kept.get(row_key) or key_of(source)
         self.families = tuple(tree.families)
         self._place(tree)
+        self.rows = tuple(self._below(_ROOT))
         self._longest = max((row.name_cells for row in self.rows), default=0)
         self._has_limits = any(row.source.limit is not None for row in self.rows)
         # Their rows may have changed since: their keys are due at the next move.

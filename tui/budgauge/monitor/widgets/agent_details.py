@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
 
 import msgspec
 from rich.cells import set_cell_size
@@ -150,14 +149,6 @@ def _spike_words(found: Spike | None) -> str:
 class AgentDetails(Drawing):
     """Sections below each other; the screen scrolls."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "details--track",
-        "details--mark",
-        "details--chart",
-        "details--fresh",
-        "details--cached",
-        "details--completion",
-    }
     DEFAULT_CSS = """
     AgentDetails {
         width: 100%;
