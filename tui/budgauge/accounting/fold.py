@@ -78,12 +78,6 @@ class Totals:
         """Every agent there was, resets or not."""
         return {agent_id for _, groups in self._every_groups() for agent_id, *_ in groups}
 
-    def names(self) -> set[str]:
-        """Every agent and model there was, resets or not."""
-        return {
-            name for _, groups in self._every_groups() for agent_id, model, *_ in groups for name in (agent_id, model)
-        }
-
     def _every_groups(self) -> Iterator[tuple[float, Groups]]:
         for begin, counters in self.cycles.items():
             yield begin, counters.groups

@@ -10,7 +10,6 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from budgauge.accounting.codec import MAX_DEPTH, is_deep
-from budgauge.rpc.codes import TOO_LONG
 
 MAX_FRAME_BYTES = 1 << 20
 MAX_BATCH = 100
@@ -21,6 +20,22 @@ SMALL_ANSWER_BYTES = 4096
 """An answer as short as this is always given: every change must be acknowledged."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+OVER_LIMIT = 1001
+"""An agent's or a family's limit refused the call."""
+OVER_BUDGET = 1002
+"""The total budget refused the call."""
+RESET_BETWEEN = 1003
+"""Someone reset, or undid a reset, in between."""
+NO_RESERVATION = 1004
+"""The reservation does not exist, or has ended."""
+OTHER_CONTENT = 1005
+"""The id is known with other content."""
+NO_LEDGER = 1006
+"""The ledger cannot be read or written."""
+NOT_ALLOWED = 1007
+"""The token is missing or wrong, the user is another, or there are too many connections."""
+TOO_LONG = 1008
+"""The answers of a batch would be too long."""
 _WORDS = {
     PARSE_ERROR: "Parse error",
     INVALID_REQUEST: "Invalid Request",
