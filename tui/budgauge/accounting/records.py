@@ -37,10 +37,7 @@ Expiry = Union[
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """The tokens of one call. Counts are tokens, the timestamp unix seconds.
-
-    Unknown fields are no error in a line: they are left out when it is read a second time.
-    """
+    """The tokens of one call, at unix seconds. A line's unknown fields are no error: a second reading drops them."""
 
     agent_id: Name
     model: Name

@@ -85,10 +85,7 @@ class Dispatcher(Generic[Caller]):
         error_of: Callable[[Exception], CallError],
         is_gone: Callable[[Caller], bool] = lambda _: False,
     ) -> None:
-        """`find` returns the method of a name; `error_of` turns a method's error into an answer.
-
-        `is_gone` returns True once nobody waits for answers any more.
-        """
+        """`find` returns a name's method, `error_of` an error's answer, `is_gone` True if nobody waits for answers."""
         self._find = find
         self._error_of = error_of
         self._is_gone = is_gone

@@ -30,10 +30,7 @@ def session_folder(log: Path) -> str | None:
 
 
 def session_begun(log: Path) -> float | None:
-    """Return the unix seconds when a session began: of the first line with a time. None without such a line.
-
-    A log that begins with a copy of another session's lines has their time.
-    """
+    """Return the unix seconds of a log's first line with a time, perhaps a copied line's; None without such a line."""
     moment = next((line.timestamp for line in _lines(log, _timed_decoder)), None)
     if moment is None:
         return None

@@ -1,7 +1,4 @@
-"""Usage lines of a Claude Code session, as typed values.
-
-Format: one object a line; `"type": "assistant"` carries a message of the Messages API with its usage.
-"""
+"""Usage lines of a Claude Code session, typed: `"type": "assistant"` carries a Messages API message with usage."""
 
 from datetime import datetime, timezone
 from typing import Union

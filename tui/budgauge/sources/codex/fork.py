@@ -136,10 +136,7 @@ def _alike(child: Outline, usage: Sequence[UsageMark]) -> int:
 
 
 def history(pages: Sequence[Outline]) -> list[list[UsageMark]]:
-    """Return the usage lines of a thread's history as of the end of each page.
-
-    A later page replaces what stands in earlier ones from its own first ordinal on.
-    """
+    """Return a thread's usage lines as of each page's end. A later page replaces all from its own first ordinal on."""
     histories: list[list[UsageMark]] = []
     for page in pages:
         before = histories[-1] if histories else []

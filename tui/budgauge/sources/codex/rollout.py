@@ -230,10 +230,7 @@ class Rollout:
             self._call(growth, hold=base is None)
 
     def _grow(self, info: TokenInfo, *, is_copy: bool) -> Tokens:
-        """Return the growth of the cumulative total. A total that shrank begins a new count.
-
-        Raises RecordError where that cannot be known.
-        """
+        """Return the growth of the cumulative total; a shrunken total begins anew. Raises RecordError where unknown."""
         state = self._state
         total = info.total_token_usage.tokens
         if total == NO_TOKENS and info.total_token_usage.total_tokens:
