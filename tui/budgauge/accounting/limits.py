@@ -29,6 +29,8 @@ class BudgetUsage:
         self.config = config
         self._counters = counters
         self._holds = reservations
+        self.reserved = reservations.by_agent
+        """Reserved tokens by agent; only agents with reservations."""
 
     @classmethod
     def at(cls, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> BudgetUsage:
@@ -40,15 +42,6 @@ class BudgetUsage:
         begin, end = totals.cycle(now)
         missing = [usage for usage in unbooked if begin <= usage.timestamp < end]
         return cls(config, _with(counters, missing) if missing else counters, totals.holds.move_to(now))
-
-    @property
-    def reserved(self) -> dict[str, int]:
-        """Reserved tokens by agent; only agents with reservations."""
-        return self._holds.by_agent
-
-    def reserved_by_all(self) -> int:
-        """Tokens held by everyone."""
-        return self._holds.tokens
 
     @property
     def agents(self) -> Iterable[str]:
