@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,17 +48,15 @@ class NotesFile:
         """Write the notes; a session's first write removes the notes of sessions long gone."""
         self._file.write(notes)
         if self.is_first:
-            for old in _old_notes(self._file.path.parent):
-                with suppress(OSError):
-                    old.unlink()
+            _remove_old(self._file.path.parent)
 
 
 _decoder = msgspec.json.Decoder(Notes)
 
 
-def _old_notes(folder: Path) -> Iterator[Path]:
+def _remove_old(folder: Path) -> None:
     oldest = time.time() - FORGET_SECONDS
-    with suppress(OSError):
-        for path in folder.iterdir():
-            if path.name.startswith("hook-") and path.stat().st_mtime < oldest:
-                yield path
+    for path in folder.glob("hook-*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

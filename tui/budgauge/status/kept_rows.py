@@ -51,11 +51,6 @@ class _Basis(NamedTuple):
         counters = totals.at(now)
         return cls(totals, config, prices, counters, prices.lessons, counters.cuts)
 
-    def holds(self, other: _Basis) -> bool:
-        """Return True if rows of this basis hold for the other, apart from new records."""
-        same = all(one is two for one, two in zip(self[:4], other[:4], strict=True))
-        return same and self[4:] == other[4:]
-
 
 class KeptRows:
     """The rows of one ledger's snapshots, for one thread at a time."""
@@ -72,7 +67,7 @@ class KeptRows:
         basis = _Basis.at(totals, config, prices, now)
         touched, totals.sums.touched = totals.sums.touched, set()
         usage = BudgetUsage.at(config, totals, now)
-        kept = self._basis is not None and self._basis.holds(basis) and now >= self._now
+        kept = self._basis == basis and now >= self._now
         minute, old_minute = int(now // 60), int(self._now // 60)
         self._now = now
         if not kept or not self._update(basis, usage, touched):
