@@ -14,7 +14,7 @@ from budgauge.accounting.records import Reserve, same_content
 from budgauge.config import PriceOverride
 from budgauge.config.load import Options
 from budgauge.doctor.doctor import examine
-from budgauge.monitor.rows import table_rows, tree_of
+from budgauge.monitor.rows import tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.sources.name import AgentNames
 from budgauge.status.alerts import ThresholdAlerts
@@ -22,6 +22,7 @@ from budgauge.status.row import AgentRow, FamilyRow
 from budgauge.status.standing import nearest_end
 from budgauge.views.scan import AgentScan
 from clock import Clock
+from monitor.every_row import table_rows
 from usage import Make, line, usage
 
 ONE, TWO = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")

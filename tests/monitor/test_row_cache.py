@@ -14,11 +14,12 @@ from budgauge.config import BudgetConfig
 from budgauge.monitor.feed import ViewTaken
 from budgauge.monitor.order import ORDERS, order_key
 from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
-from budgauge.monitor.rows import Row, table_rows, tree_of
+from budgauge.monitor.rows import Row, tree_of
 from budgauge.pricing.price_book import PriceBook
 from budgauge.status.kept_rows import KeptRows
 from budgauge.status.snapshot import Snapshot, take_snapshot
 from budgauge.views.live import View
+from monitor.every_row import table_rows
 from monitor.stage import NOW, Stage
 from steps import calls
 from usage import usage

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from budgauge.accounting.family import families_of
 from budgauge.monitor.order import ORDERS, Order, order_key
-from budgauge.monitor.rows import Row, row_text, table_rows, tree_of
+from budgauge.monitor.rows import Row, row_text, tree_of
+from monitor.every_row import table_rows
 from monitor.stage import NOW, Call, Stage, view
 
 CALLS: tuple[Call, ...] = (

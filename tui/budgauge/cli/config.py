@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from budgauge.cli.options import common, note
+from budgauge.cli.options import common, note_warnings
 from budgauge.config.load import Loaded, Options, load
 from budgauge.config.model import show
 from budgauge.config.table import Keys, dotted
@@ -30,8 +30,7 @@ def config_command(options: Options, as_json: bool) -> None:
         files = [str(path) for path in loaded.found]
         click.echo(json.dumps({"values": values, "files": files, "warnings": list(loaded.warnings)}, indent=2))
         return
-    for warning in loaded.warnings:
-        note(warning)
+    note_warnings([loaded])
     shown = [(dotted(keys), "unset" if value is None else show(value), origin) for keys, value, origin in rows]
     widths = [max(len(row[column]) for row in shown) for column in (0, 1)]
     for key, value, origin in shown:

@@ -28,8 +28,7 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _PARTS = ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens")
 _TEXTS = ("id", "session", "project", "source")
 _CHARGES = ("service_tier", "speed", "inference_geo")
-_SEARCHES = "web_search_requests"
-COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS, *_CHARGES, _SEARCHES)
+COLUMNS = ("timestamp", "time", "agent_id", "model", *_COUNTS, *_PARTS, *_TEXTS, *_CHARGES, "web_search_requests")
 
 
 @click.command()
@@ -120,29 +119,16 @@ def _csv_writer(out: IO[str]) -> _Writer:
     rows.writerow(COLUMNS)
 
     def write(call: Usage) -> None:
-        texts = [_cell(getattr(call, field)) for field in (*_TEXTS, *_CHARGES)]
-        names = (_cell(call.agent_id), _cell(call.model))
         total = max(call.total_tokens, call.prompt_tokens + call.completion_tokens)
-        parts = [getattr(call, field) or 0 for field in _PARTS]
-        moment = (call.timestamp, _time(call.timestamp))
         rows.writerow(
-            [
-                *moment,
-                *names,
-                call.prompt_tokens,
-                call.completion_tokens,
-                total,
-                *parts,
-                *texts,
-                call.web_search_requests or 0,
-            ]
+            [call.timestamp, datetime.fromtimestamp(call.timestamp, timezone.utc).isoformat(), _cell(call.agent_id)]
+            + [_cell(call.model), call.prompt_tokens, call.completion_tokens, total]
+            + [getattr(call, field) or 0 for field in _PARTS]
+            + [_cell(getattr(call, field)) for field in (*_TEXTS, *_CHARGES)]
+            + [call.web_search_requests or 0]
         )
 
     return write
-
-
-def _time(timestamp: float) -> str:
-    return datetime.fromtimestamp(timestamp, timezone.utc).isoformat()
 
 
 def _cell(text: str | None) -> str:

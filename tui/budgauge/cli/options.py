@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import IO, TYPE_CHECKING, Any
 
@@ -86,6 +86,12 @@ def note(text: str) -> None:
     click.echo(f"budgauge: {safe(text)}", err=True)
 
 
+def note_warnings(configs: Iterable[Loaded]) -> None:
+    """Note the warnings of configs, each once."""
+    for warning in dict.fromkeys(warning for loaded in configs for warning in loaded.warnings):
+        note(warning)
+
+
 def note_topic(topic: str) -> None:
     """Name the topic of the documentation that says more, below a note or an error."""
     click.echo(f"  more: budgauge help {topic}", err=True)
@@ -100,8 +106,7 @@ def note_set_aside(budget: Local) -> None:
 def load_config(options: Options) -> Loaded:
     """Return the options' config; its warnings become notes."""
     loaded = load(options)
-    for warning in loaded.warnings:
-        note(warning)
+    note_warnings([loaded])
     return loaded
 
 

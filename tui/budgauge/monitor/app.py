@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -22,6 +21,7 @@ from budgauge.monitor.background_collector import BackgroundCollector
 from budgauge.monitor.background_job import JobEnded
 from budgauge.monitor.collection import CollectionSwitch
 from budgauge.monitor.commands import commands
+from budgauge.monitor.drawing.time_text import clock
 from budgauge.monitor.feed import FeedFailed, ViewTaken, run_feed
 from budgauge.monitor.keys import BINDINGS, ROOMY_ACTIONS, TABLE_ACTIONS, footer_keys
 from budgauge.monitor.language import mark, tr
@@ -37,6 +37,7 @@ from budgauge.monitor.terminal_app import TerminalApp
 from budgauge.monitor.widgets.agent_table import AgentTable
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.onboarding import OnboardingViewModel
+from budgauge.monitor.widgets.top_line import TopViewModel, budget_words, short_path
 from budgauge.text import safe
 from budgauge.views.live import Observer, View
 
@@ -48,14 +49,6 @@ TICK_SECONDS = 1.0
 """Seconds between two updates by the clock alone."""
 ANSWER_SECONDS = 6.0
 """Seconds for which the answer to a key is shown."""
-
-
-class Answered(Message):
-    """An answer to a key, to be shown."""
-
-    def __init__(self, item: Item) -> None:
-        super().__init__()
-        self.item = item
 
 
 class MonitorApp(TerminalApp):
@@ -221,13 +214,19 @@ class MonitorApp(TerminalApp):
             view=view,
             now=self._clock(),
             items=tuple(self._items()),
+            top=self._top(view),
+            onboarding=self._onboarding() if is_new(view) else None,
+        )
+
+    def _top(self, view: View) -> TopViewModel:
+        ledger = view.snapshot.ledger if self._shown_ledger is None else tr(self._shown_ledger)
+        return TopViewModel(
+            budget=budget_words(view.budget_of),
+            ledger=short_path(ledger, self._home),
             collecting=self._collecting(),
-            changed=self._changed,
+            changed="" if self._changed is None else clock(self._changed, seconds=True),
             paused=self._paused,
             demo=self._remark is not None,
-            shown_ledger=None if self._shown_ledger is None else tr(self._shown_ledger),
-            home=self._home,
-            onboarding=self._onboarding() if is_new(view) else None,
         )
 
     def _collecting(self) -> str:
@@ -379,11 +378,10 @@ class MonitorApp(TerminalApp):
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Show the answer to a key for a while; safe from any thread."""
-        self.post_message(Answered(Item("error" if failed else "answer", safe(text))))
+        self.call_later(self._show_answer, Item("error" if failed else "answer", safe(text)))
 
-    def on_answered(self, message: Answered) -> None:
-        """Show an answer, even while the display is paused."""
-        self._answer = message.item
+    def _show_answer(self, answer: Item) -> None:
+        self._answer = answer
         if self._answer_timer is not None:
             self._answer_timer.stop()
         self._answer_timer = self.set_timer(ANSWER_SECONDS, self._remove_answer)

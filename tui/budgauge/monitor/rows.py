@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -11,7 +11,6 @@ from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
 from budgauge.monitor.language import dollars, tr, trn
-from budgauge.monitor.order import Key
 from budgauge.status.family_sum import FamilySum
 from budgauge.status.row import AgentRow, FamilyRow, UsageRow
 from budgauge.status.snapshot import Snapshot
@@ -145,39 +144,3 @@ def holds_words(agent_id: str, words: tuple[str, ...]) -> bool:
     """Return True if an agent's id holds all words, in any case and any form of accents."""
     form = same_name(agent_id).lower()
     return all(same_name(word) in form for word in words)
-
-
-def table_rows(
-    tree: Tree,
-    key: Callable[[UsageRow], Key],
-    *,
-    reverse: bool = False,
-    folded: frozenset[str] = frozenset(),
-    words: tuple[str, ...] = (),
-) -> tuple[Row, ...]:
-    """Return the rows in order; with `words`, only agents with all words in their ids, and their families."""
-    rows: list[Row] = []
-
-    def walk(family: str, depth: int) -> int:
-        """Add everything below a family; return the number of agents."""
-        members = 0
-        for source in sorted(tree.below.get(family, ()), key=key, reverse=reverse):
-            if isinstance(source, FamilyRow):
-                is_folded = source.family in folded and not words
-                place = len(rows)
-                rows.append(Row(source, depth, is_folded))
-                number = walk(source.family, depth + 1)
-                if is_folded:
-                    del rows[place + 1 :]
-                if number or not words:
-                    rows[place] = Row(source, depth, is_folded if number else None, number)
-                else:
-                    del rows[place:]
-                members += number
-            elif holds_words(source.key, words):
-                rows.append(Row(source, depth))
-                members += 1
-        return members
-
-    walk("", 0)
-    return tuple(rows)

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from textual.app import App
@@ -23,7 +23,6 @@ from budgauge.monitor.theme import THEMES, next_theme
 
 if TYPE_CHECKING:
     from textual.driver import Driver
-    from textual.notifications import SeverityLevel
 
 SGR_MOUSE = "\x1b[?1006h"
 """Requests mouse reports in SGR format, in ASCII."""
@@ -107,20 +106,12 @@ class TerminalApp(InternalApp):
     def glyphs_changed(self) -> None:
         """React to a change of glyphs."""
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
+    def notify(self, message: str, **options: Any) -> None:
         """Show a toast; in five lines, where there is no room, an answer."""
         if self.in_line:
             self.say(message)
         else:
-            super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+            super().notify(message, **options)
 
     def driver_made(self, driver: Driver, *, mouse: bool) -> None:
         """Make the driver survive bad input, and keep the lines above the five."""

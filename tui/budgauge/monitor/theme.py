@@ -5,23 +5,24 @@ from __future__ import annotations
 from textual.theme import Theme
 
 
-def _variables(*, border: str, cursor: str, background: str) -> dict[str, str]:
-    return {
+def _theme(name: str, *, primary: str, border: str, background: str, dark: bool = True, **colours: str) -> Theme:
+    """Return a theme with the primary colour for accents and cursor."""
+    variables = {
         "border": border,
         "border-blurred": border,
-        "block-cursor-background": cursor,
+        "block-cursor-background": primary,
         "block-cursor-foreground": background,
         "scrollbar": border,
         "scrollbar-background": background,
         "scrollbar-corner-color": background,
     }
+    colours |= {"primary": primary, "accent": primary, "background": background}
+    return Theme(name, dark=dark, variables=variables, **colours)  # type: ignore[arg-type]  # every colour is a str
 
 
-DARK = Theme(
-    name="budgauge-dark",
-    dark=True,
+DARK = _theme(
+    "budgauge-dark",
     primary="#58b8e8",
-    accent="#58b8e8",
     secondary="#7aa2f7",
     success="#3fc79a",
     warning="#f2b33d",
@@ -30,13 +31,12 @@ DARK = Theme(
     background="#0e1218",
     surface="#131922",
     panel="#1b2330",
-    variables=_variables(border="#2b3646", cursor="#58b8e8", background="#0e1218"),
+    border="#2b3646",
 )
-LIGHT = Theme(
-    name="budgauge-light",
+LIGHT = _theme(
+    "budgauge-light",
     dark=False,
     primary="#0a6aa8",
-    accent="#0a6aa8",
     secondary="#3b5fae",
     success="#117553",
     warning="#9a5c00",
@@ -45,13 +45,11 @@ LIGHT = Theme(
     background="#fbfaf7",
     surface="#f4f2ed",
     panel="#e9e6df",
-    variables=_variables(border="#cfcabf", cursor="#0a6aa8", background="#fbfaf7"),
+    border="#cfcabf",
 )
-SAFE = Theme(
-    name="budgauge-colour-blind",
-    dark=True,
+SAFE = _theme(
+    "budgauge-colour-blind",
     primary="#b9a3e3",
-    accent="#b9a3e3",
     secondary="#cc9fc0",
     success="#56b4e9",
     warning="#f5ea50",
@@ -60,7 +58,7 @@ SAFE = Theme(
     background="#101217",
     surface="#161a21",
     panel="#202630",
-    variables=_variables(border="#39424f", cursor="#b9a3e3", background="#101217"),
+    border="#39424f",
 )
 """Blue, yellow and vermilion after Okabe and Ito: told apart with any kind of colour vision, and by lightness alone."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 Kind = Literal["fill", "track", "mark", "mark-filled", "over"]
@@ -44,8 +46,7 @@ def _eighths(part: float, cells: int) -> int:
 
 def _over(part: float, cells: int) -> list[Run]:
     within = mark_at(part, cells, 1)
-    runs: list[Run] = [("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")]
-    return _joined(runs)
+    return _joined([("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")])
 
 
 def share_bar(part: float, cells: int) -> list[Run]:
@@ -56,12 +57,6 @@ def share_bar(part: float, cells: int) -> list[Run]:
 
 
 def _joined(runs: list[Run]) -> list[Run]:
-    out: list[Run] = []
-    for text, kind in runs:
-        if not text:
-            continue
-        if out and out[-1][1] == kind:
-            out[-1] = (out[-1][0] + text, kind)
-        else:
-            out.append((text, kind))
-    return out
+    """Return runs joined where neighbours look the same, without empty ones."""
+    alike = groupby((run for run in runs if run[0]), key=itemgetter(1))
+    return [("".join(text for text, _ in group), kind) for kind, group in alike]

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Any
 
 from budgauge.text import safe
 
@@ -20,19 +20,6 @@ MISSING = (
 )
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "&": "＆"})
 """Some servers read a notification's text as markup."""
-
-
-class _Notifier(Protocol):
-    """The used part of the library."""
-
-    async def request_authorisation(self) -> bool:
-        """Return True if notifications may be shown; some systems ask the person."""
-
-    async def get_capabilities(self) -> frozenset[object]:
-        """Return the desktop's capabilities; empty where nothing can be shown. Raises any connection error."""
-
-    async def send(self, title: str, message: str) -> object:
-        """Show a notification; failures are logged, not raised."""
 
 
 class Desktop:
@@ -50,7 +37,8 @@ class Desktop:
         self._ended = False
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._notifier: _Notifier | None = None
+        self._notifier: Any = None
+        """The library's notifier; its types come with the extra."""
         threading.Thread(target=lambda: asyncio.run(self._serve()), name="budgauge-desktop", daemon=True).start()
 
     def send(self, text: str) -> None:
@@ -97,7 +85,9 @@ class Desktop:
 
     async def _show(self, text: str, faults: _Faults) -> None:
         if self._notifier is None:
-            notifier = _notifier()
+            from desktop_notifier import DesktopNotifier
+
+            notifier = DesktopNotifier(app_name="budgauge")
             if not await notifier.get_capabilities():
                 raise OSError("this system shows none to this program")
             if not await notifier.request_authorisation():
@@ -141,11 +131,3 @@ class _Faults(logging.Handler):
     def end(self) -> None:
         """Remove the handler."""
         logging.getLogger("desktop_notifier").removeHandler(self)
-
-
-def _notifier() -> _Notifier:
-    """Return a notifier. Raises ImportError where the extra is not installed."""
-    from desktop_notifier import DesktopNotifier
-
-    notifier: _Notifier = DesktopNotifier(app_name="budgauge")
-    return notifier

@@ -25,7 +25,7 @@ from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.onboarding import Onboarding
 from budgauge.monitor.widgets.rate import RatePanel, rate_view_model
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
-from budgauge.monitor.widgets.top_line import TopLine, TopViewModel, budget_words, short_path
+from budgauge.monitor.widgets.top_line import TopLine
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count
 from budgauge.views.live import View
@@ -132,8 +132,8 @@ class Dashboard(MainScreen):
         self.query_one(Summary).pieces = summary_pieces(snapshot, now)
         if state.onboarding is not None:
             self.query_one(Onboarding).view_model = state.onboarding
+        self.query_one(TopLine).view_model = state.top
         self.show_items(state)
-        self._show_top(state)
 
     def open_filter(self) -> None:
         """Open the filter line, or focus an open one."""
@@ -164,10 +164,6 @@ class Dashboard(MainScreen):
         table.focus()
         self._title_agents()
 
-    def on_filter_line_closed(self) -> None:
-        """Show all agents again."""
-        self.action_clear_filter()
-
     def on_agent_table_sorted(self) -> None:
         """Name the order in the title."""
         self._title_agents()
@@ -175,17 +171,6 @@ class Dashboard(MainScreen):
     def show_items(self, state: AppState) -> None:
         """Bring the banner up to date."""
         self.query_one(Banner).items = banner_items(state.view, state.items)
-
-    def _show_top(self, state: AppState) -> None:
-        shown_ledger = state.view.snapshot.ledger if state.shown_ledger is None else state.shown_ledger
-        self.query_one(TopLine).view_model = TopViewModel(
-            budget=budget_words(state.view.budget_of),
-            ledger=short_path(shown_ledger, state.home),
-            collecting=state.collecting,
-            changed="" if state.changed is None else clock(state.changed, seconds=True),
-            paused=state.paused,
-            demo=state.demo,
-        )
 
     def pause(self, *, paused: bool) -> None:
         """Show whether the display is frozen."""

@@ -53,8 +53,8 @@ class InlineScreen(MainScreen):
         """Bring up to date whatever changes by time alone."""
         view = state.view
         self.query_one(Gauge).view_model = gauge_view_model(view, state.now)
-        paused = (tr("PAUSED"),) if state.paused else ()
-        collecting = (state.collecting,) if state.collecting else ()
+        paused = (tr("PAUSED"),) if state.top.paused else ()
+        collecting = (state.top.collecting,) if state.top.collecting else ()
         project = (budget_words("project"),) if view.budget_of == "project" else ()
         self.query_one(Summary).pieces = (*paused, *project, *summary_pieces(view.snapshot, state.now), *collecting)
         self.show_items(state)

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from budgauge.monitor.widgets.banner import Item
 from budgauge.monitor.widgets.key_line import Key
 from budgauge.monitor.widgets.onboarding import OnboardingViewModel
+from budgauge.monitor.widgets.top_line import TopViewModel
 from budgauge.views.live import View
 
 
@@ -19,16 +20,10 @@ class AppState(msgspec.Struct, frozen=True, kw_only=True):
     view: View
     now: float
     """Unix seconds."""
+    top: TopViewModel
+    """The first line."""
     items: tuple[Item, ...] = ()
     """Messages of the app itself, for the banner."""
-    collecting: str = ""
-    changed: float | None = None
-    """Unix seconds of the last change that was seen."""
-    paused: bool = False
-    demo: bool = False
-    shown_ledger: str | None = None
-    """A text to show instead of the ledger's path."""
-    home: str = ""
     onboarding: OnboardingViewModel | None = None
     """Where nothing was ever recorded: how to begin."""
 

@@ -8,7 +8,6 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.message import Message
 from textual.screen import Screen
 
 from budgauge.errors import BudgaugeError
@@ -25,14 +24,6 @@ class Page(Screen[None], Generic[_Report]):
 
     The ledger is scanned in a thread, one scan at a time.
     """
-
-    class Read(Message):
-        """The end of a scan."""
-
-        def __init__(self, report: object, trouble: str) -> None:
-            super().__init__()
-            self.report = report
-            self.trouble = trouble
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -102,21 +93,17 @@ class Page(Screen[None], Generic[_Report]):
     def _work(self, read: Callable[[], _Report]) -> Callable[[], None]:
         def work() -> None:
             try:
-                message = self.Read(read(), "")
+                self.call_later(self._take, read(), "")
             except BudgaugeError as error:
-                message = self.Read(None, str(error))
+                self.call_later(self._take, None, str(error))
             except OSError as error:
-                message = self.Read(None, tr("The ledger cannot be read: {why}", why=error))
-            self.post_message(message)
+                self.call_later(self._take, None, tr("The ledger cannot be read: {why}", why=error))
 
         return work
 
-    def on_page_read(self, message: Read) -> None:
-        """Show a scan's report."""
-        message.stop()
-        if message.report is not None:
-            self.report = message.report  # type: ignore[assignment]  # of our own reader
-        self._trouble = message.trouble
+    def _take(self, report: _Report | None, trouble: str) -> None:
+        """Show the end of a scan."""
+        self.report, self._trouble = report or self.report, trouble
         self._redraw()
 
     def _redraw(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
 
 import msgspec
 from rich.cells import set_cell_size
@@ -51,9 +50,10 @@ class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The shown values."""
+    """The values shown by `AgentDetails`."""
 
     source: UsageRow | None
+    """None for an agent that has no row any more."""
     share: float
     """Percent of everyone's total."""
     limits: tuple[LimitViewModel, ...]
@@ -149,14 +149,6 @@ def _spike_words(found: Spike | None) -> str:
 class AgentDetails(Drawing):
     """Sections below each other; the screen scrolls."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "details--track",
-        "details--mark",
-        "details--chart",
-        "details--fresh",
-        "details--cached",
-        "details--completion",
-    }
     DEFAULT_CSS = """
     AgentDetails {
         width: 100%;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 from textual.content import Content
@@ -99,7 +99,6 @@ def exceeded_words(names: tuple[str, ...], named: int) -> str:
 class Banner(Drawing):
     """A strip for each message; no room without one."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"banner--answer", "banner--error", "banner--warning", "banner--info"}
     DEFAULT_CSS = """
     Banner {
         padding: 0;

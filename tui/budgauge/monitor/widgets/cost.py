@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
 
 import msgspec
 from textual.content import Content
@@ -69,7 +68,6 @@ def cost_line(total: Decimal | None, upper: Decimal | None) -> str:
 class CostPanel(Drawing):
     """Three sums, then as many models as room permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"cost--rule", "cost--unknown"}
     DEFAULT_CSS = """
     CostPanel {
         & .cost--rule { color: $foreground 18%; }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import re
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 class Drawing(Widget):
     """A widget of the lines of `draw(width)`, as high as their number where the height is `auto`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"drawing--{part}" for part in ("title", "number", "text", "muted", "ok", "warning", "exceeded")
-    }
     DEFAULT_CSS = """
     Drawing {
         height: auto;
@@ -36,6 +34,11 @@ class Drawing(Widget):
         & .drawing--exceeded { color: $error; text-style: bold; }
     }
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Declare the component classes: all that the style sheets name."""
+        cls.COMPONENT_CLASSES = set(re.findall(r"\.(\w+--[\w-]+)", Drawing.DEFAULT_CSS + cls.DEFAULT_CSS))
+        super().__init_subclass__(**options)
 
     def draw(self, cells: int) -> list[Content]:
         """Return the lines for a width in cells."""

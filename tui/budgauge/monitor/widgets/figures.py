@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 from textual.content import Content
@@ -58,13 +58,6 @@ def figures(snapshot: Snapshot, now: float, *, readable: bool = True) -> tuple[F
 class Figures(Drawing):
     """As many figures as room permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "figures--ok",
-        "figures--warning",
-        "figures--exceeded",
-        "figures--plain",
-        "figures--unknown",
-    }
     DEFAULT_CSS = """
     Figures {
         & .figures--ok { color: $success; }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.widgets import Input
 
 from budgauge.monitor.language import mark, tr
@@ -15,7 +14,6 @@ class FilterLine(Input):
     """A filter as you type; Enter returns to the table, Esc clears the filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", mark("Clear"), show=False, id="filter.clear", tooltip=mark("Clear the filter")),
         Binding(
             "down", "submit", mark("To the table"), show=False, id="filter.table", tooltip=mark("Back to the table")
         ),
@@ -31,12 +29,5 @@ class FilterLine(Input):
     }
     """
 
-    class Closed(Message):
-        """The filter was closed."""
-
     def __init__(self) -> None:
         super().__init__(placeholder=tr("Filter by name; Esc clears"), max_length=128, select_on_focus=False)
-
-    def action_close(self) -> None:
-        """Close the filter."""
-        self.post_message(self.Closed())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 from textual.content import Content
 from textual.reactive import reactive
@@ -58,15 +56,6 @@ def gauge_view_model(view: View, now: float) -> GaugeViewModel:
 class Gauge(Drawing):
     """Full numbers and a bar; with room, a third line with the state."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "gauge--number",
-        "gauge--state",
-        "gauge--fill",
-        "gauge--track",
-        "gauge--mark",
-        "gauge--mark-filled",
-        "gauge--over",
-    }
     DEFAULT_CSS = """
     Gauge {
         & .gauge--number { text-style: bold; color: $foreground; }

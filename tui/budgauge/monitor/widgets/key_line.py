@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 from textual.content import Content
 from textual.events import Click, Leave, MouseMove
@@ -42,7 +40,6 @@ def _cells(key: Key) -> int:
 class KeyLine(Drawing):
     """As many keys as room permits; the last one, help, always."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--label", "keys--hover"}
     DEFAULT_CSS = """
     KeyLine {
         height: 1;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual.content import Content
@@ -36,7 +36,6 @@ class OnboardingViewModel(msgspec.Struct, frozen=True, kw_only=True):
 class Onboarding(Drawing):
     """Three sources of usage: agents' own logs, the command line, Python."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"onboarding--text", "onboarding--code"}
     DEFAULT_CSS = """
     Onboarding {
         & .onboarding--text { color: $foreground 65%; }

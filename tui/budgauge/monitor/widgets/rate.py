@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 from textual.content import Content
 from textual.reactive import reactive
@@ -81,7 +79,6 @@ def longer_rates(found: Rates) -> str:
 class RatePanel(Drawing):
     """The present rate as a number, and a chart of the last minutes."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rate--chart", "rate--now"}
     DEFAULT_CSS = """
     RatePanel {
         & .rate--chart { color: $primary 70%; }

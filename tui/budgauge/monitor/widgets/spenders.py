@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import ClassVar
 
 import msgspec
 from textual.content import Content
@@ -50,7 +49,6 @@ def spenders(snapshot: Snapshot) -> SpendersViewModel:
 class Spenders(Drawing):
     """As many agents as room permits, and the number of the others."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"spenders--name"}
     DEFAULT_CSS = """
     Spenders {
         height: 1;

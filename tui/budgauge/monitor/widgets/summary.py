@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.content import Content
 from textual.reactive import reactive
 
@@ -25,7 +23,6 @@ def summary_pieces(snapshot: Snapshot, now: float) -> tuple[str, ...]:
 class Summary(Drawing):
     """One line of as many pieces as room permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"summary--text"}
     DEFAULT_CSS = """
     Summary {
         height: 1;

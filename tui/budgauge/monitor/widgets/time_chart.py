@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import ClassVar
 
 import msgspec
 from rich.cells import set_cell_size
@@ -36,7 +35,7 @@ _TREND_CELLS = 48
 
 
 class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The shown values."""
+    """The values shown by `TimeChart`."""
 
     title: str
     """The chart's reach."""
@@ -96,7 +95,6 @@ def time_view_model(
 class TimeChart(Drawing):
     """Charts below each other, as tall as the screen permits."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"time--other", "time--cost", "time--budget"}
     DEFAULT_CSS = """
     TimeChart {
         width: 100%;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 from textual.content import Content
@@ -44,7 +44,6 @@ def short_path(path: str, home: str) -> str:
 class TopLine(Drawing):
     """Name and ledger at the left, the latest events at the right."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"top--name", "top--budget", "top--badge", "top--on"}
     DEFAULT_CSS = """
     TopLine {
         height: 1;
