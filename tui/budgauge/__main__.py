@@ -41,9 +41,9 @@ def _answer_hook(words: list[str]) -> None:
         os._exit(_answer_for_a_crash(error, words))
     call = plain_call(words, os.environ)
     if call is not None:
-        asker, options = call
+        caller, options = call
         # Nothing is left to clean up, and an agent waits.
-        os._exit(gate.main(options, asker=asker))
+        os._exit(gate.main(options, caller=caller))
 
 
 def _answer_for_a_crash(error: BaseException, words: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,15 +49,17 @@ class NotesFile:
         """Write the notes; a session's first write removes the notes of sessions long gone."""
         self._file.write(notes)
         if self.is_first:
-            _remove_old(self._file.path.parent)
+            for old in _old_notes(self._file.path.parent):
+                with suppress(OSError):
+                    old.unlink()
 
 
 _decoder = msgspec.json.Decoder(Notes)
 
 
-def _remove_old(folder: Path) -> None:
+def _old_notes(folder: Path) -> Iterator[Path]:
     oldest = time.time() - FORGET_SECONDS
-    for path in folder.glob("hook-*"):
-        with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.startswith("hook-") and path.stat().st_mtime < oldest:
+                yield path
