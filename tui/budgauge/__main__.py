@@ -17,7 +17,7 @@ def main() -> None:
     # Each command enables the collector again when everything is loaded.
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
-        # An agent's name that the terminal's encoding lacks is no reason to fail.
+        # A name outside the terminal's encoding must not raise.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:

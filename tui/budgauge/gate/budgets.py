@@ -57,7 +57,7 @@ def possible_files(options: Options, env: Mapping[str, str], start: Path | None)
 
 def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:
     """Return the budget with the environment's values: these can lower a total, never raise one."""
-    # Nobody chose the default budget, so nothing is refused by it.
+    # The default budget was never chosen, so it refuses nothing.
     total = 0 if loaded.budget_is_default else loaded.config.total_budget
     said = values.get(("total_budget",), 0)
     total = min(total, said) if total and said else total or said

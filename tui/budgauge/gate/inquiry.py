@@ -38,7 +38,7 @@ class Inquiry:
     def __init__(self, options: Options, env: Mapping[str, str], caller: str = "") -> None:
         """Take the name of the agent in the command as `caller`; empty if there is none."""
         self.reply: Answer | None = None
-        """The answer; None until it is found."""
+        """The answer; None until found."""
         self._options, self._env, self._caller = options, env, caller
         self._call = HookCall("")
         self._budgets: Budgets | None = None

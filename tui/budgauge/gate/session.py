@@ -45,7 +45,7 @@ class Gate:
         session = call.session_id or call.transcript_path or ""
         self._notes_file = NotesFile(loaded, session)
         self._unbooked: list[Usage] = []
-        """Calls in the session's logs that could not be written into the ledger."""
+        """Calls in the session's logs not written into the ledger."""
 
     def refusal_now(self) -> Answer | None:
         """Return the refusal by the ledger before any import; None without one. Raises LedgerError."""
@@ -105,7 +105,7 @@ class Gate:
     def _collect(self, sink: CallSink, format: SessionFormat, *, keeps: bool = True) -> Source:
         """Import new calls from the session's logs, step by step; return the logs as read."""
         source = Source(format, step_bytes=STEP_BYTES)
-        # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
+        # The session's own folder led to this budget, so all calls belong here, whatever the present folder.
         cursors = CursorFile(cache_folder(), self._budget.ledger, purpose=self._notes_file.session, writes=keeps)
         Collector(sink, [source], since=self._since(), cursors=cursors).collect()
         return source
@@ -116,7 +116,7 @@ class Gate:
         if call.is_codex:
             from budgauge.sources.codex.session import codex_session
 
-            # Another hook of the session may have looked through the folders while this one waited for its turn.
+            # Another hook of the session may have searched the folders during the wait for the turn.
             kept = self._notes_file.read()
             before = len(kept.members), len(kept.strangers)
             notes.members, notes.strangers = kept.members, kept.strangers

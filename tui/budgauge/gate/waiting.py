@@ -41,7 +41,7 @@ def _has_call(end: bytes, call: HookCall) -> bool:
     _, mark, behind = end.partition(f'"{call.tool_use_id}"'.encode(errors="replace"))
     if not call.is_codex or not mark:
         return bool(mark)
-    # A version that writes no record writes the usage only once the tool has run.
+    # A version without the record writes the usage only after the tool has run.
     return _RECORD in behind or (_RECORD not in end and _COUNT in end)
 
 

@@ -126,7 +126,7 @@ class KeptRows:
         names.update(agent_id for agent_id, _ in reserved.items() ^ self._reserved.items())
         limits = basis.config.per_agent_limits
         for name in list(names) if limits else ():
-            # A limit holds for all forms of a name, and the row of one that nobody used goes with the first.
+            # A limit holds for all forms of a name; the first used form replaces the row of an unused name.
             names.update((*basis.counters.forms_of(name), same_name(name)))
         for name in names:
             here, unused = name in self._agents, name not in self._parts and name not in reserved
