@@ -9,12 +9,12 @@ import msgspec
 
 from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
-from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
+from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.status.family_sum import FamilySum
 from budgauge.status.row import AgentRow, FamilyRow, UsageRow
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import count, percent, safe, short, width
+from budgauge.text import count, percent, safe, width
 
 RowKey = tuple[str, bool]
 """An agent's id or a family's key, and whether that is a family."""
@@ -62,16 +62,6 @@ class Row(msgspec.Struct, frozen=True):
     def sign(self) -> str:
         """The state's glyph."""
         return NO_LIMIT_GLYPH if self.source.limit is None else GLYPHS[self.source.state]
-
-    @property
-    def state_word(self) -> str:
-        """The state's word."""
-        return NO_LIMIT if self.source.limit is None else state_word(self.source.state)
-
-    @property
-    def of(self) -> str:
-        """The whole of the shown percentage: the limit, or everyone's total."""
-        return tr("of used") if self.source.limit is None else tr("of {limit}", limit=short(self.source.limit))
 
     @property
     def name_cells(self) -> int:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
 
 from budgauge.monitor.drawing.time_text import clock, day
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.main_screen import AppState, MainScreen
@@ -47,9 +48,7 @@ class Dashboard(MainScreen):
 
     AUTO_FOCUS = "AgentTable"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape", "clear_filter", mark("All agents"), show=False, id="filter.all", tooltip=mark("Clear the filter")
-        ),
+        bound("escape", "clear_filter", "filter.all", mark("All agents"), mark("Clear the filter"), show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
         (0, "-too-narrow"),

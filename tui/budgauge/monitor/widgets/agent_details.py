@@ -38,7 +38,7 @@ _CHART_LINES = 4
 _BAR_CELLS = 24
 
 
-class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
+class LimitViewModel(msgspec.Struct, frozen=True):
     """A limit on the agent: its own, a family's, or the total."""
 
     name: str
@@ -106,25 +106,13 @@ def _limits(
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
-    for row in (*own, *(families[family] for family in around if family in families)):
-        if row.limit is not None and row.remaining is not None:
-            yield LimitViewModel(
-                name=shown_name(row.key),
-                used=row.limited,
-                limit=row.limit,
-                state=row.state,
-                outlook=_outlook(row.minutes, now, row.limited, row.limit, snapshot.warning_threshold),
-            )
-    if snapshot.remaining_budget is not None:
-        yield LimitViewModel(
-            name=tr("total"),
-            used=snapshot.total_used,
-            limit=snapshot.total_budget,
-            state=snapshot.state,
-            outlook=_outlook(
-                snapshot.minutes, now, snapshot.total_used, snapshot.total_budget, snapshot.warning_threshold
-            ),
-        )
+    rows = (*own, *(families[family] for family in around if family in families))
+    limits = [(shown_name(row.key), row.limited, row.limit, row.state, row.minutes) for row in rows]
+    limits.append((tr("total"), snapshot.total_used, snapshot.total_budget or None, snapshot.state, snapshot.minutes))
+    for name, used, limit, state, minutes in limits:
+        if limit is not None:
+            outlook = _outlook(minutes, now, used, limit, snapshot.warning_threshold)
+            yield LimitViewModel(name, used, limit, state, outlook)
 
 
 def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -102,14 +103,8 @@ class Onboarding(Drawing):
 
     def _code(self, words: tuple[str, ...], cells: int) -> list[Content]:
         if self.view_model.ledger_option:
-            words = (*words[:2], f"--ledger {_quoted(self.view_model.ledger_option)}", *words[2:])
+            words = (*words[:2], f"--ledger {quote(self.view_model.ledger_option)}", *words[2:])
         return [self._line(safe(line)) for line in shell_lines(words, cells)]
 
     def _line(self, code: str) -> Content:
         return Content.styled(code, self.part("onboarding--code"))
-
-
-def _quoted(path: str) -> str:
-    from shlex import quote
-
-    return quote(path)
