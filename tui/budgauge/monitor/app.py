@@ -202,7 +202,7 @@ class MonitorApp(TerminalApp):
             page.update_view(view, self._clock())
         # At the end widgets are removed before the last messages have come.
         with suppress(NoMatches), self.batch_update():
-            (screen.tick if only_time else screen.show)(self._state(view))
+            screen.show(self._state(view), only_time=only_time)
 
     def _second_passed(self) -> None:
         if self._collection is not None:

@@ -14,11 +14,12 @@ import msgspec
 
 from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
-from budgauge.monitor.columns import Extent, extent
+from budgauge.monitor.columns import Extent
 from budgauge.monitor.order import MOVING, Key, Order, order_key
 from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, top_family, tree_of
 from budgauge.status.row import AgentRow, UsageRow
 from budgauge.status.snapshot import Snapshot
+from budgauge.text import count, width
 
 MOVE_SECONDS = 2.0
 """Seconds between two moves of rows sorted by time."""
@@ -72,12 +73,8 @@ class RowCache:
         if not same or not self._update(snapshot, changed, now, moves=moves):
             self._build(snapshot, now, wanted)
         self._by_id = by_id
-        self.need = extent(
-            self._longest,
-            max(map(_used_of, self.rows), default=0),
-            reserved=bool(snapshot.reserved),
-            limits=self._has_limits,
-        )
+        used_cells = max(5, width(count(max(map(_used_of, self.rows), default=0))))
+        self.need = Extent(self._longest, used_cells, bool(snapshot.reserved), self._has_limits)
 
     def _build(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
         """Build all rows again."""

@@ -44,14 +44,11 @@ class InlineScreen(MainScreen):
         yield Banner()
         yield KeyLine(self._keys)
 
-    def show(self, state: AppState) -> None:
-        """Show a view."""
-        self.query_one(Spenders).view_model = spenders(state.view.snapshot)
-        self.tick(state)
-
-    def tick(self, state: AppState) -> None:
-        """Bring up to date whatever changes by time alone."""
+    def show(self, state: AppState, *, only_time: bool) -> None:
+        """Show a view; with `only_time`, only what changes by time alone."""
         view = state.view
+        if not only_time:
+            self.query_one(Spenders).view_model = spenders(view.snapshot)
         self.query_one(Gauge).view_model = gauge_view_model(view, state.now)
         paused = (tr("PAUSED"),) if state.top.paused else ()
         collecting = (state.top.collecting,) if state.top.collecting else ()

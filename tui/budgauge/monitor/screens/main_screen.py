@@ -41,12 +41,8 @@ class MainScreen(Screen[None]):
         """Report that all widgets are mounted."""
         self._ready()
 
-    def show(self, state: AppState) -> None:
-        """Show a view."""
-        raise NotImplementedError
-
-    def tick(self, state: AppState) -> None:
-        """Bring up to date whatever changes by time alone."""
+    def show(self, state: AppState, *, only_time: bool) -> None:
+        """Show a view; with `only_time`, only what changes by time alone."""
         raise NotImplementedError
 
     def show_items(self, state: AppState) -> None:

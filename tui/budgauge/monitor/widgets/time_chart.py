@@ -39,7 +39,7 @@ class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot: Snapshot
     now: float
-    """Unix seconds of the present minute: within it only a new report changes the drawing."""
+    """Unix seconds of the present minute."""
     title: str
     """The chart's reach."""
     note: str
