@@ -49,25 +49,28 @@ class RowCache:
         """The room needed by the rows."""
         self.rebuilt = 0
         """How often all rows were built again."""
-        self._arrangement: Arrangement | None = None
+        self._arrangement = Arrangement()
         self._minute = 0
         self.sorted_at = 0.0
         """Unix seconds of the last move of rows sorted by time."""
         self._by_id: dict[int, AgentRow] = {}
         self._agents: dict[str, AgentRow] = {}
+        self._keys: dict[RowKey, Key] = {}
+        self._blocks: dict[RowKey, tuple[Row, ...]] = {}
+        """The rows of an agent, or of a family and everything below."""
 
     def row_of(self, key: RowKey) -> Row | None:
         """Return the row with this key; None if none can be shown."""
-        block = self._blocks.get(key) if self._arrangement is not None else None
+        block = self._blocks.get(key)
         return block[0] if block else None
 
     def show(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
         """Bring the rows up to a snapshot, a moment in unix seconds, and an arrangement."""
         moves = wanted.order in MOVING and not 0 <= now - self.sorted_at < MOVE_SECONDS
-        moves |= self._arrangement is None or self._arrangement.order != wanted.order
+        moves |= not self.rebuilt or self._arrangement.order != wanted.order
         by_id = dict(zip(map(id, snapshot.agents), snapshot.agents, strict=True))
         changed = [by_id[number] for number in by_id.keys() - self._by_id.keys()]
-        same = self._arrangement == wanted and int(now // 60) >= self._minute
+        same = self.rebuilt > 0 and self._arrangement == wanted and int(now // 60) >= self._minute
         if moves:
             self.sorted_at = now
         if not same or not self._update(snapshot, changed, now, moves=moves):
@@ -79,7 +82,7 @@ class RowCache:
     def _build(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
         """Build all rows again."""
         self.rebuilt += 1
-        old_keys = self._keys if self._arrangement is not None and self._arrangement.order == wanted.order else {}
+        old_keys = self._keys if self._arrangement.order == wanted.order else {}
         self._arrangement, self._minute = wanted, int(now // 60)
         tree = tree_of(snapshot, self._minute)
         self._agents = {row.agent_id: row for row in snapshot.agents}
@@ -89,8 +92,7 @@ class RowCache:
         self._sums = tree.sums
         key_of = order_key(wanted.order, now)
         kept = old_keys if wanted.order in MOVING and self.sorted_at != now else {}
-        self._keys: dict[RowKey, Key] = {}
-
+        self._keys = {}
         for source in (*snapshot.agents, *tree.families.values()):
             row_key = _row_key(source)
             self._keys[row_key] = kept.get(row_key) or key_of(source)
@@ -105,7 +107,6 @@ class RowCache:
 
     def _place(self, tree: Tree) -> None:
         """Note each family's children and rows."""
-        assert self._arrangement is not None
         self._children: dict[RowKey, list[RowKey]] = {
             (family, True): [_row_key(source) for source in below] for family, below in tree.below.items()
         }
@@ -113,7 +114,7 @@ class RowCache:
             child: family for family, children in self._children.items() for child in children
         }
         self._members: dict[RowKey, int] = {}
-        self._blocks: dict[RowKey, tuple[Row, ...]] = {}
+        self._blocks = {}
         self._depths: dict[RowKey, int] = {}
 
         def walk(family: RowKey, depth: int) -> int:
@@ -133,7 +134,6 @@ class RowCache:
 
     def _put_agent(self, row: AgentRow, depth: int) -> bool:
         """Build the row of an agent again; return True if shown."""
-        assert self._arrangement is not None
         shown = holds_words(row.agent_id, self._arrangement.words)
         self._blocks[row.agent_id, False] = (Row(row, depth),) if shown else ()
         return shown
@@ -141,7 +141,6 @@ class RowCache:
     def _put_family(self, key: RowKey) -> None:
         """Build a family's rows again, from those of its children."""
         wanted = self._arrangement
-        assert wanted is not None
         members, folded = self._members[key], key[0] in wanted.folded and not wanted.words
         if not members and wanted.words:
             self._blocks[key] = ()
@@ -150,7 +149,6 @@ class RowCache:
         self._blocks[key] = (row,) if folded else (row, *self._below(key))
 
     def _below(self, family: RowKey) -> Iterable[Row]:
-        assert self._arrangement is not None
         children = self._children.get(family, [])
         children.sort(key=self._keys.__getitem__, reverse=self._arrangement.reverse)
         return chain.from_iterable(map(self._blocks.__getitem__, children))
@@ -163,7 +161,6 @@ class RowCache:
             return False
         if len(changed) > 16 + len(snapshot.agents) // 4 or self._makes_family(added):
             return False
-        assert self._arrangement is not None
         changes: set[RowKey] = set()
         for family in snapshot.families:
             if family.family not in self._limited:
@@ -203,7 +200,6 @@ class RowCache:
 
     def _add(self, row: AgentRow, key: RowKey) -> None:
         """Place a new agent."""
-        assert self._arrangement is not None
         self._tops[top_family(row.agent_id)] += 1
         family = (parent_of(families_of(same_name(row.agent_id)), self._family_rows), True)
         self._above[key] = family
@@ -229,7 +225,6 @@ class RowCache:
         self, key_of: Callable[[UsageRow], Key], changes: set[RowKey], snapshot: Snapshot, *, moves: bool
     ) -> None:
         """Update the sort keys; rows moved by time alone are added to the changes."""
-        assert self._arrangement is not None
         if self._arrangement.order not in MOVING:
             due = changes
         else:

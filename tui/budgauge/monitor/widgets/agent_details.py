@@ -149,7 +149,6 @@ class AgentDetails(Drawing):
     """
 
     view_model: reactive[AgentDetailsViewModel | None] = reactive(None, init=False)
-    """The shown values."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the lines of all sections."""

@@ -74,7 +74,6 @@ class CostPanel(Drawing):
     """
 
     view_model: reactive[CostViewModel | None] = reactive(None, init=False)
-    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return as many lines as the panel has."""

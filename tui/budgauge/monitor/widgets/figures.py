@@ -69,7 +69,6 @@ class Figures(Drawing):
     """
 
     view_model: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False)
-    """The figures, the most important first."""
     scale: reactive[int] = reactive(1, init=False)
     """The scale of the figures."""
 

@@ -46,7 +46,6 @@ class Spenders(Drawing):
     """
 
     view_model: reactive[SpendersViewModel] = reactive(SpendersViewModel(), init=False)
-    """The shown agents."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return one line."""

@@ -75,7 +75,6 @@ class TimeChart(Drawing):
     """
 
     view_model: reactive[TimeViewModel | None] = reactive(None, init=False)
-    """The shown values."""
     room: reactive[int] = reactive(20, init=False)
     """Lines visible at once."""
 
