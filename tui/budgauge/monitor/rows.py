@@ -108,16 +108,10 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
         next(around, None)  # the family itself; `/*`, the family of nobody, has no other
-        _put(below, families, around, family)
+        below.setdefault(parent_of(around, families), []).append(family)
     for row in snapshot.agents:
-        _put(below, families, families_of(same_name(row.agent_id)), row)
+        below.setdefault(parent_of(families_of(same_name(row.agent_id)), families), []).append(row)
     return Tree(families, below, sums)
-
-
-def _put(
-    below: dict[str, list[UsageRow]], families: dict[str, FamilyRow], around: Iterator[str], source: UsageRow
-) -> None:
-    below.setdefault(parent_of(around, families), []).append(source)
 
 
 def top_family(agent_id: str) -> str:

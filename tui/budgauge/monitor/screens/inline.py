@@ -64,7 +64,8 @@ class InlineScreen(MainScreen):
         items = [item for item in banner_items(state.view, state.items) if item.level != "info" and item != said]
         if self._question:
             items = [Item("answer", self._question[0]), *(item for item in items if item.level != "answer")]
-        shown = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
+        # Answers first, for they go by themselves; then the total's warning.
+        shown = tuple(sorted(items, key=lambda item: (item.level != "answer", item.text != snapshot.warning)))
         banner = self.query_one(Banner)
         banner.room = 2 if len(shown) > 1 or (shown and width(shown[0].text) + 4 > self.size.width) else 1
         banner.items = shown
@@ -94,10 +95,3 @@ class InlineScreen(MainScreen):
         summary = self.query_one(Summary)
         word = tr("PAUSED")
         summary.pieces = (*((word,) if paused else ()), *(piece for piece in summary.pieces if piece != word))
-
-
-def _rank(item: Item, warning: str | None) -> int:
-    """Rank an item: answers first, for they go by themselves; then the total's warning."""
-    if item.level == "answer":
-        return 0
-    return 1 if item.text == warning else 2

@@ -329,13 +329,12 @@ class AgentTable(ScrollView, can_focus=True):
                 cells = self._drawn[y] = self._row(self.rows[index], under_cursor=under_cursor)
                 segments = self._joined(cells, under_cursor=under_cursor)
             elif not self.rows and y == HEAD_LINES + 1:
-                segments = [Segment("  " + fit(self._vacancy(), self._cells - 2), self._style("muted"))]
+                filtered = tr("No agent's name has this in it. Esc clears the filter.")
+                vacancy = filtered if self.query_words else self.vacancy
+                segments = [Segment("  " + fit(vacancy, self._cells - 2), self._style("muted"))]
             else:
                 segments = []
         return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
-
-    def _vacancy(self) -> str:
-        return tr("No agent's name has this in it. Esc clears the filter.") if self.query_words else self.vacancy
 
     def _joined(self, cells: list[Cell], *, under_cursor: bool) -> list[Segment]:
         blank = Segment(_BLANK, self.rich_style + self._ground(under_cursor=under_cursor))
