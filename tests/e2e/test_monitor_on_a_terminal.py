@@ -266,7 +266,7 @@ def test_it_ends_when_its_terminal_is_closed(ledger: Path) -> None:
 
 PATIENT = """
 from budgauge.ledger.ledger import Ledger
-LedgerWriter.__init__.__kwdefaults__["timeout"] = 3600.0
+Ledger.__init__.__kwdefaults__["timeout"] = 3600.0
 from budgauge.__main__ import main
 main()
 """

@@ -19,7 +19,8 @@ from budgauge.ledger.pages import more_than
 from budgauge.pricing.price_book import PriceBook, lookup
 from budgauge.sources.claude_code import transcript as claude_session
 from budgauge.sources.codex.rollout import Rollout
-from budgauge.status.snapshot import Snapshot, price_advice, take_snapshot
+from budgauge.status.cost import price_advice
+from budgauge.status.snapshot import Snapshot, take_snapshot
 from sources.rollouts import Log
 from sources.sessions import Session, tokens
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -110,7 +111,8 @@ def test_a_budget_is_encoded_once_for_all_who_ask() -> None:
             total_used = 5
             remaining_budget = 6
 
-    methods = TokenMethods(cast(Any, None), cast(Any, None), lambda: cast(Any, View), status, lambda: None)
+    events = SimpleNamespace(priced=View, status=status)
+    methods = TokenMethods(cast(Any, None), cast(Any, None), cast(Any, events))
     one, other = (methods.table()["tokens.getBudget"](None, None) for _ in range(2))
     assert one is other
     assert isinstance(one, Shared)

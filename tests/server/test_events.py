@@ -220,7 +220,7 @@ def test_a_subscriber_that_goes_is_forgotten(client: Client, serve: Callable[...
 
     def is_forgotten() -> bool:
         other.result("tokens.reportUsage", report())
-        return len(served.server._connections) == 1 and not served.server._events._listeners
+        return len(served.server._connections) == 1 and not served.server.events._subscribers
 
     wait_until(is_forgotten)
 

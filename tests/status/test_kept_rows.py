@@ -11,12 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgauge.accounting import usage_sums
+from budgauge.accounting.counters import sum_of
+from budgauge.accounting.family import families_of, is_family
 from budgauge.accounting.fold import Totals
+from budgauge.accounting.limits import BudgetUsage
 from budgauge.accounting.records import Record, Release, Reserve, Reset, Settle, UndoReset
 from budgauge.config import BudgetConfig, PriceOverride
 from budgauge.config.load import Options
+from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
-from budgauge.status.kept_rows import KeptRows
+from budgauge.status.cost import Part, cost_of
+from budgauge.status.family_sum import FamilySum
+from budgauge.status.kept_rows import KeptRows, Rows, agent_row
+from budgauge.status.row import ACTIVE_MINUTES, AgentRow, ModelRow
 from budgauge.status.snapshot import take_snapshot
 from budgauge.views.live import Observer
 from steps import calls
@@ -83,9 +90,61 @@ def _compare(batches: Sequence[tuple[list[Record], int, int]], config: BudgetCon
         elif other == 1:
             prices.learn({"in-house": None})
         rows = kept.take(totals, config, prices, now)
+        assert rows == _one_by_one(totals, config, prices, now)
         assert take_snapshot(totals, config, prices, now=now, rows=rows) == take_snapshot(
             totals, config, prices, now=now
         )
+
+
+def _one_by_one(totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
+    """The rows of a moment, each made alone from the fold."""
+    groups, used, limits = totals.at(now).groups, BudgetUsage.at(config, totals, now), config.per_agent_limits
+    names = {key[0] for key in groups} | set(used.reserved)
+    forms = set(map(same_name, names))
+    names |= {name for name in limits if name not in forms and not is_family(name)}
+
+    def agent(name: str) -> AgentRow:
+        parts = [(key, sums) for key, sums in groups.items() if key[0] == name]
+        return agent_row(name, parts, totals.sums.recent.get(name), cost_of(parts, prices), used, config)
+
+    agents = sorted(map(agent, names), key=lambda row: (-row.used, row.agent_id))
+    minute = int(now // 60)
+    active = [row for row in agents if row.minutes and row.minutes[-1][0] >= minute - ACTIVE_MINUTES]
+    families = (
+        FamilySum(row for row in agents if key in families_of(same_name(row.agent_id))).row(
+            key, limit, config.warning_threshold, minute
+        )
+        for key, limit in limits.items()
+        if is_family(key)
+    )
+    by_model = (
+        _model(name, [(key, sums) for key, sums in groups.items() if key[1] == name], config, prices)
+        for name in {key[1] for key in groups}
+    )
+    return Rows(
+        agents=tuple(agents),
+        limited=tuple(row for row in agents if row.limit is not None),
+        active=tuple(sorted(active, key=lambda row: row.agent_id)),
+        families=tuple(sorted(families, key=lambda row: (-row.used, row.family))),
+        models=tuple(sorted(by_model, key=lambda row: (-row.used, row.model))),
+        hidden=tuple(sorted({name for key in groups for name in key[:2] if hidden(name)})),
+    )
+
+
+def _model(model: str, parts: list[Part], config: BudgetConfig, prices: PriceBook) -> ModelRow:
+    sums = sum_of(part for _, part in parts)
+    unpriced = [(key, part) for key, part in parts if prices.cost(key, part) is None]
+    lacking = [prices.unknown_factors(*part) for part in unpriced if prices.price(model) is not None]
+    return ModelRow(
+        model=model,
+        used=config.counted(sums.total, sums.cached),
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        cost_usd=cost_of(parts, prices),
+        unpriced_tokens=sum(config.counted(part.total, part.cached) for _, part in unpriced),
+        unknown_factors=tuple(sorted({factor for factors in lacking for factor in factors})),
+    )
 
 
 def a_line_among(agents: int) -> int:

@@ -14,10 +14,11 @@ from budgauge.config import BudgetConfig
 from budgauge.config.both import load_user
 from budgauge.config.load import Options
 from budgauge.errors import ConfigError
+from budgauge.status.cost import price_advice
 from budgauge.status.fields import to_json
 from budgauge.status.problems import Problem
 from budgauge.status.row import CycleRow, UsageRow
-from budgauge.status.snapshot import Snapshot, price_advice
+from budgauge.status.snapshot import Snapshot
 from budgauge.status.standing import nearer, total_words
 from budgauge.status.unasked import unasked_words
 from budgauge.text import count, money, percent, percent_of, safe, width

@@ -7,7 +7,7 @@ from budgauge.config.load import Loaded
 from budgauge.doctor.finding import Finding, ok, warn
 from budgauge.errors import PriceError
 from budgauge.pricing.price_book import lookup_in_child, table_version
-from budgauge.status.snapshot import model_rows, price_advice
+from budgauge.status.cost import model_rows, price_advice
 from budgauge.text import count, plural
 
 

@@ -1,4 +1,4 @@
-"""One client's connection: its lines, its limits, and what it is told while it does not read."""
+"""A client's connection: lines, limits, and the events kept while the client does not read."""
 
 from __future__ import annotations
 
@@ -10,120 +10,87 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, Dispatcher, failure
+from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, failure
 from budgauge.server.events import TOKENS_UPDATED, resync_event
 
+if TYPE_CHECKING:
+    from budgauge.server.server import Server
+
 STALL_SECONDS = 30.0
-"""How long a line may be unfinished, and how long the other end may leave what it is sent unread."""
+"""The longest wait for the rest of a line, and for a client to read."""
 AUTH_SECONDS = 10.0
-"""How long the token may take."""
+"""The longest wait for the token."""
 HIGH_WATER_BYTES = 1 << 18
-"""Of what it is sent, so much may wait; then it is asked and told nothing more until it reads."""
+"""The most unread output; with more, nothing is read or sent until the client reads."""
 MAX_MISSED = 100
-"""Events that are kept for one that does not read; state is always kept, the latest alone."""
+"""The most events kept for a client that does not read; the latest state is always kept."""
 _HTTP = re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) ")
 _HTTP_STARTS = (b"C", b"D", b"G", b"H", b"O", b"P", b"T")
 _TURN_SECONDS = 0.001
-"""After so long it is another connection's turn."""
-
-
+"""The longest turn of one connection."""
 LONG_BYTES = 1 << 16
-"""A part of an answer that is so long is not joined with others: that would copy it."""
-
-
-class Hub(Protocol):
-    """What a connection belongs to: a server."""
-
-    read_buffer: memoryview
-    """Where all its connections read into: what is read stands there only until it is taken over. With a new
-    buffer for each read, as asyncio makes of 256 KiB, a call takes half as long again."""
-    dispatcher: Dispatcher[Connection]
-    door: Dispatcher[Connection]
-    """For those who have not shown the token yet."""
-
-    def opened(self, connection: Connection) -> CallError | None:
-        """Note it; why it must go again, if it must."""
-        ...
-
-    def check_room(self) -> None:
-        """Raises CallError if there are as many connections as there may be."""
-        ...
-
-    def closed(self, connection: Connection) -> None:
-        """It has gone."""
-        ...
-
-    def subscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it of these topics, too; everything that it is told of then."""
-        ...
-
-    def unsubscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it no more of these."""
-        ...
-
-    def present(self) -> bytes:
-        """The present state as an event."""
-        ...
+"""Parts of an answer this long are sent unjoined: a join would copy them."""
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Answers one line after the other; lives in the event loop."""
+    """A client's connection in the event loop: answers one line after the other."""
 
-    def __init__(self, hub: Hub, token: str | None) -> None:
-        """With a `token`, the first call must be `auth` with it."""
-        self._hub = hub
+    def __init__(self, server: Server, token: str | None) -> None:
+        """Take the server; with a `token`, the first call must be `auth` with this token."""
+        self._server = server
         self._token = token
         self.is_allowed = token is None
-        """May it call?"""
+        """True if the client may call."""
         self.topics: set[str] = set()
-        """What it is told of."""
+        """The subscribed topics."""
         self._loop = asyncio.get_running_loop()
         self._part = bytearray()
-        """A line that has not ended."""
+        """An unfinished line."""
         self._lines: deque[bytes] = deque()
         self._out: list[bytes] = []
         self._is_busy = False
-        """Does a call wait for the ledger?"""
+        """True while a call waits for the ledger."""
         self._is_paused = False
-        """Does the other end not read?"""
+        """True while the client does not read."""
         self._reads = True
         self._is_ending = False
-        """No more lines are taken."""
+        """True once no more lines are taken."""
         self._wants_state = False
         self._latest = b""
         self._missed: list[bytes] = []
         self._missed_count = 0
         self._since = self._loop.time()
-        """When what the sweep looks at began: the wait for the token, for the rest of a line, for being read."""
+        """The start of the wait watched by the sweep: for the token, the rest of a line, or a reading client."""
 
-    # What asyncio calls.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
+        """Admit or refuse the opened connection."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
-        refused = self._hub.opened(self)
-        if refused is not None:
-            self._refuse(refused)
+        try:
+            self._server.opened(self)
+        except CallError as error:
+            self._refuse(error)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It has ended."""
+        """Forget the ended connection."""
         self._is_ending = True
         self._lines.clear()
-        self._hub.closed(self)
+        self._server.closed(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where to read into."""
-        return self._hub.read_buffer
+        """Return the buffer to read into."""
+        return self._server.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Lines were read, or parts of them."""
+        """Take the lines read, or parts of lines."""
         if self._is_ending:
             return
-        data = bytes(self._hub.read_buffer[:nbytes])
+        data = bytes(self._server.read_buffer[:nbytes])
         end = data.rfind(b"\n")
         if end < 0:
             self._since = self._since if self._part else self._loop.time()
@@ -139,49 +106,49 @@ class Connection(asyncio.BufferedProtocol):
             self.hang_up()
 
     def eof_received(self) -> bool:
-        """The other end sends nothing more: what it asked is answered, then the connection ends."""
+        """Answer the lines read, then end: the client sends no more."""
         self.end()
         return True
 
     def pause_writing(self) -> None:
-        """The other end does not read."""
+        """Pause: the client does not read."""
         self._is_paused = True
         self._since = self._loop.time()
         self._go_on()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Go on: the client reads again."""
         self._is_paused = False
         if not self._wants_state:
             self._catch_up()
         self._work()
 
-    # What methods and the server call.
+    # Called by methods and the server.
 
     def subscribe(self, topics: list[str]) -> list[str]:
-        """Tell it of these topics, too; everything that it is told of then."""
-        subscribed = self._hub.subscribe(self, topics)
+        """Subscribe to more topics; return all subscribed ones."""
+        subscribed = self._server.events.subscribe(self, topics)
         self._wants_state = True
         return subscribed
 
     def unsubscribe(self, topics: list[str]) -> list[str]:
-        """Tell it no more of these; everything that it is told of then."""
-        return self._hub.unsubscribe(self, topics)
+        """End the subscription to topics; return the remaining ones."""
+        return self._server.events.unsubscribe(self, topics)
 
     def authenticate(self, token: str) -> None:
-        """Let it call if it knows the token. Raises CallError."""
+        """Allow calls with the right token. Raises CallError."""
         if not self.is_allowed:
-            self._hub.check_room()
+            self._server.check_room()
             self.is_allowed = hmac.compare_digest(token.encode(errors="replace"), (self._token or "").encode())
             if not self.is_allowed:
                 raise CallError(NOT_ALLOWED, "The token is wrong.")
 
     def send_event(self, topic: str, line: bytes) -> None:
-        """Send an event, or keep it until the other end reads again. Never waits."""
+        """Send an event, or keep the event until the client reads again. Never waits."""
         if self._is_ending:
             return
         if not (self._is_paused or self._wants_state):
-            # What was to be sent before it stays before it.
+            # Earlier output stays before the event.
             self._out.append(line)
             if len(self._out) == 1:
                 self._flush()
@@ -194,7 +161,7 @@ class Connection(asyncio.BufferedProtocol):
             self._missed.clear()
 
     def _catch_up(self) -> None:
-        """Send what was kept."""
+        """Send the kept events."""
         if self._missed_count:
             self._out.append(resync_event(self._missed_count))
             self._missed_count = 0
@@ -205,7 +172,7 @@ class Connection(asyncio.BufferedProtocol):
             self._latest = b""
 
     def sweep(self, now: float) -> None:
-        """Hang up if the other end has left something undone for too long."""
+        """Hang up on a client stalled for too long."""
         if not self.is_allowed:
             stalled = now - self._since > AUTH_SECONDS
         else:
@@ -214,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
             self.hang_up()
 
     def end(self) -> None:
-        """Answer what was asked, and end."""
+        """Answer the lines read, then end."""
         self._is_ending = True
         self._since = self._loop.time()
         self._go_on()
@@ -226,14 +193,14 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.abort()
 
     def _refuse(self, error: CallError) -> None:
-        """Say why, and end."""
+        """Send an error, then end."""
         self._lines.clear()
         self._out.append(failure(None, error))
         self._flush()
         self.end()
 
     def _work(self) -> None:
-        """Answer the lines that are there, as far as nothing must be waited for, and not for long at a time."""
+        """Answer the lines read, up to one with a wait, and for one turn at most."""
         lines, until = self._lines, self._loop.time() + _TURN_SECONDS
         while lines and not self._is_busy and not self._is_paused:
             line = lines.popleft()
@@ -245,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             if not line or line.isspace():
                 continue
-            dispatcher = self._hub.dispatcher if self.is_allowed else self._hub.door
+            dispatcher = self._server.dispatcher if self.is_allowed else self._server.door
             answer = dispatcher.answer(line, self)
             if isinstance(answer, asyncio.Future):
                 self._is_busy = True
@@ -253,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._answer(answer)
             if not self.is_allowed:
-                # Who must not call has one try.
+                # A client without the token has one try.
                 lines.clear()
                 self._is_ending = True
             if self._loop.time() > until:
@@ -262,7 +229,7 @@ class Connection(asyncio.BufferedProtocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Read more, or what is there, or nothing; or end."""
+        """Resume or pause reading, or end."""
         waits = self._is_busy or self._is_paused
         if self._lines and not waits:
             self._loop.call_soon(self._work)
@@ -275,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_gone(self) -> bool:
-        """Has the other end gone, so that no answer can reach it? One that only sends no more is still there."""
+        """Return True if no answer can reach the client; a half-closed client can still read."""
         return self.transport.is_closing() or _has_hung_up(self.transport.get_extra_info("socket"))
 
     def _answered(self, future: asyncio.Future[Answer | None]) -> None:
@@ -288,10 +255,10 @@ class Connection(asyncio.BufferedProtocol):
         if answer is not None:
             self._out += answer
         if self._wants_state:
-            # The answer to its call comes first, then the present state, then what changed since.
+            # The answer to the call comes first, then the present state, then later changes.
             self._wants_state = False
             self._latest = b""
-            self._out.append(self._hub.present())
+            self._out.append(self._server.events.present())
             self._catch_up()
 
     def _flush(self) -> None:
@@ -302,7 +269,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
-    """The same bytes, with short parts joined and long ones as they are."""
+    """Yield the same bytes, with short parts joined and long ones unchanged."""
     run: list[bytes] = []
     for part in parts:
         if len(part) < LONG_BYTES:
@@ -317,8 +284,8 @@ def _pieces(parts: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _has_hung_up(around: socket.socket) -> bool:
-    """Has the other end closed both ways? While nothing is read, asyncio does not tell."""
-    if sys.platform != "linux":  # elsewhere an end that only sends no more looks the same
+    """Return True if the client closed both ways: asyncio does not report this while nothing is read."""
+    if sys.platform != "linux":  # elsewhere a client that only stopped sending looks the same
         return False
     poll = select.poll()
     if around.fileno() < 0:

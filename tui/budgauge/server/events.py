@@ -1,4 +1,4 @@
-"""What subscribers are told: whoever wrote the line, merged where much comes at once."""
+"""Events for subscribers, merged where many changes come at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,102 +18,73 @@ from budgauge.status.alerts import ThresholdAlert, ThresholdAlerts
 from budgauge.status.fields import status_fields
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import safe
-from budgauge.views.live import View
+from budgauge.views.live import Observer, View
+
+if TYPE_CHECKING:
+    from budgauge.server.connection import Connection
 
 TOKENS_UPDATED = "tokens.updated"
 TOPICS = (TOKENS_UPDATED, "budget.warning", "budget.exceeded", "config.changed", "ledger.reset")
 SHORTEST_SECONDS = 0.05
-"""Between two looks for subscribers: what comes meanwhile is told together."""
+"""The least time between two looks for subscribers: changes in between are sent together."""
 IDLE_SECONDS = 0.45
-"""Between two looks where nobody is told of anything: a changed config is to be in force soon."""
+"""The time between two looks without subscribers: a changed config must be in force soon."""
 TICK_SECONDS = 0.9
-"""Between two looks where no event tells of a change."""
+"""The time between two looks without a sign of a change."""
 LOOKUP_SECONDS = 5.0
-"""How long whoever asks for the budget waits for prices."""
+"""The longest wait for prices in a call for the budget."""
 LOOKUP_STEP_SECONDS = 0.02
 _log = logging.getLogger("budgauge")
 
 
-class Listener(Protocol):
-    """A connection that events are sent to."""
-
-    topics: set[str]
-
-    def send_event(self, topic: str, line: bytes) -> None:
-        """Send it, or what stands for it once the other end reads again. Never waits."""
-        ...
-
-
-class Looking(Protocol):
-    """What looks at config and ledger: an observer."""
-
-    @property
-    def glance(self) -> Callable[[], object]:
-        """Asked, differs once the ledger has grown since the last look."""
-        ...
-
-    def folders(self) -> tuple[Path, ...]:
-        """The folders to watch."""
-        ...
-
-    @property
-    def looks_up_prices(self) -> bool:
-        """Are prices being looked up just now?"""
-        ...
-
-    def look(self) -> View:
-        """The present view; the same object if nothing changed."""
-        ...
-
-
 class Events:
-    """Looks when something may have changed, and tells listeners what did. Lives in the event loop.
+    """A sender of events in the event loop: looks at config and ledger, and sends changes to subscribers.
 
-    While nobody listens it looks now and then, for the config. Watching begins with the first
-    listener: the system tells a watcher of every write, which costs each charge a third more.
+    Without subscribers there is a look now and then, for the config. Watching begins with the first
+    subscriber: the system wakes a watcher at every write, which makes each charge a third slower.
     """
 
-    def __init__(self, observer: Looking) -> None:
+    def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._loop = asyncio.get_running_loop()
-        self._listeners: dict[Listener, View] = {}
-        """Each with the view that it knows."""
-        self._crossings = ThresholdAlerts()
+        self._subscribers: dict[Connection, View] = {}
+        """Each with the last view sent."""
+        self._alerts = ThresholdAlerts()
         self._encoded: tuple[Snapshot | None, bytes] = None, b""
         self._timer: asyncio.TimerHandle | None = None
-        self._told_at = self._loop.time()
-        self._view = self._told = observer.look()
-        self._crossings.of(self._view.snapshot)
-        self._say_trouble(None)
+        self._sent_at = self._loop.time()
+        self._view = self._sent = observer.look()
+        self._alerts.of(self._view.snapshot)
+        self._log_trouble(None)
         self._watching: threading.Event | None = None
-        """Set, it ends the thread that watches."""
+        """Set to end the watching thread."""
         self._ticking = self._loop.create_task(self._tick())
 
     def close(self) -> None:
-        """Look no more."""
+        """End looking and watching."""
         self._ticking.cancel()
-        self._listeners = {}
+        self._subscribers = {}
         self._watch_or_not()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(IDLE_SECONDS)
             try:
-                if not self._listeners:
+                if not self._subscribers:
                     self.look()
             except Exception:  # as in `_watch`
                 _log.exception("Looking failed and is tried again.")
 
     def _watch_or_not(self) -> None:
-        if self._listeners and self._watching is None:
+        if self._subscribers and self._watching is None:
             self._watching = threading.Event()
             threading.Thread(target=self._watch, args=(self._watching,), name="budgauge-watch", daemon=True).start()
-        elif not self._listeners and self._watching is not None:
+        elif not self._subscribers and self._watching is not None:
             self._watching.set()
             self._watching = None
 
     def _watch(self, stop: threading.Event) -> None:
-        """In a thread: tell the loop when config or ledger may have changed, and now and then in any case."""
+        """Wake the loop, from a thread, when config or ledger may have changed, and now and then."""
         from budgauge.files.watch import watch
 
         observer = self._observer
@@ -123,72 +94,73 @@ class Events:
                     observer.folders, stop, tick_seconds=TICK_SECONDS, quick_seconds=2.0, glance=observer.glance
                 ):
                     self._loop.call_soon_threadsafe(self.changed)
-            except Exception:  # whatever it is: the server goes on, and what is wrong is said
+            except Exception:  # the server goes on whatever fails, and logs the error
                 if self._loop.is_closed():
                     return
                 _log.exception("Watching failed and is begun again.")
                 stop.wait(TICK_SECONDS)
 
-    def subscribe(self, listener: Listener, topics: list[str]) -> list[str]:
-        """Tell a listener of these topics, too. Raises CallError for an unknown one."""
+    def subscribe(self, connection: Connection, topics: list[str]) -> list[str]:
+        """Subscribe a connection to more topics; return all subscribed ones. Raises CallError for an unknown one."""
         _check_topics(topics)
-        # What was before it came is not told to it as an event.
-        self._listeners[listener] = self.look()
-        listener.topics.update(topics)
-        if not listener.topics:
-            self.forget(listener)
+        # Changes before the subscription are not sent as events.
+        self._subscribers[connection] = self.look()
+        connection.topics.update(topics)
+        return self._subscribed(connection)
+
+    def unsubscribe(self, connection: Connection, topics: list[str]) -> list[str]:
+        """End a connection's subscription to topics; return the remaining ones. Raises CallError for an unknown one."""
+        _check_topics(topics)
+        connection.topics.difference_update(topics)
+        return self._subscribed(connection)
+
+    def _subscribed(self, connection: Connection) -> list[str]:
+        if not connection.topics:
+            self._subscribers.pop(connection, None)
         self._watch_or_not()
-        return sorted(listener.topics, key=TOPICS.index)
+        return sorted(connection.topics, key=TOPICS.index)
 
-    def unsubscribe(self, listener: Listener, topics: list[str]) -> list[str]:
-        """Tell a listener no more of these topics. Raises CallError for an unknown one."""
-        _check_topics(topics)
-        listener.topics.difference_update(topics)
-        if not listener.topics:
-            self.forget(listener)
-        return sorted(listener.topics, key=TOPICS.index)
-
-    def forget(self, listener: Listener) -> None:
-        """It has gone."""
-        self._listeners.pop(listener, None)
+    def forget(self, connection: Connection) -> None:
+        """Forget a closed connection."""
+        self._subscribers.pop(connection, None)
         self._watch_or_not()
 
     def present(self) -> bytes:
-        """The present state, as the event that tells of it."""
+        """Return the present state as an event."""
         return _event(TOKENS_UPDATED, self._status())
 
     def _status(self) -> msgspec.Raw:
         return msgspec.Raw(self.status(self._view.snapshot))
 
     def status(self, snapshot: Snapshot) -> bytes:
-        """A snapshot's public fields as JSON, made once: with thousands of agents that takes a while."""
+        """Return a snapshot's public fields as JSON, encoded once: thousands of agents take a while."""
         if self._encoded[0] is not snapshot:
             self._encoded = snapshot, ascii_json(status_fields(snapshot))
         return self._encoded[1]
 
     def changed(self) -> None:
-        """Something may have changed: look soon and tell of it, if anybody wants to know."""
-        if self._listeners and self._timer is None:
-            # A look that found nothing does not hold up what comes right after it.
-            self._timer = self._loop.call_at(self._told_at + SHORTEST_SECONDS, self._look_and_tell)
+        """Look soon after a possible change, if there are subscribers."""
+        if self._subscribers and self._timer is None:
+            # A look without a change does not delay the next one.
+            self._timer = self._loop.call_at(self._sent_at + SHORTEST_SECONDS, self._look_and_send)
 
-    def _look_and_tell(self) -> None:
+    def _look_and_send(self) -> None:
         self._timer = None
         self.look()
-        self._tell_changes()
+        self._send_changes()
 
     def look(self) -> View:
-        """The present view. What changed is told soon: whoever looks often must not make events come more often."""
+        """Return the present view; changes are sent soon, and not more often because of frequent looks."""
         before, self._view = self._view, self._observer.look()
         if self._view is not before:
-            self._say_trouble(before)
+            self._log_trouble(before)
             self.changed()
-            if not self._listeners:
-                self._tell_changes()
+            if not self._subscribers:
+                self._send_changes()
         return self._view
 
     def priced(self) -> View | asyncio.Future[View]:
-        """The present view, once no price is being looked up: unknown ones are told only as long as that takes."""
+        """Return the present view, or a future of the view after the lookup of prices."""
         view = self.look()
         return asyncio.ensure_future(self._priced()) if self._observer.looks_up_prices else view
 
@@ -199,35 +171,35 @@ class Events:
             self.look()
         return self._view
 
-    def _tell_changes(self) -> None:
-        """Tell what differs from what was told last."""
-        before, view = self._told, self._view
+    def _send_changes(self) -> None:
+        """Send the differences from the view sent last."""
+        before, view = self._sent, self._view
         if view is before:
             return
-        self._told = view
-        if self._listeners:
-            self._told_at = self._loop.time()
+        self._sent = view
+        if self._subscribers:
+            self._sent_at = self._loop.time()
         snapshot = view.snapshot
         if view.config != before.config:
-            self._tell("config.changed", lambda: config_fields(view.config))
+            self._send("config.changed", lambda: config_fields(view.config))
         if snapshot.reset_id != before.snapshot.reset_id:
             reset = {"reset_id": snapshot.reset_id, "before": before.snapshot.reset_id, "since": snapshot.since}
-            self._tell("ledger.reset", lambda: reset)
+            self._send("ledger.reset", lambda: reset)
         if snapshot is not before.snapshot:
-            self._tell(TOKENS_UPDATED, self._status)
-        # What cannot be read is not below its limits.
-        for crossing in () if view.ledger_trouble else self._crossings.of(snapshot):
-            self._tell(f"budget.{crossing.state}", lambda crossing=crossing: _crossing_fields(crossing))  # type: ignore[misc]
-        self._listeners = dict.fromkeys(self._listeners, view)
+            self._send(TOKENS_UPDATED, self._status)
+        # An unreadable ledger is not below the limits.
+        for alert in () if view.ledger_trouble else self._alerts.of(snapshot):
+            self._send(f"budget.{alert.state}", partial(_alert_fields, alert))
+        self._subscribers = dict.fromkeys(self._subscribers, view)
 
-    def _tell(self, topic: str, data: Callable[[], object]) -> None:
+    def _send(self, topic: str, data: Callable[[], object]) -> None:
         line = b""
-        for listener, known in list(self._listeners.items()):
-            if topic in listener.topics and known is not self._view:
+        for connection, known in list(self._subscribers.items()):
+            if topic in connection.topics and known is not self._view:
                 line = line or _event(topic, data())
-                listener.send_event(topic, line)
+                connection.send_event(topic, line)
 
-    def _say_trouble(self, before: View | None) -> None:
+    def _log_trouble(self, before: View | None) -> None:
         view = self._view
         for what, now, then in (
             ("config", view.config_trouble, before and before.config_trouble),
@@ -248,17 +220,17 @@ def _event(topic: str, data: object) -> bytes:
 
 
 def resync_event(missed: int) -> bytes:
-    """For one that did not read: so many events were left out; it must ask for what it needs to know."""
+    """Return the event for a client behind in reading: this many events were left out."""
     return _event("resync", {"missed": missed})
 
 
 def rfc3339() -> str:
-    """The present moment, in UTC."""
+    """Return the present moment, in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def config_fields(config: BudgetConfig) -> dict[str, Any]:
-    """The rules in force."""
+    """Return the public fields of a config."""
     return {
         "total_budget": config.total_budget,
         "warning_threshold": config.warning_threshold,
@@ -267,12 +239,12 @@ def config_fields(config: BudgetConfig) -> dict[str, Any]:
     }
 
 
-def _crossing_fields(crossing: ThresholdAlert) -> dict[str, Any]:
+def _alert_fields(alert: ThresholdAlert) -> dict[str, Any]:
     return {
-        "scope": crossing.scope,
-        "agent_id": crossing.name or None,
-        "used": crossing.used,
-        "limit": crossing.limit,
-        "usage_percentage": crossing.percentage,
-        "message": crossing.message,
+        "scope": alert.scope,
+        "agent_id": alert.name or None,
+        "used": alert.used,
+        "limit": alert.limit,
+        "usage_percentage": alert.percentage,
+        "message": alert.message,
     }

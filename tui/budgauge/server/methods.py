@@ -1,11 +1,11 @@
-"""What callers may ask: the methods, their params and results, and how errors of ours are told."""
+"""The methods for callers: params, results, and error answers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,35 +23,17 @@ from budgauge.errors import (
 )
 from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
 from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, Shared, ascii_json, bind
+from budgauge.server.connection import Connection
+from budgauge.server.events import Events
+from budgauge.server.ledger_work import LedgerWork
 from budgauge.status.snapshot import Snapshot
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.live import View
 
 DEFAULT_TTL = 600.0
 _PLACES = ("model", "prompt_tokens", "completion_tokens")
-"""What of a call may be given by place, after whose it is."""
+"""Fields of a call that may be given by place, after the first."""
 _log = logging.getLogger("budgauge")
-_Outcome = TypeVar("_Outcome")
-
-
-class LedgerWork(Protocol):
-    """What runs work that may have to wait for the ledger's lock or its disk."""
-
-    def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
-        """The outcome, at once if nothing was to be waited for."""
-        ...
-
-
-class Subscriber(Protocol):
-    """A caller that may be told of events."""
-
-    def subscribe(self, topics: list[str]) -> list[str]:
-        """Tell it of these, too; everything that it is told of then."""
-        ...
-
-    def unsubscribe(self, topics: list[str]) -> list[str]:
-        """Tell it no more of these."""
-        ...
 
 
 class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,10 +57,10 @@ class _Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     total_tokens: int | None = None
 
     def fields(self) -> dict[str, Any]:
-        """All of them, for a tracker. Raises RecordError."""
+        """Return all fields for a tracker. Raises RecordError."""
         fields = msgspec.structs.asdict(self)
         total, together = fields.pop("total_tokens"), self.prompt_tokens + self.completion_tokens
-        # A ledger's line has a total; a caller may copy one, and must not mean another.
+        # A caller may copy a ledger's line with a total, which must match.
         if total is not None and total != together:
             raise RecordError(f"total_tokens is {total}, but prompt_tokens + completion_tokens is {together}")
         return fields
@@ -126,27 +108,15 @@ class _Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenMethods:
-    """The methods over one ledger's tracker."""
+    """The methods of one ledger's tracker."""
 
-    def __init__(
-        self,
-        tracker: TokenBudgetTracker,
-        work: LedgerWork,
-        look: Callable[[], View | asyncio.Future[View]],
-        status: Callable[[Snapshot], bytes],
-        charged: Callable[[], None],
-    ) -> None:
-        """`look` gives the present view, `status` its fields as JSON; `charged` is called after a change."""
-        self._tracker = tracker
-        self._work = work
-        self._look = look
-        self._status = status
-        self._charged = charged
+    def __init__(self, tracker: TokenBudgetTracker, work: LedgerWork, events: Events) -> None:
+        self._tracker, self._work, self._events = tracker, work, events
         self._encoded: tuple[Snapshot, Shared] | None = None
-        """The last snapshot that was asked for, with the answer that all who ask share."""
+        """The last snapshot returned, with the answer shared by all callers."""
 
     def table(self) -> Mapping[str, Method[Any]]:
-        """Method name → method."""
+        """Return method name → method."""
         return {
             "tokens.reportUsage": self._report,
             "tokens.getBudget": self._get_budget,
@@ -177,18 +147,19 @@ class TokenMethods:
 
     def _of_view(self, params: object, encoded: Callable[[Snapshot], Shared]) -> object:
         bind(params, _Nothing)
-        view = self._look()
-        if isinstance(view, asyncio.Future):
-            return asyncio.ensure_future(self._later(view, encoded))
-        return encoded(_readable(view))
+        view = self._events.priced()
+        if not isinstance(view, asyncio.Future):
+            return encoded(_readable(view))
 
-    async def _later(self, view: asyncio.Future[View], encoded: Callable[[Snapshot], Shared]) -> Shared:
-        return encoded(_readable(await view))
+        async def later() -> Shared:
+            return encoded(_readable(await view))
+
+        return asyncio.ensure_future(later())
 
     def _budget(self, snapshot: Snapshot) -> Shared:
         if self._encoded is None or self._encoded[0] is not snapshot:
             more = ascii_json({"used": snapshot.total_used, "remaining": snapshot.remaining_budget})
-            self._encoded = snapshot, Shared(self._status(snapshot)[:-1] + b"," + more[1:])
+            self._encoded = snapshot, Shared(self._events.status(snapshot)[:-1] + b"," + more[1:])
         return self._encoded[1]
 
     def _check(self, params: object, _: object) -> object:
@@ -207,11 +178,8 @@ class TokenMethods:
 
         def work() -> dict[str, object]:
             hold = self._tracker.reserve(asked.agent_id, asked.tokens, asked.ttl, id=asked.id)
-            return {
-                "reserve": hold.id,
-                "expires": hold.expires,
-                "remaining_budget": self._standing()["remaining_budget"],
-            }
+            remaining = self._standing()["remaining_budget"]
+            return {"reserve": hold.id, "expires": hold.expires, "remaining_budget": remaining}
 
         return self._change(work)
 
@@ -227,7 +195,7 @@ class TokenMethods:
         asked = bind(params, _Release)
 
         def work() -> dict[str, object]:
-            # Whoever names an id may be asking again, and is told the same again.
+            # A call with an id may be a retry, which gets the same answer.
             self._tracker.release(asked.reserve, again=asked.id is not None)
             return {"success": True}
 
@@ -237,10 +205,7 @@ class TokenMethods:
         asked = bind(params, _Reset)
 
         def work() -> dict[str, object]:
-            reset_id = self._tracker.reset(
-                asked.agent_id, by="rpc", id=asked.id, expected_reset_id=asked.expected_reset_id
-            )
-            return {"reset_id": reset_id}
+            return {"reset_id": self._tracker.reset(by="rpc", **msgspec.structs.asdict(asked))}
 
         return self._change(work)
 
@@ -251,9 +216,9 @@ class TokenMethods:
     def _change(self, work: Callable[[], object]) -> object:
         outcome = self._work.run(work)
         if isinstance(outcome, asyncio.Future):
-            outcome.add_done_callback(lambda _: self._charged())
+            outcome.add_done_callback(lambda _: self._events.changed())
         else:
-            self._charged()
+            self._events.changed()
         return outcome
 
     def _standing(self) -> dict[str, object]:
@@ -273,23 +238,23 @@ def _readable(view: View) -> Snapshot:
     return view.snapshot
 
 
-def _subscribe(params: object, caller: Subscriber) -> object:
+def _subscribe(params: object, caller: Connection) -> object:
     return {"subscribed": caller.subscribe(_topics(params))}
 
 
-def _unsubscribe(params: object, caller: Subscriber) -> object:
+def _unsubscribe(params: object, caller: Connection) -> object:
     return {"subscribed": caller.unsubscribe(_topics(params))}
 
 
 def _topics(params: object) -> list[str]:
-    """The topics of `["tokens.updated"]` or `{"topics": [...]}`. Raises CallError."""
+    """Return the topics of `["tokens.updated"]` or `{"topics": [...]}`. Raises CallError."""
     if isinstance(params, list):
         params = {"topics": params}
     return bind(params, _Topics).topics
 
 
 def error_of(error: Exception) -> CallError:
-    """How a caller is told of an error of ours; of any other it is told that there was one, and the log why."""
+    """Return the answer to an error of ours; any other error goes to the log, and the caller gets a general one."""
     if isinstance(error, RefusedError):
         code = OVER_BUDGET if isinstance(error, BudgetExceededError) else OVER_LIMIT
         data = {

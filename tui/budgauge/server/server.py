@@ -1,4 +1,4 @@
-"""The RPC server: one ledger's budget for all who connect, in one event loop."""
+"""The RPC server: one ledger's budget for all clients, in one event loop."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
-from budgauge.authority.both import Both
-from budgauge.authority.local import Local
 from budgauge.config.load import Options, load
-from budgauge.errors import LockTimeoutError, ServerError
+from budgauge.errors import ServerError
 from budgauge.rpc.codes import NOT_ALLOWED
 from budgauge.rpc.endpoint import Endpoint, peer_uid
 from budgauge.rpc.protocol import CallError, Dispatcher, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
+from budgauge.server.ledger_work import LedgerWork
 from budgauge.server.methods import TokenMethods, error_of
 from budgauge.tracker.tracker import TokenBudgetTracker
 from budgauge.views.both import BothObserver
@@ -32,79 +29,75 @@ from budgauge.views.live import Observer
 
 MAX_CONNECTIONS = 64
 MAX_STRANGERS = 16
-"""Of those who have not shown the token: they take no place from the others."""
+"""The most connections without the token: they take no place from the others."""
 BACKLOG = 128
 READ_BYTES = 1 << 16
-"""How much of a connection is read at once."""
+"""The most bytes of a connection read at once."""
 SWEEP_SECONDS = 1.0
-INLINE_LOCK_SECONDS = 0.0
-"""How long the event loop itself waits for the ledger's lock; whoever must wait longer does so in a thread."""
-LOCK_TIMEOUT_SECONDS = 10.0
 END_SECONDS = 2.0
-"""How long the end waits for calls that wait for the ledger."""
+"""The longest wait at the end for calls in work."""
 _log = logging.getLogger("budgauge")
-_Outcome = TypeVar("_Outcome")
 
 
 class Server:
-    """Serves the ledger and the config that the options lead to, until `stop` is called.
+    """A server of the ledger and config found by the options, until `stop` is called.
 
-    Raises ConfigError, LedgerError, ServerError when it is started.
+    `run` raises ConfigError, LedgerError, ServerError.
     """
 
     def __init__(
         self, options: Options, *, tcp_port: int | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        """`tcp_port` is one on loopback to listen at, too; 0 takes a free one."""
+        """Take options, and in `tcp_port` a port on loopback to listen at as well; 0 takes a free one."""
         self._options = options
         self._clock = clock
         self._tcp_port = tcp_port
         self._loop: asyncio.AbstractEventLoop | None = None
         self.read_buffer = memoryview(bytearray(READ_BYTES))
+        """The buffer of all connections' reads, valid until the next read. A new buffer for each read,
+        as asyncio makes of 256 KiB, would make a call take half as long again."""
         self._connections: dict[Connection, None] = {}
         self._refused_users: set[int] = set()
         self.socket_path: Path | None = None
         self.token_path: Path | None = None
         self.address: tuple[str, int] | None = None
-        """Where it listens on loopback, if it does."""
+        """The address on loopback; None without one."""
 
     def run(self, started: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`; `started` is called once clients can connect."""
         asyncio.run(self._run(started))
 
     def stop(self) -> None:
-        """Answer what was asked, and end; safe from any thread and from signal handlers."""
+        """Answer the calls read, then end; safe from any thread and from signal handlers."""
         if self._loop is not None:
-            with suppress(RuntimeError):  # it has ended already
+            with suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _run(self, started: Callable[[], None]) -> None:
         self._stopped = asyncio.Event()
         self._loop = loop = asyncio.get_running_loop()
-        # The ledger stays, whatever the config says later: it is what clients find the server by.
+        # The ledger stays, whatever the config says later: clients find the server by the ledger.
         ledger = load(self._options).ledger.path
         named = Options(config=self._options.config, ledger=os.fspath(ledger))
-        # A project's limits hold for the project's ledger, as long as it is served.
-        both = self._options.ledger is None
-        observer = (
-            BothObserver(named, user_options=self._options, keeps_project=True, clock=self._clock)
-            if both
-            else Observer(named, keeps_project=True, clock=self._clock)
-        )
+        # A project's limits hold for the project's ledger as long as the server runs.
+        make: Callable[..., Observer] = Observer
+        if self._options.ledger is None:
+            make = partial(BothObserver, user_options=self._options)
+        observer = make(named, keeps_project=True, clock=self._clock)
         authority = observer.both_authorities if isinstance(observer, BothObserver) else observer.authority
         with ExitStack() as ending:
             endpoint = Endpoint(ledger)
             ending.callback(endpoint.leave)
             self._tracker = TokenBudgetTracker(authority=authority, now=self._clock)
-            # The long first reading comes before anybody waits for it.
+            # The long first reading comes before the first client.
             self._tracker.get_total_used()
-            self._work = _LedgerWork(authority, loop)
+            self._work = LedgerWork(authority, loop, threads=MAX_CONNECTIONS)
             ending.callback(self._work.close)
-            self._events = Events(observer)
+            self.events = Events(observer)
             self._set_up(endpoint)
             for server in await self._listen(endpoint, loop):
                 ending.callback(server.close)
-            ending.callback(self._events.close)
+            ending.callback(self.events.close)
             started()
             sweeping = loop.create_task(self._sweep())
             await self._stopped.wait()
@@ -112,18 +105,19 @@ class Server:
             await self._end_connections()
 
     def _set_up(self, endpoint: Endpoint) -> None:
-        tokens = TokenMethods(self._tracker, self._work, self._events.priced, self._events.status, self._events.changed)
+        tokens = TokenMethods(self._tracker, self._work, self.events)
         table = {**tokens.table(), "auth": _authenticate}
         self.dispatcher: Dispatcher[Connection] = Dispatcher(table.get, error_of, lambda caller: caller.is_gone)
         self.door: Dispatcher[Connection] = Dispatcher(
             lambda name: _authenticate if name == "auth" else _closed_door, error_of
         )
+        """The methods for clients without the token."""
         self.socket_path = endpoint.socket_path
 
     async def _listen(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> list[asyncio.Server]:
         servers = []
         if self._tcp_port is not None:
-            # Before anything else: a port may be taken.
+            # First of all: the port may be taken.
             listening = _loopback(self._tcp_port)
             self.address = listening.getsockname()[:2]
             make = partial(Connection, self, endpoint.write_token())
@@ -150,10 +144,10 @@ class Server:
         for connection in list(self._connections):
             connection.transport.abort()
 
-    # What connections ask.
+    # Called by connections.
 
-    def opened(self, connection: Connection) -> CallError | None:
-        """Note a connection; why it must go again, if it must."""
+    def opened(self, connection: Connection) -> None:
+        """Note a new connection. Raises CallError for one refused."""
         around: socket.socket = connection.transport.get_extra_info("socket")
         if around.family == socket.AF_UNIX:
             user = peer_uid(around)
@@ -161,81 +155,24 @@ class Server:
                 if user not in self._refused_users:
                     self._refused_users.add(user)
                     _log.warning("A connection of user %d was refused: this server is for user %d.", user, os.geteuid())
-                return CallError(NOT_ALLOWED, f"This server is for user {os.geteuid()} alone.")
+                raise CallError(NOT_ALLOWED, f"This server is for user {os.geteuid()} alone.")
         strangers = [each for each in self._connections if not each.is_allowed]
         if not connection.is_allowed and len(strangers) >= MAX_STRANGERS:
             strangers[0].hang_up()
-            self.closed(strangers[0])  # said by asyncio only later
-        try:
-            if connection.is_allowed:
-                self.check_room()
-        except CallError as error:
-            return error
+            self.closed(strangers[0])  # asyncio calls this only later
+        if connection.is_allowed:
+            self.check_room()
         self._connections[connection] = None
-        return None
 
     def check_room(self) -> None:
-        """Raises CallError if there are as many connections as there may be."""
+        """Raise CallError if there is no room for another connection."""
         if sum(each.is_allowed for each in self._connections) >= MAX_CONNECTIONS:
             raise CallError(NOT_ALLOWED, f"There are {MAX_CONNECTIONS} connections already.")
 
     def closed(self, connection: Connection) -> None:
-        """It has gone."""
+        """Forget a closed connection."""
         self._connections.pop(connection, None)
-        self._events.forget(connection)
-
-    def subscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it of these topics, too; everything that it is told of then."""
-        return self._events.subscribe(connection, topics)
-
-    def unsubscribe(self, connection: Connection, topics: list[str]) -> list[str]:
-        """Tell it no more of these."""
-        return self._events.unsubscribe(connection, topics)
-
-    def present(self) -> bytes:
-        """The present state as an event."""
-        return self._events.present()
-
-
-class _LedgerWork:
-    """Runs what needs the ledger: in the event loop, or in threads once something must be waited for.
-
-    Waiting for another program's lock or for the disk must not hold up everybody else's lines;
-    handing over to a thread costs more than a charge. So the loop itself does what it can do at
-    once. While threads hold the tracker everything goes to them.
-    """
-
-    def __init__(self, authority: Local | Both, loop: asyncio.AbstractEventLoop) -> None:
-        self._authority = authority
-        self._loop = loop
-        self._pool = ThreadPoolExecutor(MAX_CONNECTIONS, thread_name_prefix="budgauge-ledger")
-        self._in_threads = 0
-        authority.set_lock_timeout(INLINE_LOCK_SECONDS)
-
-    def run(self, work: Callable[[], _Outcome]) -> _Outcome | asyncio.Future[_Outcome]:
-        """The outcome, at once if nothing was to be waited for."""
-        if not self._in_threads:
-            if not self._authority.waits_for_disk:
-                try:
-                    return work()
-                except LockTimeoutError:
-                    pass  # nothing was done: whoever holds the lock is waited for in a thread
-            self._authority.set_lock_timeout(LOCK_TIMEOUT_SECONDS)
-        self._in_threads += 1
-        future = self._loop.run_in_executor(self._pool, work)
-        future.add_done_callback(self._is_done)
-        return future
-
-    def _is_done(self, future: asyncio.Future[Any]) -> None:
-        self._in_threads -= 1
-        if not self._in_threads:
-            self._authority.set_lock_timeout(INLINE_LOCK_SECONDS)
-        if not future.cancelled():
-            future.exception()  # its caller, if there is one, is told
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.events.forget(connection)
 
 
 class _Auth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -57,12 +57,9 @@ def _standing(snapshot: Snapshot) -> Iterator[ThresholdAlert]:
     """Yield everything used and at or over a threshold."""
     if snapshot.state != "ok" and snapshot.total_used:
         yield _alert("total", "", snapshot.state, snapshot.total_used, snapshot.total_budget)
-    for row in snapshot.limited:
+    for row in (*snapshot.limited, *snapshot.families):
         if row.state != "ok" and row.used and row.limit is not None:
-            yield _alert("agent", row.agent_id, row.state, row.limited, row.limit)
-    for family in snapshot.families:
-        if family.state != "ok" and family.used and family.limit is not None:
-            yield _alert("family", family.family, family.state, family.used, family.limit)
+            yield _alert("family" if row.is_family else "agent", row.key, row.state, row.limited, row.limit)
 
 
 def _alert(scope: Scope, name: str, state: Severity, used: int, limit: int) -> ThresholdAlert:

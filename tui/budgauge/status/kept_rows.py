@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from decimal import Context, Decimal
+from bisect import bisect_left, insort
+from collections import defaultdict
+from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
-from budgauge.accounting.counters import Counters, GroupKey, Sums
+import msgspec
+
+from budgauge.accounting.counters import Counters, GroupKey, Sums, sum_of
 from budgauge.accounting.family import families_of
 from budgauge.accounting.fold import Totals
-from budgauge.accounting.limits import BudgetUsage
+from budgauge.accounting.limits import BudgetUsage, own_limit, percentage, severity
+from budgauge.accounting.usage_by_minute import UsageByMinute
 from budgauge.config import BudgetConfig
 from budgauge.config.name import hidden, same_name
 from budgauge.pricing.price_book import PriceBook
+from budgauge.status.cost import ModelSum, Part, Spent, cost_sum, most_used, spent_on
 from budgauge.status.family_sum import FamilySum
-from budgauge.status.row import AgentRow, FamilyRow, ModelRow
-from budgauge.status.snapshot import ACTIVE_MINUTES, Part, Rows, agent_row, agents_parts
+from budgauge.status.row import ACTIVE_MINUTES, AgentRow, FamilyRow, ModelRow
 
-_EXACT = Context(prec=80)
-_Rank = tuple[int, str]
-"""(tokens used, negative; a name): the largest first."""
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a snapshot."""
+
+    agents: tuple[AgentRow, ...]
+    limited: tuple[AgentRow, ...]
+    active: tuple[AgentRow, ...]
+    families: tuple[FamilyRow, ...]
+    models: tuple[ModelRow, ...]
+    hidden: tuple[str, ...]
+    """Names with invisible characters."""
 
 
 class _Basis(NamedTuple):
@@ -33,6 +44,12 @@ class _Basis(NamedTuple):
     counters: Counters
     lessons: int
     cuts: int
+
+    @classmethod
+    def at(cls, totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> _Basis:
+        """Return the basis at a moment in unix seconds."""
+        counters = totals.at(now)
+        return cls(totals, config, prices, counters, prices.lessons, counters.cuts)
 
     def holds(self, other: _Basis) -> bool:
         """Return True if rows of this basis hold for the other, apart from new records."""
@@ -50,45 +67,52 @@ class KeptRows:
     def take(self, totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
         """Return the rows at a moment in unix seconds; an earlier moment than the last builds all rows again.
 
-        Takes what was touched out of the totals: one of these keeps up with one fold.
+        Takes the touched agents out of the totals: one of these keeps up with one fold.
         """
-        counters = totals.at(now)
-        basis = _Basis(totals, config, prices, counters, prices.lessons, counters.cuts)
+        basis = _Basis.at(totals, config, prices, now)
         touched, totals.sums.touched = totals.sums.touched, set()
-        spending = BudgetUsage.at(config, totals, now)
+        usage = BudgetUsage.at(config, totals, now)
         kept = self._basis is not None and self._basis.holds(basis) and now >= self._now
         minute, old_minute = int(now // 60), int(self._now // 60)
         self._now = now
-        if not kept or not self._update(basis, spending, touched):
-            self._build(basis, spending, minute)
+        if not kept or not self._update(basis, usage, touched):
+            self._build(basis, usage, minute)
         elif minute != old_minute:
             self._pass_minute(minute)
         self._basis = basis
-        return self._rows(minute)
+        return self._rows(basis, minute)
 
-    def _build(self, basis: _Basis, spending: BudgetUsage, minute: int) -> None:
-        config, groups = basis.config, basis.counters.groups
+    @classmethod
+    def whole(cls, totals: Totals, config: BudgetConfig, prices: PriceBook, now: float) -> Rows:
+        """Return all rows, built once from the fold."""
+        rows, basis, minute = cls(), _Basis.at(totals, config, prices, now), int(now // 60)
+        rows._build(basis, BudgetUsage.at(config, totals, now), minute)
+        return rows._rows(basis, minute)
+
+    def _build(self, basis: _Basis, usage: BudgetUsage, minute: int) -> None:
+        limits = basis.config.per_agent_limits
         self._parts: dict[str, list[Part]] = {}
         self._seen = 0
         self._hidden: set[str] = set()
         self._agents: dict[str, AgentRow] = {}
-        self._ranks: list[_Rank] = []
         self._ranked: list[AgentRow] = []
         self._limited: set[str] = set()
         self._active: set[str] = set()
         self._since = minute - ACTIVE_MINUTES
-        self._models: dict[str, _ModelSum] = {}
-        self._spent: dict[GroupKey, _Spent] = {}
-        self._families = {key: FamilySum() for key in config.per_agent_limits if key.endswith("/*")}
+        self._models: defaultdict[str, ModelSum] = defaultdict(ModelSum)
+        self._spent: dict[GroupKey, Spent] = {}
+        self._families = {key: FamilySum() for key in limits if key.endswith("/*")}
         self._family_rows: dict[str, FamilyRow] = {}
         self._changed_families, self._changed_models = set(self._families), set[str]()
         self._model_rows: dict[str, ModelRow] = {}
         self._take_groups(basis.counters)
-        self._reserved = dict(spending.reserved)
-        for agent_id in agents_parts(groups, spending, config):
-            self._put(agent_id, basis, spending, rank=False)
+        self._reserved = dict(usage.reserved)
+        names = dict.fromkeys((*self._parts, *usage.reserved))
+        present = set(map(same_name, names)) if limits else set()
+        unused = (name for name in limits if name not in present and not name.endswith("/*"))
+        for agent_id in (*names, *unused):
+            self._put(agent_id, basis, usage, rank=False)
         self._ranked = sorted(self._agents.values(), key=_rank)
-        self._ranks = [_rank(row) for row in self._ranked]
 
     def _take_groups(self, counters: Counters) -> set[str]:
         """Take in new groups; return their agents."""
@@ -100,10 +124,10 @@ class KeptRows:
         self._seen = len(counters.groups)
         return agents
 
-    def _update(self, basis: _Basis, spending: BudgetUsage, touched: set[str]) -> bool:
+    def _update(self, basis: _Basis, usage: BudgetUsage, touched: set[str]) -> bool:
         """Update the touched agents' rows; return False where all must be built again."""
         names = touched | self._take_groups(basis.counters)
-        reserved = dict(spending.reserved)
+        reserved = dict(usage.reserved)
         names.update(agent_id for agent_id, _ in reserved.items() ^ self._reserved.items())
         limits = basis.config.per_agent_limits
         for name in list(names) if limits else ():
@@ -116,23 +140,21 @@ class KeptRows:
             ):
                 return False
             if here or not unused:
-                self._put(name, basis, spending)
+                self._put(name, basis, usage)
         self._reserved = reserved
         return True
 
-    def _put(self, agent_id: str, basis: _Basis, spending: BudgetUsage, *, rank: bool = True) -> None:
+    def _put(self, agent_id: str, basis: _Basis, usage: BudgetUsage, *, rank: bool = True) -> None:
         """Build an agent's row again, with the sums of families and models."""
         parts = self._parts.get(agent_id, [])
         old = self._agents.get(agent_id)
-        new = agent_row(agent_id, parts, basis.totals.sums.recent.get(agent_id), spending, basis.config, basis.prices)
-        self._agents[agent_id] = new
+        cost = cost_sum([self._spend(key, sums, basis) for key, sums in parts])
+        recent = basis.totals.sums.recent.get(agent_id)
+        new = self._agents[agent_id] = agent_row(agent_id, parts, recent, cost, usage, basis.config)
         if rank:
             if old is not None:
-                place = bisect_left(self._ranks, _rank(old))
-                del self._ranks[place], self._ranked[place]
-            place = bisect_left(self._ranks, _rank(new))
-            self._ranks.insert(place, _rank(new))
-            self._ranked.insert(place, new)
+                del self._ranked[bisect_left(self._ranked, _rank(old), key=_rank)]
+            insort(self._ranked, new, key=_rank)
         if new.limit is not None:
             self._limited.add(agent_id)
         if new.minutes and new.minutes[-1][0] >= self._since:
@@ -143,16 +165,16 @@ class KeptRows:
             if family in self._families:
                 self._families[family].replace(old, new)
                 self._changed_families.add(family)
-        for key, sums in parts:
-            self._count(key, sums, basis)
 
-    def _count(self, key: GroupKey, sums: Sums, basis: _Basis) -> None:
-        model = self._models.setdefault(key[1], _ModelSum())
+    def _spend(self, key: GroupKey, sums: Sums, basis: _Basis) -> Decimal | None:
+        """Add a group to the model's sums again; return the cost."""
+        model = self._models[key[1]]
         if (old := self._spent.get(key)) is not None:
             model.add(old, -1)
-        new = self._spent[key] = _spent(key, sums, basis.config, basis.prices)
+        new = self._spent[key] = spent_on(key, sums, basis.config, basis.prices)
         model.add(new, 1)
         self._changed_models.add(key[1])
+        return new.cost
 
     def _pass_minute(self, minute: int) -> None:
         """Drop agents no longer active."""
@@ -160,9 +182,8 @@ class KeptRows:
         self._active = {name for name in self._active if self._agents[name].minutes[-1][0] >= self._since}
         self._changed_families.update(self._families)
 
-    def _rows(self, minute: int) -> Rows:
-        assert self._basis is not None
-        config = self._basis.config
+    def _rows(self, basis: _Basis, minute: int) -> Rows:
+        config = basis.config
         for family in self._changed_families:
             limit = config.per_agent_limits[family]
             self._family_rows[family] = self._families[family].row(family, limit, config.warning_threshold, minute)
@@ -175,64 +196,43 @@ class KeptRows:
             limited=tuple(sorted(map(agents.__getitem__, self._limited), key=_rank)),
             active=tuple(map(agents.__getitem__, sorted(self._active))),
             families=tuple(sorted(self._family_rows.values(), key=lambda row: (-row.used, row.family))),
-            models=tuple(sorted(self._model_rows.values(), key=lambda row: (-row.used, row.model))),
+            models=most_used(self._model_rows.values()),
             hidden=tuple(sorted(self._hidden)),
         )
 
 
-def _rank(row: AgentRow) -> _Rank:
+def _rank(row: AgentRow) -> tuple[int, str]:
     return -row.used, row.agent_id
 
 
-class _Spent(NamedTuple):
-    """One group's part in a model's sums."""
-
-    used: int
-    prompt: int
-    completion: int
-    cached: int
-    cost: Decimal | None
-    factors: tuple[str, ...]
-
-
-def _spent(key: GroupKey, sums: Sums, config: BudgetConfig, prices: PriceBook) -> _Spent:
-    cost = prices.cost(key, sums)
-    unknown = cost is None and prices.price(key[1]) is not None
-    factors = prices.unknown_factors(key, sums) if unknown else ()
-    return _Spent(config.counted(sums.total, sums.cached), sums.prompt, sums.completion, sums.cached, cost, factors)
-
-
-class _ModelSum:
-    """The sums of a model's groups."""
-
-    def __init__(self) -> None:
-        self._tokens = [0] * 4
-        self._cost, self._priced = Decimal(0), 0
-        self._unpriced, self._unpriced_tokens = 0, 0
-        self._factors: Counter[str] = Counter()
-
-    def add(self, spent: _Spent, sign: int) -> None:
-        """Add a group's part, or with -1 subtract."""
-        self._tokens = [whole + sign * part for whole, part in zip(self._tokens, spent[:4], strict=True)]
-        if spent.cost is None:
-            self._unpriced += sign
-            self._unpriced_tokens += sign * spent.used
-            for factor in spent.factors:
-                self._factors[factor] += sign
-        else:
-            self._priced += sign
-            self._cost = _EXACT.add(self._cost, _EXACT.multiply(spent.cost, sign))
-
-    def row(self, model: str) -> ModelRow:
-        """Return the model's row."""
-        used, prompt, completion, cached = self._tokens
-        return ModelRow(
-            model=model,
-            used=used,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cached_tokens=cached,
-            cost_usd=None if self._unpriced and not self._priced else self._cost,
-            unpriced_tokens=self._unpriced_tokens,
-            unknown_factors=tuple(sorted(+self._factors)),
-        )
+def agent_row(
+    agent_id: str,
+    parts: list[Part],
+    recent: UsageByMinute | None,
+    cost: Decimal | None,
+    usage: BudgetUsage,
+    config: BudgetConfig,
+) -> AgentRow:
+    """Return an agent's row from groups and recent minutes."""
+    sums = sum_of(part for _, part in parts)
+    used = config.counted(sums.total, sums.cached)
+    limit = own_limit(config, agent_id)
+    # A limit holds for all forms of a name, each of which has its row.
+    limited = used if limit is None else usage.by_name(agent_id)
+    return AgentRow(
+        agent_id=agent_id,
+        used=used,
+        reserved=usage.reserved.get(agent_id, 0),
+        limit=limit,
+        limited=limited,
+        remaining=None if limit is None else max(0, limit - limited),
+        usage_percentage=percentage(limited, limit),
+        state=severity(limited, limit, config.warning_threshold),
+        prompt_tokens=sums.prompt,
+        completion_tokens=sums.completion,
+        cached_tokens=sums.cached,
+        calls=sums.calls,
+        last_used=sums.last_used if sums.calls else None,
+        cost_usd=cost,
+        minutes=recent.pairs(uncached=config.count == "uncached") if recent else (),
+    )

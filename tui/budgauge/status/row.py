@@ -9,6 +9,9 @@ import msgspec
 from budgauge.accounting.limits import Severity
 from budgauge.accounting.usage_by_minute import Pairs
 
+ACTIVE_MINUTES = 11
+"""Minutes after the last usage in which an agent's row changes by time alone."""
+
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """One agent or one family since the last reset. Used, reserved and remaining are counted tokens."""

@@ -29,10 +29,9 @@ class Standing(NamedTuple):
 
 def nearest_end(snapshot: Snapshot) -> Standing | None:
     """Return the most used total or limit, by percentage; None where nothing is limited."""
-    rows = [(row.agent_id, row) for row in snapshot.limited] + [(row.family, row) for row in snapshot.families]
     found = [
-        Standing(row.usage_percentage, row.limited, row.limit, row.state, name)
-        for name, row in rows
+        Standing(row.usage_percentage, row.limited, row.limit, row.state, row.key)
+        for row in (*snapshot.limited, *snapshot.families)
         # A limit of 0 that nobody tried to use stands at its end for good.
         if row.usage_percentage is not None and row.limit is not None and row.used
     ]

@@ -23,8 +23,8 @@ from budgauge.config.name import same_name
 from budgauge.ledger.ledger import Ledger
 from budgauge.pricing.model_price import TokenPrices
 from budgauge.pricing.price_book import PriceBook
+from budgauge.status.cost import Part, cost_of, model_rows
 from budgauge.status.row import ModelRow
-from budgauge.status.snapshot import Part, cost_of, model_rows
 
 LATEST_CALLS = 50
 EARLIEST = 1_577_836_800

@@ -50,9 +50,10 @@ class LimitViewModel(msgspec.Struct, frozen=True):
 
 
 class AgentDetailsViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The shown values."""
+    """The values shown by `AgentDetails`."""
 
     source: UsageRow | None
+    """None for an agent that has no row any more."""
     share: float
     """Percent of everyone's total."""
     limits: tuple[LimitViewModel, ...]

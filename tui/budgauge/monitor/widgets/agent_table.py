@@ -22,7 +22,8 @@ from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
 from budgauge.monitor.rows import Row
 from budgauge.monitor.widgets.drawing import component_classes
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, heads
-from budgauge.status.snapshot import ACTIVE_MINUTES, Snapshot
+from budgauge.status.row import ACTIVE_MINUTES
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import fit
 
 HEAD_LINES = 1

@@ -35,7 +35,7 @@ _TREND_CELLS = 48
 
 
 class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
-    """The shown values."""
+    """The values shown by `TimeChart`."""
 
     snapshot: Snapshot
     now: float
