@@ -56,14 +56,14 @@ class ImportSummary:
 
     def with_unpriced(self, report: Report) -> Report:
         """Return a report with each source's unpriced models."""
-        sources = (
-            msgspec.structs.replace(source, unpriced_models=self._unpriced(source.name)) for source in report.sources
-        )
-        return report if self._sums is None else msgspec.structs.replace(report, sources=tuple(sources))
-
-    def _unpriced(self, source: str) -> tuple[str, ...]:
-        _, prices = self._need_sums()
-        return tuple(sorted(m for m in self._models.get(source, ()) if prices.price(m) is None))
+        if self._sums is None:
+            return report
+        _, prices = self._sums
+        sources = []
+        for source in report.sources:
+            unpriced = sorted(model for model in self._models.get(source.name, ()) if prices.price(model) is None)
+            sources.append(msgspec.structs.replace(source, unpriced_models=tuple(unpriced)))
+        return msgspec.structs.replace(report, sources=tuple(sources))
 
     def fields(self, report: Report) -> dict[str, Any]:
         """Return the public fields of `collect --json`."""

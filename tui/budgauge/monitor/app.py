@@ -108,7 +108,7 @@ class MonitorApp(TerminalApp):
         if self.in_line:
             from budgauge.monitor.screens.inline import InlineScreen
 
-            return InlineScreen(keys, self._screen_is_ready, self.say)
+            return InlineScreen(keys, self._screen_is_ready)
         return Dashboard(keys, self._screen_is_ready)
 
     def on_mount(self) -> None:

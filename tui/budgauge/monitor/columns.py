@@ -28,7 +28,6 @@ class Column(msgspec.Struct, frozen=True):
     head: str
     cells: int
     right: bool = True
-    """Right-aligned?"""
     order: Order | None = None
     """The order that a click on the head selects."""
 

@@ -19,7 +19,6 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     theme: str = "budgauge-dark"
     collecting: bool = False
     order: str = "used"
-    """The order of agents."""
     reverse: bool = False
     glyphs: Literal["auto", "ascii", "all"] = "auto"
     """`auto`: as many glyphs as the terminal can show, as far as the environment tells."""
@@ -39,7 +38,6 @@ class Preferences:
         """The trouble with the file, if any."""
         self._fields: dict[str, object] = {}
         self.choices = self._read()
-        """The choices in force."""
 
     def choose(self, **changes: str | bool) -> None:
         """Change choices by field and write the file; a failure becomes a notice."""

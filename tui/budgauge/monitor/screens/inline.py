@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +13,7 @@ from budgauge.monitor.language import mark, tr
 from budgauge.monitor.screens.main_screen import AppState, MainScreen
 from budgauge.monitor.widgets.banner import Banner, Item, banner_items, exceeded_total
 from budgauge.monitor.widgets.gauge import Gauge, gauge_view_model
-from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import budget_words
@@ -30,11 +30,7 @@ class InlineScreen(MainScreen):
         *(Binding(key, "no_room", show=False) for key in ROOMY_KEYS),
     ]
 
-    def __init__(self, keys: Sequence[Key], ready: Callable[[], None], say: Callable[[str], None]) -> None:
-        """`say` shows the answer to a key."""
-        super().__init__(keys, ready)
-        self._say = say
-        self._question: tuple[str, Callable[[bool], None]] | None = None
+    _question: tuple[str, Callable[[bool], None]] | None = None
 
     def compose(self) -> ComposeResult:
         """Yield five lines."""
@@ -78,7 +74,7 @@ class InlineScreen(MainScreen):
 
     def action_no_room(self) -> None:
         """Answer a key for a screen taller than five lines."""
-        self._say(tr("That takes the whole screen: start budgauge without --inline."))
+        self.notify(tr("That takes the whole screen: start budgauge without --inline."))
 
     def action_answer(self, answer: bool) -> None:
         """Answer the question."""

@@ -21,7 +21,6 @@ class AppState(msgspec.Struct, frozen=True, kw_only=True):
     now: float
     """Unix seconds."""
     top: TopViewModel
-    """The first line."""
     items: tuple[Item, ...] = ()
     """Messages of the app itself, for the banner."""
     onboarding: OnboardingViewModel | None = None

@@ -39,7 +39,6 @@ class Page(Screen[None], Generic[_Report]):
         self.view = view
         self.now = now
         self.report: _Report | None = None
-        """The last scan's report."""
         self._trouble = ""
         self._reading = BackgroundJob("scan", self.post_message)
         self._is_stale = True

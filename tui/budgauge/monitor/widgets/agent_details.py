@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-from rich.cells import set_cell_size
 from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
@@ -21,7 +20,7 @@ from budgauge.monitor.drawing.outlook import between
 from budgauge.monitor.drawing.report_text import call_table, explanation, model_table
 from budgauge.monitor.drawing.sign import GLYPHS, state_word
 from budgauge.monitor.drawing.time_text import ago, span
-from budgauge.monitor.drawing.wrap import wrap
+from budgauge.monitor.drawing.wrap import placed, wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
@@ -180,7 +179,7 @@ class AgentDetails(Drawing):
             left = max(0, limit.limit - limit.used)
             pieces: list[Piece] = [
                 (GLYPHS[limit.state], state),
-                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("text")),
+                (placed(limit.name, name_cells), self.part("text")),
                 (f"{_fraction(limit):>{number_cells}}", self.part("number")),
             ]
             line = in_order(pieces, cells, gap=" ")

@@ -59,9 +59,7 @@ class AgentTable(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = component_classes(DEFAULT_CSS)
 
     order: reactive[Order] = reactive[Order]("used", init=False, repaint=False)
-    """The order of the rows."""
     reverse: reactive[bool] = reactive(False, init=False, repaint=False)
-    """Reversed?"""
     query_words: reactive[tuple[str, ...]] = reactive[tuple[str, ...]]((), init=False, repaint=False)
     """Filter words: only agents with all of them in their ids are shown, in any case."""
     vacancy: reactive[str] = reactive("", init=False)
@@ -87,7 +85,6 @@ class AgentTable(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: tuple[Row, ...] = ()
-        """The rows to show."""
         self._snapshot: Snapshot | None = None
         self._kept = RowCache()
         self._now = 0.0

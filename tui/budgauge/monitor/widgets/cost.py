@@ -22,7 +22,7 @@ class CostViewModel(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[tuple[str, str, str], ...]
     """(model, tokens, cost), most used first."""
     unpriced: str
-    """Return the number of unpriced tokens and their models; empty if there are none."""
+    """The number of unpriced tokens and their models; empty if there are none."""
 
 
 def cost_view_model(snapshot: Snapshot) -> CostViewModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
@@ -15,11 +14,12 @@ from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
 from budgauge.monitor.drawing.sign import NO_LIMIT, state_word
 from budgauge.monitor.drawing.time_text import ago, span
+from budgauge.monitor.drawing.wrap import placed
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import count, fit, percent, short, width
+from budgauge.text import count, fit, percent, short
 
 _SPIKE = "↑"
 Cell = tuple[Segment, ...]
@@ -50,7 +50,7 @@ class RowPainter:
                 segments = self._agent(row, column)
             else:
                 text, style = self._text(row, column)
-                segments = [Segment(placed(text, column), style + self.ground)]
+                segments = [Segment(placed(text, column.cells, column.right), style + self.ground)]
             cells.append(tuple(Segment(text, self.base + (style or Style())) for text, style, _ in segments))
         return cells
 
@@ -62,7 +62,7 @@ class RowPainter:
         return [
             Segment(row.sign + " ", self._state(row) + self.ground),
             Segment(fit(front, column.cells - SIGN_CELLS), self.style("muted") + self.ground),
-            Segment(set_cell_size(fit(row.name, cells), cells), name + self.ground),
+            Segment(placed(row.name, cells), name + self.ground),
         ]
 
     def _state(self, row: Row) -> Style:
@@ -146,18 +146,13 @@ def heads(
         head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
         if column.name == "agent":
             head = f"{sign if is_sorted else ' '} {tr(column.head)}"
-        segments += [Segment(placed(head, column), sorted_style if is_sorted else style), Segment(" " * GAP, style)]
+        segments += [
+            Segment(placed(head, column.cells, column.right), sorted_style if is_sorted else style),
+            Segment(" " * GAP, style),
+        ]
     return segments[:-1]
 
 
 def _percent(part: float) -> str:
     """Return a percentage in at most six characters."""
     return percent(part) if part < 999.95 else ">999%"
-
-
-def placed(text: str, column: Column) -> str:
-    """Return a text cut and padded to a column."""
-    fitted = fit(text, column.cells)
-    if column.right:
-        return " " * (column.cells - width(fitted)) + fitted
-    return set_cell_size(fitted, column.cells)

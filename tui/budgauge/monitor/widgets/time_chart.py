@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import msgspec
-from rich.cells import set_cell_size
 from textual.color import Color
 from textual.content import Content
 from textual.reactive import reactive
@@ -15,7 +14,7 @@ from textual.style import Style
 from budgauge.monitor.drawing.chart import Cell, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import shown_steps
 from budgauge.monitor.drawing.time_text import moment
-from budgauge.monitor.drawing.wrap import wrap
+from budgauge.monitor.drawing.wrap import placed, wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.cost import unpriced_text
@@ -165,10 +164,9 @@ class TimeChart(Drawing):
         name_cells = min(max(width(name) for name, _ in series), max(8, cells - number_cells - 12))
         lines = []
         for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
-            shown = fit(name, name_cells)
             line = Content.assemble(
                 ("█ ", self._color(place)),
-                (set_cell_size(shown, name_cells) + " ", self.part("text")),
+                (placed(name, name_cells) + " ", self.part("text")),
                 (f"{number:>{number_cells}} ", self.part("number")),
                 (f"{percent(sum(tokens) * 100 / whole):>6} ", self.part("muted")),
             )
@@ -205,8 +203,8 @@ class TimeChart(Drawing):
         for place, row in enumerate(drawn):
             text = "".join(char * each for char, _, _ in row)
             is_level = level is not None and place == _COST_LINES - 1 - level
-            axis = fit(tr("budget"), _AXIS_CELLS) if is_level else ""
-            shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
+            axis = placed(tr("budget") if is_level else "", _AXIS_CELLS)
+            shown = Content.styled(axis, line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
                 # The budget's line goes on in front of higher columns.
