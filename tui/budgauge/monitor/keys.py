@@ -15,7 +15,7 @@ def bound(
     return Binding(key, action, label, show=show, key_display=display, tooltip=tooltip, id=id)
 
 
-BINDINGS: list[BindingType] = [
+BINDINGS: list[Binding] = [
     bound("q", "quit", "quit", mark("Quit"), mark("Quit")),
     bound("r", "reset", "reset", mark("Reset"), mark("Reset all counters; asks first")),
     bound("u", "undo", "undo", mark("Undo"), mark("Undo the last reset, at once")),
@@ -53,7 +53,7 @@ TABLE_ACTIONS = frozenset({"details", "next_order", "reverse", "filter", "over_t
 ROOMY_ACTIONS = TABLE_ACTIONS | {"logs", "help", "command_palette", "reset_agent", "copy"}
 """Actions with screens taller than five lines."""
 ROOMY_KEYS = (
-    *(b.key for b in BINDINGS if isinstance(b, Binding) and b.action in ROOMY_ACTIONS and b.key != "y"),
+    *(b.key for b in BINDINGS if b.action in ROOMY_ACTIONS and b.key != "y"),
     "ctrl+p",
 )
 """The keys of these actions, but for `y`: in five lines an answer."""
@@ -62,7 +62,7 @@ _OF_COLLECTING = frozenset({"collect", "logs"})
 
 def footer_keys(*, collects: bool, in_line: bool) -> tuple[Key, ...]:
     """Return the keys of the last line, the most important first."""
-    shown = [binding for binding in BINDINGS if isinstance(binding, Binding) and binding.show]
+    shown = [binding for binding in BINDINGS if binding.show]
     keys = [Key(binding.key_display or binding.key, binding.description, binding.action) for binding in shown]
     if not collects:
         keys = [key for key in keys if key.action not in _OF_COLLECTING]

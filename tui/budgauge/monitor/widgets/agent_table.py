@@ -319,7 +319,8 @@ class AgentTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line: the heads, a row, or nothing."""
         if y < HEAD_LINES:
-            segments = self._head()
+            styles = self._style("head"), self._style("sorted")
+            segments = heads(self._columns_now(), self.order, *styles, reverse=self.reverse)
         else:
             index = y - HEAD_LINES + self.scroll_offset.y
             if index < len(self.rows):
@@ -353,10 +354,6 @@ class AgentTable(ScrollView, can_focus=True):
         if not under_cursor:
             return Style()
         return Style(bgcolor=self._style("cursor").bgcolor, reverse=self.app.no_color)
-
-    def _head(self) -> list[Segment]:
-        style, sorted_style = self._style("head"), self._style("sorted")
-        return heads(self._columns_now(), self.order, reverse=self.reverse, style=style, sorted_style=sorted_style)
 
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
         painter = self._painters.get(under_cursor)

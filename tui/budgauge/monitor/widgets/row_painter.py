@@ -136,7 +136,7 @@ class RowPainter:
 
 
 def heads(
-    columns: Sequence[Column], order: Order, *, reverse: bool, style: Style, sorted_style: Style
+    columns: Sequence[Column], order: Order, style: Style, sorted_style: Style, *, reverse: bool
 ) -> list[Segment]:
     """Return the line above the rows: each column's name, and a sign at the sorted one."""
     sign = "↑" if reverse != (order in ("name", "wall")) else "↓"
@@ -146,10 +146,8 @@ def heads(
         head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
         if column.name == "agent":
             head = f"{sign if is_sorted else ' '} {tr(column.head)}"
-        segments += [
-            Segment(placed(head, column.cells, column.right), sorted_style if is_sorted else style),
-            Segment(" " * GAP, style),
-        ]
+        shown = placed(head, column.cells, column.right)
+        segments += [Segment(shown, sorted_style if is_sorted else style), Segment(" " * GAP, style)]
     return segments[:-1]
 
 
