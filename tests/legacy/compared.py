@@ -16,7 +16,7 @@ def corrected(name: str, status: dict[str, Any]) -> dict[str, Any]:
 
 
 def narrowed(shown: object, expected: object) -> object:
-    """What is shown without the keys that were not expected; the words of a problem may change, not its kind and count."""
+    """What is shown without the keys that were not expected; of problems, the words may have changed."""
     if isinstance(shown, dict) and isinstance(expected, dict):
         if shown.keys() == {"kind", "count", "message"}:
             return {**shown, "message": expected["message"]}

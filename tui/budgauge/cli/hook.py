@@ -46,9 +46,8 @@ def _asking(caller: str) -> click.Command:
     @click.command(caller, hidden=True, help=f"Answer a hook call of {caller}.")
     @_places
     @common
-    def command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
-        pin(os.environ, home, codex_home, cache_home)
-        _answer(options, caller)
+    def command(options: Options, **folders: str | None) -> None:
+        _answer(options, folders, caller)
 
     return command
 
@@ -56,18 +55,18 @@ def _asking(caller: str) -> click.Command:
 @click.group(cls=_Hook, invoke_without_command=True)
 @_places
 @common
-def hook_command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
+def hook_command(options: Options, **folders: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls this command once its hooks are installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
-        pin(os.environ, home, codex_home, cache_home)
-        _answer(options)
+        _answer(options, folders)
 
 
-def _answer(options: Options, caller: str = "") -> None:
-    """Exit with the answer to the call on standard input."""
+def _answer(options: Options, folders: dict[str, str | None], caller: str = "") -> None:
+    """Exit with the answer to the call on standard input; the budget is found from the named folders."""
+    pin(os.environ, **folders)
     if on_terminal(sys.stdin):
         raise click.UsageError("agents call this from their hooks; to install them: budgauge hook install codex")
     click.get_current_context().exit(main(options, caller=caller))
