@@ -9,6 +9,7 @@ import time
 from agents.mock_models import ModelServer
 from agents.program import RUN_SECONDS, Program, calls_of, sums, total
 from budgauge.sources.collector import Collector
+from budgauge.sources.follow import follow
 from budgauge.sources.report import Report
 from sources.sinks import Sink
 from terminal import Terminal
@@ -24,7 +25,7 @@ def follow_to_the_truth(program: Program, server: ModelServer) -> None:
         else:
             complete.clear()
 
-    follower = threading.Thread(target=Collector(sink, [program.source]).follow, args=(stop, on_report))
+    follower = threading.Thread(target=follow, args=(Collector(sink, [program.source]), stop, on_report))
     follower.start()
     try:
         program.exec("delegate: say hi")

@@ -16,6 +16,7 @@ from budgauge.config.load import Loaded, load
 from budgauge.errors import LedgerError
 from budgauge.files.cache import cache_folder
 from budgauge.ledger.transaction import Transaction
+from budgauge.sources.follow import follow
 from budgauge.sources.lock import lock_name, only_collector
 from budgauge.sources.report import Report
 from budgauge.sources.target import Target, make_collector
@@ -214,7 +215,7 @@ def test_following_takes_the_users_ledger_up_once_it_is_free(place: Place) -> No
         with came:
             assert came.wait_for(lambda: bool(reports) and condition(reports[-1]), 30)
 
-    thread = threading.Thread(target=collector(place).follow, args=(stop, take))
+    thread = threading.Thread(target=follow, args=(collector(place), stop, take))
     with only_collector(cache_folder() / lock_name(place.users)):
         thread.start()
         until(lambda report: report.records == 1)

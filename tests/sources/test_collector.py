@@ -18,6 +18,7 @@ from budgauge.accounting.records import Usage
 from budgauge.errors import LedgerWriteError, SourceError
 from budgauge.sources.codex.files import CodexFormat
 from budgauge.sources.collector import Collector
+from budgauge.sources.follow import follow
 from budgauge.sources.importer import Outcome
 from budgauge.sources.lock import lock_name
 from budgauge.sources.report import Report, SourceTotal
@@ -129,7 +130,7 @@ class Followed:
         self._collector = collector
         self._changed = threading.Condition()
         self._report: Report | None = None
-        self.thread = threading.Thread(target=collector.follow, args=(self.stop, self._take))
+        self.thread = threading.Thread(target=follow, args=(collector, self.stop, self._take))
 
     def _take(self, report: Report) -> None:
         with self._changed:

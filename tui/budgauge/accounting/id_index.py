@@ -50,7 +50,8 @@ class IdIndex:
         self._size = size
         self._keeps_all = keeps_all
         self._slots = _FIRST_SLOTS if keeps_all else size
-        self._count = 0
+        self.count = 0
+        """How many ids were ever added."""
         self._fingerprint = Fingerprint()
         self._source: Callable[[], bytes] | None = None
         self._heads = array("I")
@@ -68,16 +69,16 @@ class IdIndex:
 
     def places(self, digest: int) -> Iterator[int]:
         """Yield where the known ids with this hash stand, the latest first."""
-        return self._places_after(digest, self._count - self._size)
+        return self._places_after(digest, self.count - self._size)
 
     def all_places(self, digest: int) -> Iterator[int]:
         """Yield the places of all kept ids with this hash, the latest first."""
-        return self._places_after(digest, 0 if self._keeps_all else self._count - self._size)
+        return self._places_after(digest, 0 if self._keeps_all else self.count - self._size)
 
     def _places_after(self, digest: int, oldest: int) -> Iterator[int]:
         if self._source is not None:
             self._load()
-        number = self._heads[digest & _MASK] if self._count else 0
+        number = self._heads[digest & _MASK] if self.count else 0
         while number and number > oldest:
             slot = number % self._slots
             if self._hashes[slot] == digest:
@@ -87,10 +88,10 @@ class IdIndex:
     def add(self, digest: int, place: int) -> None:
         """Note where the record stands whose id has this hash."""
         self._make_room(1)
-        self._count += 1
-        slot, bucket = self._count % self._slots, digest & _MASK
+        self.count += 1
+        slot, bucket = self.count % self._slots, digest & _MASK
         self._before[slot] = self._heads[bucket]
-        self._heads[bucket] = self._count
+        self._heads[bucket] = self.count
         self._hashes[slot] = digest
         self._places[slot] = place
 
@@ -101,7 +102,7 @@ class IdIndex:
         """
         self._make_room(len(digests) - start)
         heads, before, hashes, kept, slots = self._heads, self._before, self._hashes, self._places, self._slots
-        count = self._count
+        count = self.count
         for index in range(start, len(digests)):
             digest = digests[index]
             bucket = digest & _MASK
@@ -109,14 +110,14 @@ class IdIndex:
             oldest = count - self._size
             while number > oldest and number:
                 if hashes[number % slots] == digest:
-                    self._count = count
+                    self.count = count
                     return index
                 number = before[number % slots]
             count += 1
             slot = count % slots
             before[slot], hashes[slot], kept[slot] = first, digest, places[index]
             heads[bucket] = count
-        self._count = count
+        self.count = count
         return len(digests)
 
     def _make_room(self, number: int) -> None:
@@ -124,7 +125,7 @@ class IdIndex:
             self._load()
         if not self._heads:
             self._allocate()
-        if self._keeps_all and self._count + number >= self._slots:
+        if self._keeps_all and self.count + number >= self._slots:
             # As long as there are fewer ids than slots, each has the slot of its number: longer arrays move none.
             more = max(self._slots, number + 1)
             self._slots += more
@@ -135,11 +136,6 @@ class IdIndex:
         self._heads = array("I", bytes(4 * (_MASK + 1)))
         self._before, self._hashes = (array("I", bytes(4 * self._slots)) for _ in range(2))
         self._places = array("Q", bytes(8 * self._slots))
-
-    @property
-    def count(self) -> int:
-        """How many ids were ever added."""
-        return self._count
 
     def dump_bytes(self, count: int) -> int:
         """Return the length of a dump of a table to which `count` ids, 1 or more, had been added."""
@@ -152,10 +148,10 @@ class IdIndex:
         """Return everything, for `load_later` on a machine of the same kind; empty if there is nothing."""
         if self._source is not None:
             self._load()
-        if not self._count:
+        if not self.count:
             return b""
         prime = self._fingerprint.prime.to_bytes(_PRIME_BYTES, "little")
-        slots = self._dumped_slots(self._count)
+        slots = self._dumped_slots(self.count)
         parts = (part[:slots].tobytes() for part in (self._before, self._hashes, self._places))
         return b"".join((prime, self._heads.tobytes(), *parts))
 
@@ -164,7 +160,7 @@ class IdIndex:
 
         What `source` raises then reaches the caller.
         """
-        self._count = count
+        self.count = count
         self._source = source if count else None
 
     def _load(self) -> None:
@@ -172,7 +168,7 @@ class IdIndex:
         data = self._source()
         self._source = None
         self._fingerprint = Fingerprint(int.from_bytes(data[:_PRIME_BYTES], "little"))
-        self._slots = self._dumped_slots(self._count)
+        self._slots = self._dumped_slots(self.count)
         self._allocate()
         start = _PRIME_BYTES
         for part in (self._heads, self._before, self._hashes, self._places):

@@ -27,17 +27,21 @@ def check_name(field: str, value: object, *, is_recorded: bool = False) -> str:
         return value
     if not isinstance(value, str) or not value:
         raise RecordError(f"{field} must be a text of 1 to {MAX_NAME_BYTES} bytes, not {value!r}")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise RecordError(f"{field} {value!r} is not valid Unicode: it holds half a surrogate pair") from None
-    if size > MAX_NAME_BYTES:
+    if (size := _size(field, value)) > MAX_NAME_BYTES:
         raise RecordError(f"{field} {value[:20]!r}... has {size} bytes; at most {MAX_NAME_BYTES} are allowed")
     if not value.isprintable() and any(unicodedata.category(char) == "Cc" for char in value):
         raise RecordError(f"{field} {value!r} holds a control character; use printable text")
     if not is_recorded and (trouble := hidden(value)):
         raise RecordError(f"{field} {value!r} {trouble}", hint="Type the name anew, without it.")
     return str(value)
+
+
+def _size(field: str, text: str) -> int:
+    """Return the bytes of a text, or raise RecordError."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise RecordError(f"{field} {text!r} is not valid Unicode: it holds half a surrogate pair") from None
 
 
 def check_count(field: str, value: object, *, least: int = 0) -> int:
@@ -102,11 +106,8 @@ def make_usage(
 
     Parts larger than their whole are refused here (a foreign line's are clipped).
     """
-    agent_id, model, timestamp = (
-        check_name("agent_id", agent_id),
-        check_name("model", model),
-        check_timestamp(timestamp),
-    )
+    agent_id, model = check_name("agent_id", agent_id), check_name("model", model)
+    timestamp = check_timestamp(timestamp)
     check_count("prompt_tokens", prompt_tokens)
     check_count("completion_tokens", completion_tokens)
     total = check_count("prompt_tokens + completion_tokens", prompt_tokens + completion_tokens)
@@ -114,14 +115,12 @@ def make_usage(
         _check_parts(prompt_tokens, cached_tokens=cached_tokens, cache_write_tokens=cache_write_tokens)
         _check_parts(cache_write_tokens, cache_write_1h_tokens=cache_write_1h_tokens)
         _check_parts(completion_tokens, reasoning_tokens=reasoning_tokens)
-    check_text("id", id)
-    check_text("alias", alias)
-    check_text("session", session)
-    check_text("project", project)
-    check_text("source", source)
-    check_charge("service_tier", service_tier)
-    check_charge("speed", speed)
-    check_charge("inference_geo", inference_geo)
+    texts = {"id": id, "alias": alias, "session": session, "project": project, "source": source}
+    charges = {"service_tier": service_tier, "speed": speed, "inference_geo": inference_geo}
+    for field, text in texts.items():
+        check_text(field, text)
+    for field, text in charges.items():
+        check_charge(field, text)
     return Usage(
         agent_id,
         model,
@@ -133,15 +132,9 @@ def make_usage(
         cache_write_tokens=cache_write_tokens or None,
         cache_write_1h_tokens=cache_write_1h_tokens or None,
         reasoning_tokens=reasoning_tokens or None,
-        id=id,
-        session=session,
-        project=project,
-        source=source,
-        service_tier=service_tier,
-        speed=speed,
-        inference_geo=inference_geo,
         web_search_requests=check_count("web_search_requests", web_search_requests) or None,
-        alias=alias,
+        **texts,
+        **charges,
     )
 
 
@@ -162,11 +155,7 @@ def check_text(field: str, value: str | None) -> None:
         return
     if not isinstance(value, str) or not value:
         raise RecordError(f"{field} must be a text, not {value!r}")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise RecordError(f"{field} {value!r} is not valid Unicode: it holds half a surrogate pair") from None
-    if size > MAX_TEXT_BYTES:
+    if (size := _size(field, value)) > MAX_TEXT_BYTES:
         raise RecordError(f"{field} has {size} bytes; at most {MAX_TEXT_BYTES} are allowed")
 
 

@@ -29,28 +29,15 @@ class Held:
     """A reservation."""
 
     def __init__(self, reserve: Reserve) -> None:
-        self._reserve = reserve
-        self._is_over = False
-
-    @property
-    def id(self) -> str:
+        self.id = reserve.id
         """The reservation's id."""
-        return self._reserve.id
-
-    @property
-    def agent_id(self) -> str:
+        self.agent_id = reserve.agent_id
         """The spending agent."""
-        return self._reserve.agent_id
-
-    @property
-    def tokens(self) -> int:
+        self.tokens = reserve.tokens
         """Counted tokens held."""
-        return self._reserve.tokens
-
-    @property
-    def expires(self) -> float:
+        self.expires = reserve.expires
         """Unix seconds of the expiry."""
-        return self._reserve.expires
+        self._is_over = False
 
 
 class Hold(Held, Generic[_Settled_co]):

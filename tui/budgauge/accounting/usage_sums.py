@@ -10,7 +10,7 @@ from budgauge.accounting.accumulator import ALWAYS, FOREVER, Accumulator, Pricin
 from budgauge.accounting.counters import Counters, Sums
 from budgauge.accounting.records import Usage
 from budgauge.accounting.usage_by_minute import UsageByMinute
-from budgauge.config.factors import surcharges
+from budgauge.config.factors import charged
 
 KEPT_MINUTES = 256
 """How many minutes that saw usage are kept of everyone."""
@@ -32,6 +32,12 @@ def counted_parts(usage: Usage) -> tuple[int, int]:
     """Return a call's counted (total, cached) tokens: the larger of two totals, no part over its whole."""
     total = max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)
     return total, min(usage.cached_tokens or 0, usage.prompt_tokens)
+
+
+def surcharges(usage: Usage) -> str:
+    """Return the keys of a call's factors, separated by spaces; empty for a standard call."""
+    named = (("service_tier", usage.service_tier), ("speed", usage.speed), ("inference_geo", usage.inference_geo))
+    return " ".join(f"{field}.{text}" for field, value in named if (text := charged(value)))
 
 
 class UsageSums:

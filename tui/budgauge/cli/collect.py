@@ -19,6 +19,7 @@ from budgauge.config.both import load_user, same_ledger
 from budgauge.config.load import Loaded, Options
 from budgauge.errors import ConfigError
 from budgauge.sources.collector import Collector
+from budgauge.sources.follow import follow
 from budgauge.sources.found import found_logs
 from budgauge.sources.joint import Joint
 from budgauge.sources.report import Report
@@ -104,4 +105,4 @@ def _follow(collector: Collector | Joint, on_report: Callable[[Report], None]) -
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    collector.follow(stop, on_report)
+    follow(collector, stop, on_report)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Protocol
 
 import msgspec
 
@@ -87,23 +86,6 @@ def charged(value: object) -> str | None:
     if text in _STANDARD:
         return None
     return text if _KNOWN_FORM.fullmatch(text) else "unknown"
-
-
-class Charged(Protocol):
-    """A call's fields that decide on the price."""
-
-    @property
-    def service_tier(self) -> str | None: ...  # noqa: D102  # fields of a usage record
-    @property
-    def speed(self) -> str | None: ...  # noqa: D102
-    @property
-    def inference_geo(self) -> str | None: ...  # noqa: D102
-
-
-def surcharges(call: Charged) -> str:
-    """The keys of a call's factors, separated by spaces; empty for a standard call."""
-    named = (("service_tier", call.service_tier), ("speed", call.speed), ("inference_geo", call.inference_geo))
-    return " ".join(f"{field}.{text}" for field, value in named if (text := charged(value)))
 
 
 class Factors:

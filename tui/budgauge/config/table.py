@@ -86,16 +86,12 @@ def _number(text: str) -> Decimal | float:
 
 def check_table(path: Path, document: dict[str, Value], text: str) -> Table:
     """Return the document's `[token_budget]`, every value checked. Raises ConfigError, naming the line."""
-    table = document.get(TABLE, {})
-    values: dict[Keys, Value] = {}
-    lines: dict[Keys, int] = {}
-    warnings: list[str] = []
-    site = _Site(path, line_map(text), values, lines, warnings)
-    _check(table, _SCHEMA, (), site)
-    for keys, value in values.items():
+    site = _Site(path, line_map(text))
+    _check(document.get(TABLE, {}), _SCHEMA, (), site)
+    for keys, value in site.values.items():
         if keys[0] in _PERCENTAGES and (doubt := fraction(site.where(keys), dotted((TABLE, *keys)), value)):
-            warnings.append(doubt)
-    return Table(path, values, lines, tuple(warnings))
+            site.warnings.append(doubt)
+    return Table(path, site.values, site.lines, tuple(site.warnings))
 
 
 _PERCENTAGES = ("warning_threshold", "untracked_buffer")
@@ -135,9 +131,9 @@ class _Site(msgspec.Struct):
 
     path: Path
     line_map: dict[Keys, int]
-    values: dict[Keys, Value]
-    lines: dict[Keys, int]
-    warnings: list[str]
+    values: dict[Keys, Value] = {}
+    lines: dict[Keys, int] = {}
+    warnings: list[str] = []
 
     def where(self, keys: Keys) -> str:
         line = self.line(keys)
@@ -161,7 +157,7 @@ Check = Callable[[str, Value], None]
 def _choice(*allowed: str) -> Check:
     def check(_key: str, value: Value) -> None:
         if value not in allowed:
-            raise ConfigError(f": must be {' or '.join(show(a) for a in allowed)}")
+            raise ConfigError(f": must be {' or '.join(map(show, allowed))}")
 
     return check
 

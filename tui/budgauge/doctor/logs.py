@@ -127,12 +127,11 @@ def _begin(loaded: Loaded, now: float) -> float:
 def _unread(format: Format) -> Iterator[str]:
     """Yield a line about files like session logs, in a format that is not read."""
     known = (".jsonl", ".jsonl.zst", ".tmp") if format.name == CODEX else (".jsonl", ".tmp")
-    odd = sorted(
-        Path(folder, name)
-        for root in format.roots
-        for folder, names in files_below(root, lambda _: None)
-        for name in names
-        if (".jsonl." in name or (format.name == CODEX and name.startswith("rollout-"))) and not name.endswith(known)
-    )
+
+    def is_odd(name: str) -> bool:
+        is_like_a_log = ".jsonl." in name or (format.name == CODEX and name.startswith("rollout-"))
+        return is_like_a_log and not name.endswith(known)
+
+    odd = sorted(path for root in format.roots for path in files_below(root, is_odd, []))
     if odd:
         yield f"{format.name}: {plural(len(odd), 'log')} in a format that is not read, such as {odd[0]}"

@@ -18,7 +18,7 @@ from budgauge.gate.notes import Notes, NotesFile
 from budgauge.gate.reply import Answer, allowed, refused
 from budgauge.gate.turn import turn
 from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
-from budgauge.sources.collector import CallSink, Collector
+from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.dry_run import DryRun
 from budgauge.sources.importer import Importer
@@ -102,7 +102,7 @@ class Gate:
         if self._call.hook_event_name in DECIDING:
             check_usage_lines(source)
 
-    def _collect(self, sink: CallSink, format: SessionFormat, *, keeps: bool = True) -> Source:
+    def _collect(self, sink: Importer | DryRun, format: SessionFormat, *, keeps: bool = True) -> Source:
         """Import new calls from the session's logs, step by step; return the logs as read."""
         source = Source(format, step_bytes=STEP_BYTES)
         # The session's own folder led to this budget, so all calls belong here, whatever the present folder.

@@ -77,6 +77,7 @@ class BackgroundCollector:
     def start(self) -> None:
         """Start, from now on. Another collector on the same ledger becomes a trouble, and this one ends."""
         # Imported here: most monitors start without collecting.
+        from budgauge.sources.follow import follow
         from budgauge.sources.target import Target, make_collector
 
         if self._is_alive():
@@ -91,7 +92,7 @@ class BackgroundCollector:
 
         def run() -> None:
             try:
-                collector.follow(self._stop, self._take)
+                follow(collector, self._stop, self._take)
             except BudgaugeError as error:
                 self._failure = str(error)
             except Exception as error:  # the monitor must stay up and show the failure

@@ -6,90 +6,37 @@ import math
 import os
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from budgauge.accounting.records import Usage
 from budgauge.errors import BudgaugeError
 from budgauge.sources.cursors import CursorFile
-from budgauge.sources.importer import Outcome
+from budgauge.sources.importer import Importer, Outcome
 from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
 from budgauge.sources.report import Report, SourceTotal
 from budgauge.sources.source import Source
 
 if TYPE_CHECKING:
+    from budgauge.sources.dry_run import DryRun
     from budgauge.sources.unasked.spent import SpentFile
-
-QUIET_STEP_MS = 80
-"""Between two checks for changes while nothing happens. Agents' logs are many, and need no quicker check."""
 
 KEEP_SECONDS = 2.0
 """Between two writes of the cursors while logs are read."""
 
 
-class CallSink(Protocol):
-    """The destination of calls."""
-
-    def add(self, calls: Sequence[Usage]) -> list[Outcome]:
-        """Import calls and return each one's outcome. Raises BudgaugeError: then none counts as imported."""
-        ...
-
-    def holds(self, id: str) -> bool:
-        """Return True if a call of this id is imported. Raises BudgaugeError."""
-        ...
-
-
-class Steps(ABC):
-    """Collection step by step, while logs grow."""
-
-    @abstractmethod
-    def alone(self) -> AbstractContextManager[None]:
-        """Be the only collector of the ledger: every step is made in this context."""
-
-    @abstractmethod
-    def folders(self) -> list[Path]:
-        """Return the folders with the logs. They need not exist."""
-
-    @abstractmethod
-    def step(self, changed: frozenset[str], stop: threading.Event) -> None:
-        """Import what is new of the paths that may have changed; an empty set means that nobody knows."""
-
-    @abstractmethod
-    def report(self) -> Report:
-        """Return what was recorded so far."""
-
-    def follow(self, stop: threading.Event, on_report: Callable[[Report], None]) -> None:
-        """Collect everything, then each change until `stop`. Calls `on_report` after each change, in this thread.
-
-        Raises SourceError if another collector holds the lock. Trouble with a ledger goes into the
-        report, and the next tick tries again.
-        """
-        # Loaded here: most collections are made once.
-        from budgauge.files.watch import watch
-
-        with self.alone():
-            shown: Report | None = None
-            for changed in watch(self.folders, stop, recursive=True, quiet_step_ms=QUIET_STEP_MS):
-                self.step(changed, stop)
-                report = self.report()
-                if report != shown:
-                    on_report(report)
-                    shown = report
-
-
-class Collector(Steps):
+class Collector:
     """Reads the new lines of all sources at every pass. Used by one thread at a time."""
 
     def __init__(
         self,
-        sink: CallSink,
+        sink: Importer | DryRun,
         sources: Sequence[Source],
         *,
         since: float | None = None,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 
-def files_below(root: str | os.PathLike[str], miss: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder at or below `root` with the names of the files in it.
+def files_below(root: Path, is_wanted: Callable[[str], bool], unlistable: list[str]) -> Iterator[Path]:
+    """Yield the files at any depth below `root` with a wanted name. Folders that cannot be listed go to `unlistable`.
 
-    `miss` gets the error of each folder that cannot be listed.
     Links to folders are followed, and each folder is walked through once, so that loops end.
     """
+
+    def miss(error: OSError) -> None:
+        # A folder that is not there holds nothing.
+        if not isinstance(error, FileNotFoundError):
+            unlistable.append(f"cannot read {error.filename}: {error.strerror or error}")
+
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, onerror=miss, followlinks=True):
         try:
@@ -25,4 +31,4 @@ def files_below(root: str | os.PathLike[str], miss: Callable[[OSError], None]) -
             continue
         seen.add((status.st_dev, status.st_ino))
         folders.sort()
-        yield folder, files
+        yield from (Path(folder, name) for name in files if is_wanted(name))

@@ -24,14 +24,10 @@ _AT_ONCE = 100
 Count = Callable[[Sequence[Usage]], None]
 
 
-def uncounted(_new: Sequence[Usage]) -> None:
-    """Ignore new records."""
-
-
 class Importer:
     """Imports calls by their ids. Used by one thread at a time; any number of processes may import the same calls."""
 
-    def __init__(self, ledger: Ledger, *, count: Count = uncounted) -> None:
+    def __init__(self, ledger: Ledger, *, count: Count = lambda _new: None) -> None:
         """`ledger` keeps all ids. `count` gets each record that was written."""
         self.ledger = ledger
         self._count = count

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 from budgauge.errors import BudgaugeError
-from budgauge.sources.collector import Collector, Steps
+from budgauge.sources.collector import Collector
 from budgauge.sources.lock import BusyError
 from budgauge.sources.report import Report
 
 
-class Joint(Steps):
+class Joint:
     """Collects into a project's ledger and into the user's own. Used by one thread at a time.
 
     Each keeps its own cursors: what an end in between left out of one, the next pass brings in.

@@ -89,12 +89,7 @@ MakeParser = Callable[[bytes | None, int], Parser]
 class Log:
     """A log file and its parser."""
 
-    def __init__(
-        self,
-        path: Path,
-        make_parser: MakeParser,
-        cursor: Cursor | None = None,
-    ) -> None:
+    def __init__(self, path: Path, make_parser: MakeParser, cursor: Cursor | None = None) -> None:
         """Raises msgspec.MsgspecError for a cursor of another kind of log, and OSError."""
         self.path = path
         self.size = 0

@@ -83,6 +83,8 @@ class Source:
     def __init__(self, format: Format, *, step_bytes: int | None = None) -> None:
         """With `step_bytes`, a log is read in steps of about that size, each imported before the next is read."""
         self.format = format
+        self.name = format.name
+        """The agent's name in `budgauge collect`."""
         self._step_bytes = step_bytes
         self.cursors: dict[str, Cursor] = {}
         """key → how far the log is imported. Set before the first reading, it is where reading begins."""
@@ -95,11 +97,6 @@ class Source:
         self._passed_over: set[Path] = set()
         """Paths that the last scan took for no log. A later scan may find otherwise."""
         self._next_scan = 0.0
-
-    @property
-    def name(self) -> str:
-        """The agent's name in `budgauge collect`."""
-        return self.format.name
 
     def news(
         self, changed: frozenset[str] | None, since: float | None

@@ -14,7 +14,7 @@ from budgauge.sources.collector import Collector
 from budgauge.sources.cursors import CursorFile
 from budgauge.sources.dry_run import DryRun
 from budgauge.sources.found import formats
-from budgauge.sources.importer import Count, Importer, uncounted
+from budgauge.sources.importer import Count, Importer
 from budgauge.sources.joint import Joint
 from budgauge.sources.lock import lock_name
 from budgauge.sources.name import AgentNames
@@ -28,7 +28,7 @@ class Target(NamedTuple):
     loaded: Loaded
     since: float | None
     """Unix seconds from which calls are collected; None for all."""
-    on_new: Count = uncounted
+    on_new: Count = lambda _new: None
     """Called with the new records."""
 
 

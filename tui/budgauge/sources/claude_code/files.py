@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,13 +42,7 @@ class ClaudeCodeFormat:
         A message in several logs is imported from the first, and a resumed session begins with copies.
         """
         unlistable: list[str] = []
-
-        def miss(error: OSError) -> None:
-            # A folder that is not there holds nothing.
-            if not isinstance(error, FileNotFoundError):
-                unlistable.append(f"cannot read {error.filename}: {error.strerror or error}")
-
-        paths = {path for root in self.roots for path in _sessions(root, miss)}
+        paths = {path for root in self.roots for path in files_below(root, _is_session, unlistable)}
         ordered = sorted(paths, key=lambda path: (_is_agents(path), _written(path), path))
         return Found({self.key_of(path): path for path in ordered}, tuple(unlistable), len(unlistable))
 
@@ -122,11 +116,8 @@ def _written(path: Path) -> float:
         return 0
 
 
-def _sessions(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
-    for folder, files in files_below(root, miss):
-        for name in files:
-            if name.endswith(_SUFFIX) and name != _JOURNAL:
-                yield Path(folder, name)
+def _is_session(name: str) -> bool:
+    return name.endswith(_SUFFIX) and name != _JOURNAL
 
 
 class _Meta(msgspec.Struct, frozen=True):

@@ -150,10 +150,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         moment = self.timestamp
         if moment is None:
             return None
-        try:
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-        except (OverflowError, ValueError):
-            return None
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
         return int(seconds) if seconds >= 0 else None
 
 
@@ -236,9 +233,8 @@ def _read_loosely(text: bytes) -> Line:
     loose = _loose(text)
     if loose.type != ASSISTANT:
         return Line("")
-    moment: datetime | None = None
     try:
-        moment = msgspec.convert(loose.timestamp, datetime)
+        moment: datetime | None = msgspec.convert(loose.timestamp, datetime)
     except msgspec.ValidationError:
         moment = None
     message = _loose_message(loose.message)

@@ -54,10 +54,6 @@ class State(msgspec.Struct, array_like=True):
 _decode_state = msgspec.msgpack.Decoder(State).decode
 
 
-def no_type() -> None:
-    """Return None: nothing tells the agent's kind."""
-
-
 class Session:
     """A log. Feed each line once, in order."""
 
@@ -65,7 +61,7 @@ class Session:
         self,
         agent: str | None = None,
         *,
-        agent_type: Callable[[], str | None] = no_type,
+        agent_type: Callable[[], str | None] = lambda: None,
         seconds: int = 0,
         saved: bytes | None = None,
         names: AgentNames = AgentNames(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,14 +40,8 @@ class CodexFormat:
         packed: dict[str, Path] = {}
         copies: set[str] = set()
         unlistable: list[str] = []
-
-        def miss(error: OSError) -> None:
-            # A folder that is not there holds nothing.
-            if not isinstance(error, FileNotFoundError):
-                unlistable.append(f"cannot read {error.filename}: {error.strerror or error}")
-
         for root in self.roots:
-            for path in sorted(_rollouts(root, miss)):
+            for path in sorted(files_below(root, _is_rollout, unlistable)):
                 thread = self.key_of(path)
                 kind = packed if path.name.endswith(_COMPRESSED) else logs
                 if thread in kind:
@@ -129,9 +122,5 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _rollouts(root: Path, miss: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield all rollouts below a folder, compressed ones too. `miss` gets each folder's error."""
-    for folder, files in files_below(root, miss):
-        for name in files:
-            if name.startswith("rollout-") and name.endswith((_PLAIN, _COMPRESSED)):
-                yield Path(folder, name)
+def _is_rollout(name: str) -> bool:
+    return name.startswith("rollout-") and name.endswith((_PLAIN, _COMPRESSED))

@@ -114,7 +114,8 @@ class Rollout:
             _refuse_usage(text)
 
     def _read(self, line: Line) -> None:
-        self._mark_time(line.timestamp)
+        if (seconds := unix_seconds(line.timestamp)) is not None:
+            self._state.seconds = seconds
         if line.type == "event_msg":
             self._take_event(codex_line.event(line.payload), line)
         elif line.type == "token_usage_record":
@@ -166,11 +167,6 @@ class Rollout:
             self._new.append(held)
         elif held is not None:
             self._state.counts.replayed += 1
-
-    def _mark_time(self, timestamp: object) -> None:
-        seconds = unix_seconds(timestamp)
-        if seconds is not None:
-            self._state.seconds = seconds
 
     def _name(self) -> None:
         meta = self._state.meta
