@@ -33,6 +33,8 @@ class State:
     """Those that count since the last reset."""
     resets: list[tuple[str, list[Line]]] = field(default_factory=list)
     """Those not undone, with the calls that each took away."""
+    reset_times: dict[str, float] = field(default_factory=dict)
+    """When each of them was made, by id."""
     ids: dict[str, Line] = field(default_factory=dict)
     holds: dict[str, Line] = field(default_factory=dict)
     """All there ever were."""
@@ -66,6 +68,7 @@ class State:
         gone = [call for call in self.calls if line.agent in (None, call.agent) or f"{call.agent}/".startswith(above)]
         self.calls = [call for call in self.calls if call not in gone]
         self.resets.append((str(line.id), gone))
+        self.reset_times[str(line.id)] = line.time
 
     def _add_undo(self, line: Line) -> None:
         if self.resets and self.resets[-1][0] == line.id:
@@ -92,6 +95,10 @@ class Plain:
                 counted = call.total - call.cached if config.count == "uncached" else call.total
                 used[str(call.agent)] = used.get(str(call.agent), 0) + counted
         return used
+
+    def is_past(self, config: BudgetConfig, time: float, now: float) -> bool:
+        """Does a moment belong to an earlier cycle than `now`?"""
+        return config.cycle is not None and time < now and _day(config, time) != _day(config, now)
 
     def reserved(self, now: float) -> dict[str, int]:
         """Tokens held for every agent."""

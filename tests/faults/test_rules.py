@@ -161,13 +161,18 @@ class Rules(RuleBasedStateMachine):
                 act()
             return
 
-        known = self.model.state().holds.get(id)
-        if known is not None:
-            if (known.agent, known.tokens) == (agent, tokens):
+        state = self.model.state()
+        known = state.holds.get(id)
+        if known is not None and (known.agent, known.tokens) != (agent, tokens):
+            with pytest.raises(DuplicateIdError):
                 act()
-            else:
-                with pytest.raises(DuplicateIdError):
-                    act()
+            return
+        if id in state.ends or (known is not None and known.expires <= self.clock.now):
+            with pytest.raises(ReservationError):
+                act()
+            return
+        if known is not None:
+            act()
             return
         if self._must_refuse(index, agent, tokens, act):
             return
@@ -184,7 +189,8 @@ class Rules(RuleBasedStateMachine):
             call = Call(agent, prompt, completion, cached, call_id)  # type: ignore[arg-type]  # as they were put there
         elif end is not None and end.kind == "settle":
             call.agent = str(end.agent)
-        elif hold is not None:
+        if hold is not None:
+            # Another program may have settled it for somebody else.
             call.agent = str(hold.agent)
 
         def act() -> bool:
@@ -221,9 +227,10 @@ class Rules(RuleBasedStateMachine):
 
     @rule(index=which)
     def undo(self, index: int) -> None:
-        resets = self.model.state().resets
+        state = self.model.state()
+        resets, config = state.resets, self.trackers[index].config
         real = max((number for number, (_, gone) in enumerate(resets) if gone), default=-1)
-        if real < 0:
+        if real < 0 or self.model.is_past(config, state.reset_times[resets[real][0]], self.clock.now):
             with pytest.raises(ResetError):
                 self.trackers[index].undo_reset()
             return

@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from budgauge.config.load import Options
-from budgauge.gate.command import ASKERS, plain_call
+from budgauge.gate.command import CALLERS, plain_call
 
 PROMPT = b'{"hook_event_name": "Stop"}'
 
 
 @pytest.mark.parametrize(
-    ("words", "asker", "options"),
+    ("words", "caller", "options"),
     [
         ("hook", "", Options()),
         ("hook codex", "codex", Options()),
@@ -23,9 +23,9 @@ PROMPT = b'{"hook_event_name": "Stop"}'
         ("hook --config /c", "", Options(config="/c")),
     ],
 )
-def test_it_is_read_without_the_command_line(words: str, asker: str, options: Options) -> None:
+def test_it_is_read_without_the_command_line(words: str, caller: str, options: Options) -> None:
     env = {"HOME": "/h"}
-    assert plain_call(words.split(), env) == (asker, options)
+    assert plain_call(words.split(), env) == (caller, options)
     assert env == {"HOME": "/h"}
 
 
@@ -48,9 +48,9 @@ def test_all_else_is_for_the_command_line(words: str) -> None:
     assert plain_call(["hook", "codex", "--ledger", "a", "--ledger", "b"], {}) is None
 
 
-@pytest.mark.parametrize("asker", ASKERS)
-def test_every_agent_may_be_named(asker: str) -> None:
-    done = run("hook", "--ledger", "l.jsonl", asker)
+@pytest.mark.parametrize("caller", CALLERS)
+def test_every_agent_may_be_named(caller: str) -> None:
+    done = run("hook", "--ledger", "l.jsonl", caller)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

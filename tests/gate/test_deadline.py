@@ -109,7 +109,7 @@ def test_a_config_that_takes_too_long_refuses_where_its_text_says_so(
     stage: Stage, policy: str, late: Clockless
 ) -> None:
     stage.config(f'on_hook_error = "{policy}"')
-    late.monkeypatch.setattr(gate.inquiry, "Asked", late.hang)
+    late.monkeypatch.setattr(gate.inquiry, "Budgets", late.hang)
     late.monkeypatch.setattr(gate, "in_time", in_time_after(late.hangs))
     assert late.ask(stage.call()).code == (2 if policy == "deny" else 0)
 
@@ -402,7 +402,7 @@ def test_an_error_of_our_own_is_answered_as_the_config_says(
     def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(gate.inquiry, "Asked", fail)
+    monkeypatch.setattr(gate.inquiry, "Budgets", fail)
     reply = stage.ask()
     assert (reply.code, "a bug" in reply.error) == (2 if policy == "deny" else 0, True)
     assert policy == "deny" or json.loads(reply.output)

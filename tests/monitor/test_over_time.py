@@ -207,10 +207,10 @@ async def test_what_a_reset_took_away_is_in_the_chart_but_not_in_the_cost(stage:
         await stage.wait(pilot, "cost against the budget, since 2026-01-01 00:00")
         assert "$0.3000 of $30.00" in stage.text
         assert "agent-7" in stage.text
-        report = stage.app.screen.query_one(TimeChart).view_model
-        assert report is not None
-        assert report.report is not None
-        assert sum(report.report.used) == 10_000
+        drawn = stage.app.screen.query_one(TimeChart).view_model
+        assert drawn is not None
+        assert drawn.read is not None
+        assert sum(drawn.read[2].used) == 10_000
 
 
 async def test_without_prices_tokens_stand_against_the_budget(stage: Stage) -> None:

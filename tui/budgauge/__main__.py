@@ -17,7 +17,7 @@ def main() -> None:
     # Each command enables the collector again when everything is loaded.
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
-        # An agent's name that the terminal's encoding lacks is no reason to fail.
+        # A name outside the terminal's encoding must not raise.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
@@ -41,9 +41,9 @@ def _answer_hook(words: list[str]) -> None:
         os._exit(_answer_for_a_crash(error, words))
     call = plain_call(words, os.environ)
     if call is not None:
-        asker, options = call
+        caller, options = call
         # Nothing is left to clean up, and an agent waits.
-        os._exit(gate.main(options, asker=asker))
+        os._exit(gate.main(options, caller=caller))
 
 
 def _answer_for_a_crash(error: BaseException, words: list[str]) -> int:

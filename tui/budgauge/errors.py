@@ -100,12 +100,8 @@ class AgentLimitExceededError(RefusedError):
     """An agent's own limit, or a family's, would be exceeded."""
 
     def __init__(self, agent_id: str, *, limit: int, current: int, requested: int) -> None:
-        super().__init__(
-            f"Agent {agent_id} would exceed limit of {limit} tokens (current: {current}, requested: {requested})",
-            limit=limit,
-            current=current,
-            requested=requested,
-        )
+        message = f"Agent {agent_id} would exceed limit of {limit} tokens (current: {current}, requested: {requested})"
+        super().__init__(message, limit=limit, current=current, requested=requested)
         self.agent_id = agent_id
         """The agent, or the family's key such as `claude-code/*`."""
         self.scope = "family" if agent_id.endswith("/*") else "agent"
@@ -115,12 +111,8 @@ class BudgetExceededError(RefusedError):
     """The total budget would be exceeded."""
 
     def __init__(self, *, limit: int, current: int, requested: int) -> None:
-        super().__init__(
-            f"Total budget of {limit} tokens would be exceeded (current: {current}, requested: {requested})",
-            limit=limit,
-            current=current,
-            requested=requested,
-        )
+        message = f"Total budget of {limit} tokens would be exceeded (current: {current}, requested: {requested})"
+        super().__init__(message, limit=limit, current=current, requested=requested)
 
 
 class ReservationError(BudgaugeError):

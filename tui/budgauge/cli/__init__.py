@@ -14,19 +14,9 @@ from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError
 from budgauge.text import safe
 
-_COMMANDS = {
-    "check": "record",
-    "collect": "collect",
-    "config": "config",
-    "demo": "demo",
-    "doctor": "doctor",
-    "export": "export",
-    "help": "help",
-    "hook": "hook",
-    "record": "record",
-    "reset": "reset",
-    "serve": "serve",
-    "status": "status",
+_COMMANDS = {"check": "record"} | {
+    name: name
+    for name in ("collect", "config", "demo", "doctor", "export", "help", "hook", "record", "reset", "serve", "status")
 }
 """command → module below budgauge.cli that holds it, as `<command>_command`."""
 

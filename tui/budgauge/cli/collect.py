@@ -54,7 +54,7 @@ def collect_command(
     target, user_target, user_summary = Target(loaded, begin, summary.count), None, None
     if user is not None:
         user_summary = ImportSummary(user, verb)
-        user_target = Target(user, _users_since(since, follow, user, begin), user_summary.count)
+        user_target = Target(user, parse_since(since, follow, user, project=begin), user_summary.count)
     printer = SummaryPrinter(summary, user_summary, as_json=as_json)
     collector = make_collector(target, user_target, agents=agents or _found(follow), dry_run=dry_run)
     if follow:
@@ -76,14 +76,19 @@ def _found(follow: bool) -> tuple[str, ...]:
     return () if follow else tuple(dict.fromkeys(log.name for log in found_logs(os.environ)))
 
 
-def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None:
-    """Return the first moment to collect from, in unix seconds; None for all. Raises ConfigError."""
+def parse_since(since: str | None, follow: bool, loaded: Loaded, project: float | None = None) -> float | None:
+    """Return the first moment to collect from, in unix seconds; None for all. Raises ConfigError.
+
+    `cycle` falls back to the moment of a project where nothing was reset.
+    """
     if since == "all":
         return None
     if since == "now" or (since is None and follow):
         return time.time()
     if since is None or since == "cycle":
-        last = _begun(loaded)
+        last = Local(loaded.config, loaded.ledger.path).since()
+        if last is None and since == "cycle":
+            last = project
         if last is not None:
             return last
         if since == "cycle":
@@ -93,19 +98,6 @@ def parse_since(since: str | None, follow: bool, loaded: Loaded) -> float | None
     if moment is None:
         raise ConfigError(f"--since {since}: must be now, cycle, all, {FORMS}")
     return moment
-
-
-def _begun(loaded: Loaded) -> float | None:
-    """Return unix seconds of the ledger's last reset or cycle boundary, if any."""
-    return Local(loaded.config, loaded.ledger.path).since()
-
-
-def _users_since(since: str | None, follow: bool, user: Loaded, projects: float | None) -> float | None:
-    """Return the same for the user's ledger; `cycle` falls back to the project's where nothing was reset."""
-    if since != "cycle":
-        return parse_since(since, follow, user)
-    last = _begun(user)
-    return projects if last is None else last
 
 
 def _follow(collector: Collector | Joint, on_report: Callable[[Report], None]) -> None:

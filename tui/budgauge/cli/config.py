@@ -26,9 +26,10 @@ def config_command(options: Options, as_json: bool) -> None:
     if as_json:
         import json
 
-        values = {dotted(keys): {"value": _plain(value), "origin": origin} for keys, value, origin in rows}
+        values = {dotted(keys): {"value": value, "origin": origin} for keys, value, origin in rows}
         files = [str(path) for path in loaded.found]
-        click.echo(json.dumps({"values": values, "files": files, "warnings": list(loaded.warnings)}, indent=2))
+        data = {"values": values, "files": files, "warnings": loaded.warnings}
+        click.echo(json.dumps(data, indent=2, default=str))
         return
     note_warnings([loaded])
     shown = [(dotted(keys), "unset" if value is None else show(value), origin) for keys, value, origin in rows]
@@ -52,7 +53,3 @@ def _leaves(keys: Keys, value: Any) -> Iterator[tuple[Keys, Any]]:
         return
     for key, entry in value.items():
         yield from _leaves((*keys, key), entry)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Decimal) else value

@@ -44,9 +44,10 @@ def demo_command(in_line: bool) -> None:
             )
         finally:
             simulation.stop()
+    program = "budgauge" if shutil.which("budgauge") else shlex.quote(sys.argv[0])
     click.echo("That was a simulation: nothing was spent or kept. For your own agents:")
-    click.echo(f"  {_program()} --collect     watch Codex and Claude Code from now on")
-    click.echo(f"  {_program()} config        where your budget and your ledger are")
+    click.echo(f"  {program} --collect     watch Codex and Claude Code from now on")
+    click.echo(f"  {program} config        where your budget and your ledger are")
 
 
 @contextmanager
@@ -55,8 +56,3 @@ def _folder(ending: Ending) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="budgauge-demo-", ignore_cleanup_errors=True) as name:
         ending.last = lambda: shutil.rmtree(name, ignore_errors=True)
         yield Path(name)
-
-
-def _program() -> str:
-    """Return the words that call this program from here."""
-    return "budgauge" if shutil.which("budgauge") else shlex.quote(sys.argv[0])

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import FrameType
 
 GRACE_SECONDS = 2.0
 """Seconds from a signal until the program is ended by force."""
@@ -48,9 +48,7 @@ class Ending:
                 self._before.append((number, signal.signal(number, self._on_signal)))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before:
             # After a signal the handlers stay: a second signal must not cut the end short.
             if not self.code:

@@ -51,7 +51,7 @@ def export_command(options: Options, form: str, since: str | None) -> None:
     for call in calls:
         if begin is None or call.timestamp >= begin:
             write(call)
-    if not calls.exists:
+    if not calls.ledger.exists:
         note(f"{path}: no file yet; nothing was recorded")
     if calls.set_aside:
         note(f"{plural(calls.set_aside, 'line')} skipped; to see them: budgauge doctor")
@@ -69,21 +69,16 @@ class Calls:
 
     def __init__(self, path: Path) -> None:
         self._calls: list[Usage] = []
-        self._ledger = Ledger(path, listener=self)
-
-    @property
-    def exists(self) -> bool:
-        """True if there is a ledger."""
-        return self._ledger.exists
+        self.ledger = Ledger(path, listener=self)
 
     @property
     def set_aside(self) -> int:
         """The number of lines skipped so far: no record, or a record that does not count."""
-        return self._ledger.fault_count + sum(self._ledger.totals.seen.set_aside.values())
+        return self.ledger.fault_count + sum(self.ledger.totals.seen.set_aside.values())
 
     def __iter__(self) -> Iterator[Usage]:
         """Yield the calls. Raises LedgerReadError."""
-        for _ in self._ledger.read_blocks():
+        for _ in self.ledger.read_blocks():
             calls, self._calls = self._calls, []
             yield from calls
 

@@ -17,7 +17,7 @@ from budgauge.config.both import SET_ONE, load_budgets
 from budgauge.config.load import Options, load, working_folder
 from budgauge.files.cache import cache_folder
 from budgauge.files.pinned import pin
-from budgauge.gate import ASKERS, main
+from budgauge.gate import CALLERS, main
 from budgauge.sources.hook_obstacle import obstacles, project_folders
 from budgauge.sources.hook_settings import are_whole, installation, removal, settings_files
 from budgauge.sources.settings.change import Change, write
@@ -30,7 +30,7 @@ class _Hook(click.Group):
     """The gate's command; an agent's name may follow."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _asking(cmd_name) if cmd_name in ASKERS else super().get_command(ctx, cmd_name)
+        return _asking(cmd_name) if cmd_name in CALLERS else super().get_command(ctx, cmd_name)
 
 
 def _places(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,15 +40,14 @@ def _places(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _asking(asker: str) -> click.Command:
+def _asking(caller: str) -> click.Command:
     """Return the command for an agent's hook calls."""
 
-    @click.command(asker, hidden=True, help=f"Answer a hook call of {asker}.")
+    @click.command(caller, hidden=True, help=f"Answer a hook call of {caller}.")
     @_places
     @common
-    def command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
-        pin(os.environ, home, codex_home, cache_home)
-        _answer(options, asker)
+    def command(options: Options, **folders: str | None) -> None:
+        _answer(options, folders, caller)
 
     return command
 
@@ -56,21 +55,21 @@ def _asking(asker: str) -> click.Command:
 @click.group(cls=_Hook, invoke_without_command=True)
 @_places
 @common
-def hook_command(options: Options, home: str | None, codex_home: str | None, cache_home: str | None) -> None:
+def hook_command(options: Options, **folders: str | None) -> None:
     """Answer an agent's hook call on standard input: exit code 0 allows, 2 refuses.
 
     An agent calls this command once its hooks are installed: budgauge hook install codex
     """
     if click.get_current_context().invoked_subcommand is None:
-        pin(os.environ, home, codex_home, cache_home)
-        _answer(options)
+        _answer(options, folders)
 
 
-def _answer(options: Options, asker: str = "") -> None:
-    """Exit with the answer to the call on standard input."""
+def _answer(options: Options, folders: dict[str, str | None], caller: str = "") -> None:
+    """Exit with the answer to the call on standard input; the budget is found from the named folders."""
+    pin(os.environ, **folders)
     if on_terminal(sys.stdin):
         raise click.UsageError("agents call this from their hooks; to install them: budgauge hook install codex")
-    click.get_current_context().exit(main(options, asker=asker))
+    click.get_current_context().exit(main(options, caller=caller))
 
 
 @hook_command.command("install")

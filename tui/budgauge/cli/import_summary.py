@@ -56,14 +56,14 @@ class ImportSummary:
 
     def with_unpriced(self, report: Report) -> Report:
         """Return a report with each source's unpriced models."""
-        sources = (
-            msgspec.structs.replace(source, unpriced_models=self._unpriced(source.name)) for source in report.sources
-        )
-        return report if self._sums is None else msgspec.structs.replace(report, sources=tuple(sources))
-
-    def _unpriced(self, source: str) -> tuple[str, ...]:
-        _, prices = self._need_sums()
-        return tuple(sorted(m for m in self._models.get(source, ()) if prices.price(m) is None))
+        if self._sums is None:
+            return report
+        _, prices = self._sums
+        sources = []
+        for source in report.sources:
+            unpriced = sorted(model for model in self._models.get(source.name, ()) if prices.price(model) is None)
+            sources.append(msgspec.structs.replace(source, unpriced_models=tuple(unpriced)))
+        return msgspec.structs.replace(report, sources=tuple(sources))
 
     def fields(self, report: Report) -> dict[str, Any]:
         """Return the public fields of `collect --json`."""
@@ -105,29 +105,29 @@ class SummaryPrinter:
 
     def print(self, report: Report) -> None:
         """Print a report as data, and each new note of its on standard error."""
-        shown, user = self._shown.with_unpriced(report), None
+        pairs = [(self._shown, self._shown.with_unpriced(report))]
         if self._user is not None and report.user is not None:
-            user = self._user.with_unpriced(report.user)
-        click.echo(json.dumps(self._fields(shown, user)) if self._as_json else "\n".join(self._lines(shown, user)))
-        notes = dict.fromkeys([*_notes(shown), *(_notes(user, "your own ledger: ") if user else [])])
+            pairs.append((self._user, self._user.with_unpriced(report.user)))
+        if self._as_json:
+            fields, *users = (summary.fields(part) for summary, part in pairs)
+            click.echo(json.dumps({**fields, "user_ledger": users[0] if users else None}))
+        else:
+            click.echo("\n".join(self._lines(pairs)))
+        wheres = zip(pairs, ("", "your own ledger: "), strict=False)
+        notes = dict.fromkeys(text for (_, part), where in wheres for text in _notes(part, where))
         for text in notes:
             if text not in self._noted:
                 note(text)
         self._noted = set(notes)
 
-    def _fields(self, shown: Report, user: Report | None) -> dict[str, Any]:
-        users = self._user.fields(user) if self._user is not None and user is not None else None
-        return {**self._shown.fields(shown), "user_ledger": users}
-
-    def _lines(self, shown: Report, user: Report | None) -> list[str]:
-        if self._user is None or user is None:
-            return self._shown.lines(shown)
-        project_head = f"In the project's ledger, {safe(self._shown.ledger)}:"
-        user_head = f"In your own ledger, {safe(self._user.ledger)}:"
-        return [project_head, *self._shown.lines(shown), user_head, *self._user.lines(user)]
+    def _lines(self, pairs: Sequence[tuple[ImportSummary, Report]]) -> Iterator[str]:
+        for (summary, part), whose in zip(pairs, ("the project's", "your own"), strict=False):
+            if len(pairs) > 1:
+                yield f"In {whose} ledger, {safe(summary.ledger)}:"
+            yield from summary.lines(part)
 
 
-def _notes(report: Report, where: str = "") -> Iterator[str]:
+def _notes(report: Report, where: str) -> Iterator[str]:
     yield from report.notes
     for source in report.sources:
         if source.unpriced_models:

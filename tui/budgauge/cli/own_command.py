@@ -16,7 +16,7 @@ from budgauge.errors import ConfigError
 from budgauge.sources.settings.command import our_command
 
 
-def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
+def own_command(caller: str, options: Options, env: Mapping[str, str]) -> str:
     """Return an agent's command for this installation, valid for any PATH, folder and environment.
 
     The command names the folders of the user's budget, and a config and a ledger other than the
@@ -31,7 +31,7 @@ def own_command(asker: str, options: Options, env: Mapping[str, str]) -> str:
         "--config": options.config,
         "--ledger": ledger,
     }
-    return our_command(_program(env), asker, {option: _absolute(name, env) for option, name in named.items()})
+    return our_command(_program(env), caller, {option: _absolute(name, env) for option, name in named.items()})
 
 
 def _moved_ledger(options: Options, env: Mapping[str, str]) -> str | None:

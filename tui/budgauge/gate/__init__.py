@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from budgauge.config.load import Options
-from budgauge.gate.asker import ASKERS
 from budgauge.gate.call import HookCall
+from budgauge.gate.caller import CALLERS
 from budgauge.gate.deadline import in_time, time_left
 from budgauge.gate.inquiry import Inquiry
 from budgauge.gate.reply import Answer
 
-__all__ = ["ASKERS", "Answer", "HookCall", "answer", "main"]
+__all__ = ["CALLERS", "Answer", "HookCall", "answer", "main"]
 
 MAX_BYTES = 64 << 20
 """The longest input that is read; no hook call is longer."""
@@ -29,17 +29,17 @@ MAX_BYTES = 64 << 20
 def main(
     options: Options = Options(),
     *,
-    asker: str = "",
+    caller: str = "",
     seconds: float | None = None,
     end: Callable[[int], object] = os._exit,
 ) -> int:
     """Answer the hook call on standard input; return the exit code for the agent.
 
-    `asker` is the agent that the command names (one of ASKERS); empty if it names none.
+    `caller` is the agent that the command names (one of CALLERS); empty if it names none.
     `seconds` is the time for the answer, by default until the deadline. When time is up, `end` ends
     the process: no thread must go on while the interpreter is taken down.
     """
-    inquiry = Inquiry(options, os.environ, asker)
+    inquiry = Inquiry(options, os.environ, caller)
     done, collects = False, gc.isenabled()
     # The process ends soon; a search for cycles among a long ledger's sums would take half of the time.
     gc.disable()
@@ -61,10 +61,10 @@ def main(
 
 
 def answer(
-    data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None, *, asker: str = ""
+    data: bytes, options: Options = Options(), env: Mapping[str, str] | None = None, *, caller: str = ""
 ) -> Answer:
     """Return the answer to a hook call from the raw bytes of standard input. Never raises."""
-    return Inquiry(options, os.environ if env is None else env, asker).run(lambda: data)
+    return Inquiry(options, os.environ if env is None else env, caller).run(lambda: data)
 
 
 def _call_on_input() -> bytes:

@@ -15,7 +15,7 @@ PROMPT, TOOL = ("UserPromptSubmit", "BeforeAgent", "BeforeModel"), ("PreToolUse"
 """Events before a model is called, and before a tool; those with `Before` are Gemini's."""
 DECIDING = PROMPT + TOOL
 """Events at which agents obey a refusal; at all others the gate only updates the ledger."""
-TELLING = ("UserPromptSubmit", "PostToolUse")
+INFORMING = ("UserPromptSubmit", "PostToolUse")
 """Events whose answer can carry a text for the agent."""
 
 
@@ -34,18 +34,18 @@ class HookCall(msgspec.Struct, frozen=True):
     """Codex's alone."""
     client_type: str | None = None
     """Kimi's alone."""
-    asker: str = ""
+    caller: str = ""
     """The calling agent; empty where unknown. Set after decoding, so the call's own value never counts."""
 
     @property
     def is_codex(self) -> bool:
         """Return True if Codex calls."""
-        return self.asker == CODEX
+        return self.caller == CODEX
 
     @property
     def is_read(self) -> bool:
         """Return True if budgauge reads this agent's logs."""
-        return self.asker in (CODEX, CLAUDE_CODE)
+        return self.caller in (CODEX, CLAUDE_CODE)
 
     def folder(self, env: Mapping[str, str]) -> Path | None:
         """Return the folder where the session began, else the agent's present folder; None if neither is known."""
@@ -82,7 +82,7 @@ class HookCall(msgspec.Struct, frozen=True):
         # The main thread of `claude --agent x` has a type and no id: its calls are the session's own.
         role = (self.agent_type or self.agent_id) if self.agent_id or self.is_codex else None
         if not self.is_read:
-            return names.of(self.asker or UNKNOWN, role, self.cwd)
+            return names.of(self.caller or UNKNOWN, role, self.cwd)
         if not self.is_codex:
             return names.of(CLAUDE_CODE, role, (self.own_folder or self.cwd) if names.by_project else None)
         from budgauge.sources.codex.session import first_line

@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 
 from budgauge.config.load import Options
 from budgauge.files.pinned import pin
-from budgauge.gate.asker import ASKERS
+from budgauge.gate.caller import CALLERS
 
 _OPTIONS = ("--home", "--codex-home", "--cache-home", "--config", "--ledger")
 
@@ -16,11 +16,11 @@ def plain_call(words: list[str], env: MutableMapping[str, str]) -> tuple[str, Op
     """
     if words[:1] != ["hook"]:
         return None
-    asker = words[1] if words[1:2] and words[1] in ASKERS else ""
-    rest = words[2:] if asker else words[1:]
+    caller = words[1] if words[1:2] and words[1] in CALLERS else ""
+    rest = words[2:] if caller else words[1:]
     names, values = rest[::2], rest[1::2]
     if len(names) != len(values) or not all(values) or len(set(names)) != len(names) or set(names) - set(_OPTIONS):
         return None
     given = dict(zip(names, values, strict=True))
     pin(env, given.get("--home"), given.get("--codex-home"), given.get("--cache-home"))
-    return asker, Options(config=given.get("--config"), ledger=given.get("--ledger"))
+    return caller, Options(config=given.get("--config"), ledger=given.get("--ledger"))

@@ -16,9 +16,9 @@ from budgauge.config.load import Options
 from budgauge.errors import BudgaugeError, SourceError
 from budgauge.files.cache import cache_folder
 from budgauge.files.denying import any_says_deny
-from budgauge.gate.asked import Asked, possible_files
-from budgauge.gate.asker import asker_of
+from budgauge.gate.budgets import Budgets, possible_files
 from budgauge.gate.call import DECIDING, HookCall, decode_call, picked
+from budgauge.gate.caller import caller_of
 from budgauge.gate.reply import Answer, failed
 from budgauge.gate.session import Gate
 from budgauge.sources.unasked.asked import note_call
@@ -35,20 +35,20 @@ _VALUE = re.compile(r" = .+(?=: must be )", re.DOTALL)
 class Inquiry:
     """One hook call. One thread runs the call; another takes the answer found so far when time is up."""
 
-    def __init__(self, options: Options, env: Mapping[str, str], asker: str = "") -> None:
-        """Take the name of the agent in the command as `asker`; empty if there is none."""
+    def __init__(self, options: Options, env: Mapping[str, str], caller: str = "") -> None:
+        """Take the name of the agent in the command as `caller`; empty if there is none."""
         self.reply: Answer | None = None
-        """The answer; None until it is found."""
-        self._options, self._env, self._asker = options, env, asker
+        """The answer; None until found."""
+        self._options, self._env, self._caller = options, env, caller
         self._call = HookCall("")
-        self._asked: Asked | None = None
+        self._budgets: Budgets | None = None
         self._refused: Answer | None = None
 
     def run(self, read: Callable[[], bytes]) -> Answer:
         """Return the answer to the raw call returned by `read`. Never raises."""
         try:
             self.reply = self._answer(*self._decoded(read()))
-        except Exception as error:  # whatever it is, the agent must get an answer
+        except Exception as error:  # the agent must get an answer whatever failed
             self.reply = self._undecided(_reason(error))
         return self.reply
 
@@ -65,47 +65,47 @@ class Inquiry:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             call = picked(data)
             troubles.append(f"this is no hook call: {error}")
-        self._call = msgspec.structs.replace(call, asker=asker_of(call, self._asker, self._env))
+        self._call = msgspec.structs.replace(call, caller=caller_of(call, self._caller, self._env))
         return self._call, troubles
 
     def _answer(self, call: HookCall, troubles: list[str]) -> Answer:
         """Return the answer of both budgets; each is updated and asked, also after a refusal by the other."""
         folder = call.folder(self._env)
-        with suppress(Exception):  # whatever it is, it keeps no agent from its answer
+        with suppress(Exception):  # no failure of a note keeps an agent from an answer
             _note(call, folder)
-        asked = self._asked = Asked(self._options, self._env, folder)
+        budgets = self._budgets = Budgets(self._options, self._env, folder)
         # A prompt or a tool's input can be any text: a broken one must not open the gate.
-        budgets = asked.budgets if not troubles or call.hook_event_name in DECIDING else []
-        gates = [Gate(call, loaded, asked.remarks if loaded is budgets[0] else {}) for loaded in budgets]
+        asked = budgets.all if not troubles or call.hook_event_name in DECIDING else []
+        gates = [Gate(call, loaded, budgets.remarks if loaded is asked[0] else {}) for loaded in asked]
         for gate in gates:
             # A failure here comes up again, and is reported, where the ledger is updated.
             with suppress(Exception):
                 if (reply := gate.refusal_now()) is not None:
                     return reply
-        troubles += map(_reason, asked.troubles)
-        told = Answer()
+        troubles += map(_reason, budgets.troubles)
+        allowed = Answer()
         for gate in gates:
             try:
-                reply = gate.answer(tells=not (troubles or self._refused or told.output))
-            except Exception as error:  # whatever it is, the other budget must be asked
+                reply = gate.answer(informs=not (troubles or self._refused or allowed.output))
+            except Exception as error:  # the other budget must be asked whatever failed
                 troubles.append(_reason(error))
                 continue
             if reply.code:
                 self._refused = self._refused or reply
             elif reply.output:
-                told = reply
+                allowed = reply
         if self._refused is not None:
             return self._refused
-        return self._undecided(troubles[0]) if troubles else told
+        return self._undecided(troubles[0]) if troubles else allowed
 
     def _undecided(self, trouble: str) -> Answer:
         return failed(self._call.hook_event_name, trouble, denies=self._denies())
 
     def _denies(self) -> bool:
-        asked = self._asked
-        if asked is not None and (asked.denies or not asked.troubles):
-            return asked.denies
-        return any_says_deny(possible_files(self._options, self._env, asked.start if asked else None))
+        budgets = self._budgets
+        if budgets is not None and (budgets.denies or not budgets.troubles):
+            return budgets.denies
+        return any_says_deny(possible_files(self._options, self._env, budgets.start if budgets else None))
 
 
 def _note(call: HookCall, folder: Path | None) -> None:
@@ -114,7 +114,7 @@ def _note(call: HookCall, folder: Path | None) -> None:
         # Other agents' sessions are not collected.
         transcript = next(iter(call.transcripts), None) if call.is_read else None
         holds = partial(_hold_hooks, "codex" if call.is_codex else "claude-code")
-        note_call(cache_folder(), call.asker, call.session_id, transcript, folder, is_users=holds, now=time.time())
+        note_call(cache_folder(), call.caller, call.session_id, transcript, folder, is_users=holds, now=time.time())
 
 
 def _hold_hooks(agent: Agent, home: Path) -> bool:

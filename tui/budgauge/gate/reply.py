@@ -37,7 +37,7 @@ def refused(event: str, reason: str) -> Answer:
     return Answer(2, output=block, error=f"{text}\n")
 
 
-def told(event: str, text: str, remarks: Sequence[str] = ()) -> Answer:
+def allowed(event: str, text: str, remarks: Sequence[str] = ()) -> Answer:
     """Return an answer with a text for person and model, and remarks for the person alone."""
     message: dict[str, object] = {"systemMessage": "\n".join([*([text] if text else []), *map(safe, remarks)])}
     if text:

@@ -13,9 +13,9 @@ from budgauge.authority.local import Local
 from budgauge.config.load import Loaded
 from budgauge.errors import LedgerError, SourceError
 from budgauge.files.cache import cache_folder
-from budgauge.gate.call import DECIDING, TELLING, TOOL, HookCall
+from budgauge.gate.call import DECIDING, INFORMING, TOOL, HookCall
 from budgauge.gate.notes import Notes, NotesFile
-from budgauge.gate.reply import Answer, refused, told
+from budgauge.gate.reply import Answer, allowed, refused
 from budgauge.gate.turn import turn
 from budgauge.gate.waiting import await_call, check_log, check_usage_lines, no_log, unread
 from budgauge.sources.collector import Collector
@@ -45,7 +45,7 @@ class Gate:
         session = call.session_id or call.transcript_path or ""
         self._notes_file = NotesFile(loaded, session)
         self._unbooked: list[Usage] = []
-        """Calls in the session's logs that could not be written into the ledger."""
+        """Calls in the session's logs not written into the ledger."""
 
     def refusal_now(self) -> Answer | None:
         """Return the refusal by the ledger before any import; None without one. Raises LedgerError."""
@@ -58,13 +58,13 @@ class Gate:
                 self._notes_file.write(notes)
         return reply
 
-    def answer(self, *, tells: bool = True) -> Answer:
-        """Return the budget's answer; with `tells`, a warning too. Raises the reason if no decision was possible."""
+    def answer(self, *, informs: bool = True) -> Answer:
+        """Return the budget's answer; with `informs`, a warning too. Raises the reason if no decision was possible."""
         call, notes = self._call, self._notes_file.read()
         before = msgspec.json.encode(notes)
         trouble: Exception | None = None
         if not call.is_read:
-            trouble = unread(call.asker) if call.hook_event_name in DECIDING else None
+            trouble = unread(call.caller) if call.hook_event_name in DECIDING else None
         elif call.transcripts:
             try:
                 if call.hook_event_name in TOOL:
@@ -72,7 +72,7 @@ class Gate:
                 self._bring_up_to_date(notes)
                 if call.hook_event_name in TOOL:
                     check_log(call)
-            except Exception as error:  # whatever it is
+            except Exception as error:  # any failure
                 # The records so far may be enough to refuse.
                 trouble = error
         elif call.hook_event_name in TOOL:
@@ -80,8 +80,8 @@ class Gate:
         reply = self._decided() if call.hook_event_name in DECIDING else Answer()
         if trouble is not None and not reply.code:
             raise trouble
-        if tells and not reply.code and call.hook_event_name in TELLING:
-            reply = self._told(notes)
+        if informs and not reply.code and call.hook_event_name in INFORMING:
+            reply = self._warning(notes)
         if self._notes_file.is_first or msgspec.json.encode(notes) != before:
             self._notes_file.write(notes)
         return reply
@@ -105,7 +105,7 @@ class Gate:
     def _collect(self, sink: Importer | DryRun, format: SessionFormat, *, keeps: bool = True) -> Source:
         """Import new calls from the session's logs, step by step; return the logs as read."""
         source = Source(format, step_bytes=STEP_BYTES)
-        # The session's own folder led here: all of it belongs here, wherever the agent went meanwhile.
+        # The session's own folder led to this budget, so all calls belong here, whatever the present folder.
         cursors = CursorFile(cache_folder(), self._budget.ledger, purpose=self._notes_file.session, writes=keeps)
         Collector(sink, [source], since=self._since(), cursors=cursors).collect()
         return source
@@ -116,7 +116,7 @@ class Gate:
         if call.is_codex:
             from budgauge.sources.codex.session import codex_session
 
-            # Another hook of the session may have looked through the folders while this one waited for its turn.
+            # Another hook of the session may have searched the folders during the wait for the turn.
             kept = self._notes_file.read()
             before = len(kept.members), len(kept.strangers)
             notes.members, notes.strangers = kept.members, kept.strangers
@@ -153,7 +153,7 @@ class Gate:
         error = self._budget.refusal(self._call.agent(self._names), unbooked=self._unbooked)
         return refused(self._call.hook_event_name, str(error)) if error else None
 
-    def _told(self, notes: Notes) -> Answer:
+    def _warning(self, notes: Notes) -> Answer:
         """Return the warning if due, and the remarks: each once a session."""
         used, text = self._budget.usages()[0].by_all(), ""
         if not notes.warned and warning_due(self._config, used):
@@ -163,4 +163,4 @@ class Gate:
         notes.remarked += fresh
         if not text and not fresh:
             return Answer()
-        return told(self._call.hook_event_name, text, [f"budgauge: {remarks[name]}" for name in fresh])
+        return allowed(self._call.hook_event_name, text, [f"budgauge: {remarks[name]}" for name in fresh])

@@ -41,7 +41,7 @@ def _has_call(end: bytes, call: HookCall) -> bool:
     _, mark, behind = end.partition(f'"{call.tool_use_id}"'.encode(errors="replace"))
     if not call.is_codex or not mark:
         return bool(mark)
-    # A version that writes no record writes the usage only once the tool has run.
+    # A version without the record writes the usage only after the tool has run.
     return _RECORD in behind or (_RECORD not in end and _COUNT in end)
 
 
@@ -62,10 +62,10 @@ def check_usage_lines(source: Source) -> None:
         )
 
 
-def unread(asker: str) -> SourceError:
+def unread(caller: str) -> SourceError:
     """Return the error of an agent without a log reader."""
-    if asker:
-        return SourceError(f"the logs of {asker} are not read, so what its sessions use is not known")
+    if caller:
+        return SourceError(f"the logs of {caller} are not read, so what its sessions use is not known")
     return SourceError(
         "the hook's command does not name its agent, and its call does not show it",
         hint="Name it behind the command, such as: budgauge hook claude-code",

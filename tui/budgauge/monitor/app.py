@@ -56,7 +56,7 @@ class MonitorApp(TerminalApp):
 
     TITLE = "budgauge"
     CSS_PATH = "monitor.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = BINDINGS
+    BINDINGS: ClassVar[list[BindingType]] = list[BindingType](BINDINGS)
 
     def __init__(
         self,
@@ -82,7 +82,6 @@ class MonitorApp(TerminalApp):
         super().__init__(preferences, in_line=in_line)
         self.observer = observer
         self.alarm = Alarm(self, self.show_items)
-        self._collector = collector
         self._collection = None if collector is None else CollectionSwitch(collector, self.post_message)
         self._changes = LedgerChanges(self)
         self._found_logs = found_logs
@@ -108,7 +107,7 @@ class MonitorApp(TerminalApp):
         if self.in_line:
             from budgauge.monitor.screens.inline import InlineScreen
 
-            return InlineScreen(keys, self._screen_is_ready, self.say)
+            return InlineScreen(keys, self._screen_is_ready)
         return Dashboard(keys, self._screen_is_ready)
 
     def on_mount(self) -> None:
@@ -202,7 +201,7 @@ class MonitorApp(TerminalApp):
             page.update_view(view, self._clock())
         # At the end widgets are removed before the last messages have come.
         with suppress(NoMatches), self.batch_update():
-            (screen.tick if only_time else screen.show)(self._state(view))
+            screen.show(self._state(view), only_time=only_time)
 
     def _second_passed(self) -> None:
         if self._collection is not None:
@@ -230,9 +229,9 @@ class MonitorApp(TerminalApp):
         )
 
     def _collecting(self) -> str:
-        if self._collector is None or not self._collector.running:
+        if self._collection is None or not self._collection.collector.running:
             return ""
-        return tr("collecting, {what}", what=safe(self._collector.summary, 40))
+        return tr("collecting, {what}", what=safe(self._collection.collector.summary, 40))
 
     def _items(self) -> Iterable[Item]:
         if self._changes.is_waiting:
@@ -258,7 +257,7 @@ class MonitorApp(TerminalApp):
         return OnboardingViewModel(
             logs=tuple(logs),
             home=self._home,
-            can_collect=self._collector is not None,
+            can_collect=self._collection is not None,
             collecting=bool(self._collecting()),
             ledger_option=self._ledger_option,
         )
@@ -297,7 +296,7 @@ class MonitorApp(TerminalApp):
         """Show the collector's details of each agent's logs."""
         from budgauge.monitor.screens.logs import Logs
 
-        self.push_screen(Logs(self._collector.details if self._collector else ()))
+        self.push_screen(Logs(self._collection.collector.details if self._collection else ()))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """Show a background job's result or failure at once."""

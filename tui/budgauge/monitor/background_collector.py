@@ -15,7 +15,7 @@ from budgauge.text import count, plural
 from budgauge.views.live import Observer
 
 if TYPE_CHECKING:
-    from budgauge.sources.report import Report, SourceTotal
+    from budgauge.sources.report import Report
 
 
 Places = tuple[Path, Path | None, Path | None]
@@ -61,11 +61,9 @@ class BackgroundCollector:
         """Lines on each agent's logs since the start; empty while it is off."""
         if self._report is None:
             return ()
-        lines = [line for source in self._report.sources for line in _lines(source)]
-        if self._report.user is not None:
-            lines += ["In your own ledger:", ""]
-            lines += [line for source in self._report.user.sources for line in _lines(source)]
-        return (*lines, *self._report.notes)
+        user = self._report.user
+        users = ["In your own ledger:", "", *_lines(user)] if user is not None else []
+        return (*_lines(self._report), *users, *self._report.notes)
 
     @property
     def trouble(self) -> str | None:
@@ -114,10 +112,11 @@ class BackgroundCollector:
         self._report, self._failure = report, None
 
 
-def _lines(source: SourceTotal) -> Iterator[str]:
-    yield f"{source.name}: {plural(source.calls, 'call')} recorded from {plural(source.files, 'log')}"
-    yield from (f"  {count(number)} {what}" for what, number in source.beside)
-    yield ""
+def _lines(report: Report) -> Iterator[str]:
+    for source in report.sources:
+        yield f"{source.name}: {plural(source.calls, 'call')} recorded from {plural(source.files, 'log')}"
+        yield from (f"  {count(number)} {what}" for what, number in source.beside)
+        yield ""
 
 
 def _user_with_a_ledger(observer: Observer) -> Loaded | None:

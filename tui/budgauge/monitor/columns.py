@@ -10,7 +10,7 @@ import msgspec
 from budgauge.monitor.drawing.time_text import ago, span
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.order import Order
-from budgauge.text import count, width
+from budgauge.text import width
 
 ColumnName = Literal[
     "agent", "used", "reserved", "trend", "rate", "gauge", "percent", "of", "gone", "state", "calls", "cost", "last"
@@ -28,7 +28,6 @@ class Column(msgspec.Struct, frozen=True):
     head: str
     cells: int
     right: bool = True
-    """Right-aligned?"""
     order: Order | None = None
     """The order that a click on the head selects."""
 
@@ -76,11 +75,6 @@ _GAUGE_CELLS = 56
 """The longest useful bar."""
 _ROOMY_CELLS = 62
 """Each cell beyond makes the shortest bar a little longer."""
-
-
-def extent(longest: int, largest: int, *, reserved: bool = False, limits: bool = True) -> Extent:
-    """Return the room for the longest name and the largest count; with `reserved`, reserved tokens have a column."""
-    return Extent(longest, max(5, width(count(largest))), reserved, limits)
 
 
 def fit_columns(cells: int, need: Extent) -> tuple[Column, ...]:

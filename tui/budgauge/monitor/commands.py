@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
-from textual.binding import Binding
 
+from budgauge.monitor.keys import BINDINGS
 from budgauge.monitor.language import tr
 from budgauge.monitor.order import ORDERS, order_words
 from budgauge.monitor.widgets.agent_table import AgentTable
@@ -21,8 +21,8 @@ def commands(app: MonitorApp, textuals: Iterable[SystemCommand]) -> Iterable[Sys
     """Yield Textual's own commands, one for each of our keys, and those without a key."""
     for command in textuals:
         yield SystemCommand(tr(command.title), tr(command.help), command.callback, command.discover)
-    for binding in app.BINDINGS:
-        if isinstance(binding, Binding) and binding.action not in ("quit", "next_theme"):
+    for binding in BINDINGS:
+        if binding.action not in ("quit", "next_theme"):
             yield SystemCommand(tr(binding.description), tr(binding.tooltip), partial(app.run_action, binding.action))
     for order in ORDERS:
         yield SystemCommand(

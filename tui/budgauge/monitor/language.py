@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gettext import NullTranslations
 
 FOLDER = Path(__file__).parents[1] / "locale"
-"""The folder of the catalogues."""
 DOMAIN = "budgauge"
 _catalogue: NullTranslations | None = None
 

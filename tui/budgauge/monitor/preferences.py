@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from platformdirs import user_config_path
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +19,6 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     theme: str = "budgauge-dark"
     collecting: bool = False
     order: str = "used"
-    """The order of agents."""
     reverse: bool = False
     glyphs: Literal["auto", "ascii", "all"] = "auto"
     """`auto`: as many glyphs as the terminal can show, as far as the environment tells."""
@@ -33,12 +33,11 @@ class Preferences:
 
     def __init__(self, path: Path | None = None) -> None:
         """Read the file at `path`, by default in the user's config folder."""
-        self.path = path or _default_path()
+        self.path = path or user_config_path("budgauge", appauthor=False) / "preferences.json"
         self.notice: str | None = None
         """The trouble with the file, if any."""
         self._fields: dict[str, object] = {}
         self.choices = self._read()
-        """The choices in force."""
 
     def choose(self, **changes: str | bool) -> None:
         """Change choices by field and write the file; a failure becomes a notice."""
@@ -89,9 +88,3 @@ def _read_regular(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         return file.read()
-
-
-def _default_path() -> Path:
-    from platformdirs import user_config_path
-
-    return user_config_path("budgauge", appauthor=False) / "preferences.json"

@@ -14,11 +14,12 @@ import msgspec
 
 from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
-from budgauge.monitor.columns import Extent, extent
+from budgauge.monitor.columns import Extent
 from budgauge.monitor.order import MOVING, Key, Order, order_key
 from budgauge.monitor.rows import Row, RowKey, Tree, holds_words, parent_of, top_family, tree_of
 from budgauge.status.row import AgentRow, UsageRow
 from budgauge.status.snapshot import Snapshot
+from budgauge.text import count, width
 
 MOVE_SECONDS = 2.0
 """Seconds between two moves of rows sorted by time."""
@@ -49,13 +50,14 @@ class RowCache:
         self.rebuilt = 0
         """How often all rows were built again."""
         self._arrangement = Arrangement()
-        self._keys: dict[RowKey, Key] = {}
-        self._blocks: dict[RowKey, tuple[Row, ...]] = {}
         self._minute = 0
         self.sorted_at = 0.0
         """Unix seconds of the last move of rows sorted by time."""
         self._by_id: dict[int, AgentRow] = {}
         self._agents: dict[str, AgentRow] = {}
+        self._keys: dict[RowKey, Key] = {}
+        self._blocks: dict[RowKey, tuple[Row, ...]] = {}
+        """The rows of an agent, or of a family and everything below."""
 
     def row_of(self, key: RowKey) -> Row | None:
         """Return the row with this key; None if none can be shown."""
@@ -74,12 +76,8 @@ class RowCache:
         if not same or not self._update(snapshot, changed, now, moves=moves):
             self._build(snapshot, now, wanted)
         self._by_id = by_id
-        self.need = extent(
-            self._longest,
-            max(map(_used_of, self.rows), default=0),
-            reserved=bool(snapshot.reserved),
-            limits=self._has_limits,
-        )
+        used_cells = max(5, width(count(max(map(_used_of, self.rows), default=0))))
+        self.need = Extent(self._longest, used_cells, bool(snapshot.reserved), self._has_limits)
 
     def _build(self, snapshot: Snapshot, now: float, wanted: Arrangement) -> None:
         """Build all rows again."""
@@ -95,7 +93,6 @@ class RowCache:
         key_of = order_key(wanted.order, now)
         kept = old_keys if wanted.order in MOVING and self.sorted_at != now else {}
         self._keys = {}
-
         for source in (*snapshot.agents, *tree.families.values()):
             row_key = _row_key(source)
             self._keys[row_key] = kept.get(row_key) or key_of(source)

@@ -9,12 +9,12 @@ import msgspec
 
 from budgauge.accounting.family import families_of
 from budgauge.config.name import same_name
-from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT, NO_LIMIT_GLYPH, state_word
+from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.status.family_sum import FamilySum
 from budgauge.status.row import AgentRow, FamilyRow, UsageRow
 from budgauge.status.snapshot import Snapshot
-from budgauge.text import count, percent, safe, short, width
+from budgauge.text import count, percent, safe, width
 
 RowKey = tuple[str, bool]
 """An agent's id or a family's key, and whether that is a family."""
@@ -64,16 +64,6 @@ class Row(msgspec.Struct, frozen=True):
         return NO_LIMIT_GLYPH if self.source.limit is None else GLYPHS[self.source.state]
 
     @property
-    def state_word(self) -> str:
-        """The state's word."""
-        return NO_LIMIT if self.source.limit is None else state_word(self.source.state)
-
-    @property
-    def of(self) -> str:
-        """The whole of the shown percentage: the limit, or everyone's total."""
-        return tr("of used") if self.source.limit is None else tr("of {limit}", limit=short(self.source.limit))
-
-    @property
     def name_cells(self) -> int:
         """Cells of the name and of the indent in front."""
         return width(self.name) + 2 * self.depth + 2 * self.is_family
@@ -118,16 +108,10 @@ def tree_of(snapshot: Snapshot, minute: int) -> Tree:
     for family in families.values():
         around = families_of(family.family.removesuffix("/*"))
         next(around, None)  # the family itself; `/*`, the family of nobody, has no other
-        _put(below, families, around, family)
+        below.setdefault(parent_of(around, families), []).append(family)
     for row in snapshot.agents:
-        _put(below, families, families_of(same_name(row.agent_id)), row)
+        below.setdefault(parent_of(families_of(same_name(row.agent_id)), families), []).append(row)
     return Tree(families, below, sums)
-
-
-def _put(
-    below: dict[str, list[UsageRow]], families: dict[str, FamilyRow], around: Iterator[str], source: UsageRow
-) -> None:
-    below.setdefault(parent_of(around, families), []).append(source)
 
 
 def top_family(agent_id: str) -> str:

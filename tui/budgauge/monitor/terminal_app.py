@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from textual.app import App
-from textual.theme import Theme, ThemeProvider
+from textual.theme import ThemeProvider
 
 from budgauge.monitor.drawing.changed_cells import Shown
 from budgauge.monitor.drawing.plain import AsciiGlyphs, WithoutColour, draws_ascii
@@ -62,13 +62,10 @@ class TerminalApp(InternalApp):
         if chosen in self.available_themes and chosen != THEMES[0].name:
             self.theme = chosen
         else:
-            self._begin_with(THEMES[0])
-
-    def _begin_with(self, theme: Theme) -> None:
-        """Start with a theme; setting `theme` would read all styles a second time before the first paint."""
-        self.set_reactive(App.theme, theme.name)
-        self.stylesheet.set_variables(self.get_css_variables())
-        self.add_class(f"-theme-{theme.name}")
+            # Setting `theme` would read all styles a second time before the first paint.
+            self.set_reactive(App.theme, THEMES[0].name)
+            self.stylesheet.set_variables(self.get_css_variables())
+            self.add_class(f"-theme-{THEMES[0].name}")
 
     def on_mount(self) -> None:
         """Remember each chosen theme; restore the terminal before a signal stops the program."""
@@ -76,7 +73,7 @@ class TerminalApp(InternalApp):
         if self.in_line and sys.platform != "win32":
             self._loop_now.add_signal_handler(signal.SIGTSTP, self.action_suspend_process)
         self.set_class(self._ascii.enabled, "-ascii")
-        self.theme_changed_signal.subscribe(self, self._theme_chosen)
+        self.theme_changed_signal.subscribe(self, lambda theme: self._preferences.choose(theme=theme.name))
 
     @property
     def can_leave(self) -> bool:
@@ -174,9 +171,6 @@ class TerminalApp(InternalApp):
         """Switch to the next theme."""
         self.theme = next_theme(self.theme, list(self.available_themes))
         self.say(tr("Theme: {name}", name=self.theme))
-
-    def _theme_chosen(self, theme: Theme) -> None:
-        self._preferences.choose(theme=theme.name)
 
 
 def _wait_for_foreground() -> None:

@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.control import Control
@@ -25,7 +24,6 @@ from textual.widget import Widget
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from textual._compositor import ChopsUpdate as ChopsUpdate
-    from textual._compositor import CompositorUpdate
     from textual._compositor import LayoutUpdate as LayoutUpdate
     from textual.driver import Driver
     from textual.filter import LineFilter
@@ -35,6 +33,10 @@ REPLACEMENT = "\ufffd"
 _SUSPENSION = ("_suspend_signal", "_resume_signal", "_previous_cursor_position", "_get_inline_height")
 
 
+_SOME = ("spans", "chops", "chop_ends", "render_segments")
+_WHOLE = ("strips", "region", "render_segments")
+
+
 class Updates(NamedTuple):
     """The types of Textual's updates of the terminal."""
 
@@ -42,22 +44,24 @@ class Updates(NamedTuple):
     """Some lines."""
     whole: type[LayoutUpdate]
     """A region from its first line to its last."""
-    base: type[CompositorUpdate]
-    """Both are one of these."""
+    replaced: Callable[[RenderableType, Callable[[Console], str]], RenderableType]
+    """An update with another text to send."""
 
     def is_known(self, update: object) -> bool:
         """Return True for a readable update."""
         needed = _SOME if isinstance(update, self.some) else _WHOLE if isinstance(update, self.whole) else ()
         return bool(needed) and all(hasattr(update, name) for name in needed)
 
-    def replaced(self, update: RenderableType, send: Callable[[Console], str]) -> RenderableType:
-        """Return an update with another text to send."""
-        return _replaced_type(self.base)(update, send)  # type: ignore[arg-type]  # every type can be hashed
 
+def updates() -> Updates | None:
+    """Return the types of Textual's updates; None where they are unknown."""
+    try:
+        module: Any = importlib.import_module("textual._compositor")
+        some, whole, base = module.ChopsUpdate, module.LayoutUpdate, module.CompositorUpdate
+    except (ImportError, AttributeError):
+        return None
 
-@cache
-def _replaced_type(base: type[Any]) -> Callable[..., RenderableType]:
-    class Replaced(base):  # type: ignore[misc]  # a class made at run time
+    class Replaced(base):  # type: ignore[misc, valid-type]  # a class made at run time
         def __init__(self, update: RenderableType, send: Callable[[Console], str]) -> None:
             self.update, self.send = update, send
 
@@ -67,20 +71,7 @@ def _replaced_type(base: type[Any]) -> Callable[..., RenderableType]:
         def render_segments(self, console: Console) -> str:
             return self.send(console)
 
-    return Replaced
-
-
-_SOME = ("spans", "chops", "chop_ends", "render_segments")
-_WHOLE = ("strips", "region", "render_segments")
-
-
-def updates() -> Updates | None:
-    """Return the types of Textual's updates; None where they are unknown."""
-    try:
-        module = importlib.import_module("textual._compositor")
-        return Updates(module.ChopsUpdate, module.LayoutUpdate, module.CompositorUpdate)
-    except (ImportError, AttributeError):
-        return None
+    return Updates(some, whole, Replaced)
 
 
 class InternalApp(App[None]):

@@ -133,11 +133,9 @@ class TokenMethods:
 
     def _report(self, params: object, _: object) -> object:
         fields = bind(params, _Report, "agent_id", *_PLACES).fields()
-
-        def work() -> dict[str, object]:
-            return {"success": True, "added": self._tracker.report_usage(**fields), **self._standing()}
-
-        return self._change(work)
+        return self._change(
+            lambda: {"success": True, "added": self._tracker.report_usage(**fields), **self._standing()}
+        )
 
     def _get_budget(self, params: object, _: object) -> object:
         return self._of_view(params, self._budget)
@@ -185,11 +183,7 @@ class TokenMethods:
 
     def _settle(self, params: object, _: object) -> object:
         fields = bind(params, _Settle, "reserve", *_PLACES).fields()
-
-        def work() -> dict[str, object]:
-            return {"success": True, "added": self._tracker.settle(**fields), **self._standing()}
-
-        return self._change(work)
+        return self._change(lambda: {"success": True, "added": self._tracker.settle(**fields), **self._standing()})
 
     def _release(self, params: object, _: object) -> object:
         asked = bind(params, _Release)
@@ -202,12 +196,8 @@ class TokenMethods:
         return self._change(work)
 
     def _reset(self, params: object, _: object) -> object:
-        asked = bind(params, _Reset)
-
-        def work() -> dict[str, object]:
-            return {"reset_id": self._tracker.reset(by="rpc", **msgspec.structs.asdict(asked))}
-
-        return self._change(work)
+        fields = msgspec.structs.asdict(bind(params, _Reset))
+        return self._change(lambda: {"reset_id": self._tracker.reset(by="rpc", **fields)})
 
     def _undo_reset(self, params: object, _: object) -> object:
         bind(params, _Nothing)

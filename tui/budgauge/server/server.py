@@ -75,7 +75,7 @@ class Server:
     async def _run(self, started: Callable[[], None]) -> None:
         self._stopped = asyncio.Event()
         self._loop = loop = asyncio.get_running_loop()
-        # The ledger stays, whatever the config says later: clients find the server by the ledger.
+        # A later config does not change the ledger: clients find the server by the ledger.
         ledger = load(self._options).ledger.path
         named = Options(config=self._options.config, ledger=os.fspath(ledger))
         # A project's limits hold for the project's ledger as long as the server runs.

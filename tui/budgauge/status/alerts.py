@@ -65,7 +65,7 @@ def _standing(snapshot: Snapshot) -> Iterator[ThresholdAlert]:
 def _alert(scope: Scope, name: str, state: Severity, used: int, limit: int) -> ThresholdAlert:
     share = percentage(used, limit) or 0.0
     what = "Token budget" if scope == "total" else f"{scope.capitalize()} {name}"
-    # The total's warning is the one that everybody knows, to the letter; the others are like it.
+    # The total's warning is the tracker's warning, to the letter; the others have the same form.
     part = percent_of(share, limit).replace(",", "")
     message = f"{what} {state}: " + (f"{part} used ({used} / {limit})" if part else f"{used} used, none is allowed")
     return ThresholdAlert(

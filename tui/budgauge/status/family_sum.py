@@ -11,7 +11,7 @@ from budgauge.status.row import AgentRow, FamilyRow
 
 _EXACT = Context(prec=80)
 _KEPT_MINUTES = 4 * KEPT_RECENT
-"""Minutes kept before those too old to be shown are dropped."""
+"""The most minutes kept before old ones are dropped."""
 
 
 class FamilySum:
@@ -82,7 +82,7 @@ class FamilySum:
 
     def _recent(self, since: int) -> tuple[tuple[int, int], ...]:
         if len(self._minutes) > _KEPT_MINUTES:
-            # One that is taken out after it was dropped stands here with fewer than no agents, and is not shown.
+            # A subtraction from a dropped minute leaves fewer than no agents; such a minute is not shown.
             self._minutes = {minute: spent for minute, spent in self._minutes.items() if minute >= since}
         recent = ((minute, spent) for minute, spent in self._minutes.items() if minute >= since)
         return tuple(sorted((minute, tokens) for minute, (tokens, agents) in recent if agents > 0))

@@ -17,51 +17,32 @@ def to_json(snapshot: Snapshot, cycles: Sequence[CycleRow] | None = None, user: 
     """
     import json
 
-    more: dict[str, Any] = {"user_budget": None if user is None else _user_budget(user)}
+    more: dict[str, Any] = {"user_budget": None if user is None else _fields(user, _USER)}
     if cycles is not None:
-        more["cycles"] = _pick(cycles, _CYCLE)
+        more["cycles"] = _rows(cycles, _CYCLE)
     return json.dumps({**status_fields(snapshot), **more}, indent=2)
 
 
 def status_fields(snapshot: Snapshot) -> dict[str, Any]:
     """Return the public fields of a snapshot as plain values."""
-    cost = snapshot.cost
     return {
-        "total_budget": snapshot.total_budget,
-        "total_used": snapshot.total_used,
-        "remaining_budget": snapshot.remaining_budget,
-        "reserved": snapshot.reserved,
-        "usage_percentage": snapshot.usage_percentage,
-        "warning_threshold": snapshot.warning_threshold,
-        "state": snapshot.state,
-        "agent_totals": snapshot.agent_totals,
-        "agents": _pick(snapshot.agents, _AGENT),
-        "families": _pick(snapshot.families, ("family", "used", "limit", "remaining", "state")),
-        "models": _pick(snapshot.models, _MODEL),
-        "cost": {
-            "total_usd": _exact(cost.total_usd),
-            "upper_usd": _exact(cost.upper_usd),
-            "budget_usd": _exact(cost.budget_usd),
-            "unpriced_tokens": cost.unpriced_tokens,
-        },
-        "since": snapshot.since,
-        "cycle_start": snapshot.cycle_start,
-        "cycle_end": snapshot.cycle_end,
-        "reset_id": snapshot.reset_id,
-        "ledger": snapshot.ledger,
-        "problems": _pick(snapshot.problems, ("kind", "count", "message")),
-        "unasked": _pick(snapshot.unasked, ("session", "agent_id", "used")),
+        **_fields(snapshot, _TOTAL),
+        "agents": _rows(snapshot.agents, _AGENT),
+        "families": _rows(snapshot.families, ("family", "used", "limit", "remaining", "state")),
+        "models": _rows(snapshot.models, _MODEL),
+        "cost": _fields(snapshot.cost, ("total_usd", "upper_usd", "budget_usd", "unpriced_tokens")),
+        **_fields(snapshot, ("since", "cycle_start", "cycle_end", "reset_id", "ledger")),
+        "problems": _rows(snapshot.problems, ("kind", "count", "message")),
+        "unasked": _rows(snapshot.unasked, ("session", "agent_id", "used")),
     }
 
 
 _USER = ("total_budget", "total_used", "remaining_budget", "reserved", "usage_percentage", "state", "since", "ledger")
-
-
-def _user_budget(user: Snapshot) -> dict[str, Any]:
-    """Return the public fields of the user's own budget."""
-    return {name: getattr(user, name) for name in _USER}
-
-
+"""The fields of the user's own budget beside a project's."""
+_TOTAL = (
+    *("total_budget", "total_used", "remaining_budget", "reserved", "usage_percentage"),
+    *("warning_threshold", "state", "agent_totals"),
+)
 _AGENT = (
     *("agent_id", "used", "reserved", "limit", "remaining", "usage_percentage", "state"),
     *("prompt_tokens", "completion_tokens", "cached_tokens", "calls", "last_used", "cost_usd"),
@@ -73,8 +54,12 @@ _CYCLE = (
 _MODEL = ("model", "used", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
 
 
-def _pick(rows: Sequence[object], fields: Sequence[str]) -> list[dict[str, Any]]:
-    return [{field: _exact(getattr(row, field)) for field in fields} for row in rows]
+def _rows(rows: Sequence[object], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [_fields(row, names) for row in rows]
+
+
+def _fields(source: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: _exact(getattr(source, name)) for name in names}
 
 
 def _exact(value: Any) -> Any:

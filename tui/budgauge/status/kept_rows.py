@@ -51,11 +51,6 @@ class _Basis(NamedTuple):
         counters = totals.at(now)
         return cls(totals, config, prices, counters, prices.lessons, counters.cuts)
 
-    def holds(self, other: _Basis) -> bool:
-        """Return True if rows of this basis hold for the other, apart from new records."""
-        same = all(one is two for one, two in zip(self[:4], other[:4], strict=True))
-        return same and self[4:] == other[4:]
-
 
 class KeptRows:
     """The rows of one ledger's snapshots, for one thread at a time."""
@@ -72,7 +67,7 @@ class KeptRows:
         basis = _Basis.at(totals, config, prices, now)
         touched, totals.sums.touched = totals.sums.touched, set()
         usage = BudgetUsage.at(config, totals, now)
-        kept = self._basis is not None and self._basis.holds(basis) and now >= self._now
+        kept = self._basis == basis and now >= self._now
         minute, old_minute = int(now // 60), int(self._now // 60)
         self._now = now
         if not kept or not self._update(basis, usage, touched):
@@ -131,7 +126,7 @@ class KeptRows:
         names.update(agent_id for agent_id, _ in reserved.items() ^ self._reserved.items())
         limits = basis.config.per_agent_limits
         for name in list(names) if limits else ():
-            # A limit holds for all forms of a name, and the row of one that nobody used goes with the first.
+            # A limit holds for all forms of a name; the first used form replaces the row of an unused name.
             names.update((*basis.counters.forms_of(name), same_name(name)))
         for name in names:
             here, unused = name in self._agents, name not in self._parts and name not in reserved

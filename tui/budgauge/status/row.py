@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 
@@ -36,16 +37,12 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """The cost of all priced calls; None where something was used and nothing is priced."""
     minutes: Pairs
     """(unix minute, counted tokens) of the latest minutes with usage, resets or not."""
+    is_family: ClassVar[bool] = False
 
     @property
     def key(self) -> str:
         """The agent's id or the family's key, as in the ledger."""
         raise NotImplementedError
-
-    @property
-    def is_family(self) -> bool:
-        """Return True for a family."""
-        return False
 
 
 class AgentRow(UsageRow, frozen=True, kw_only=True):
@@ -64,16 +61,12 @@ class FamilyRow(UsageRow, frozen=True, kw_only=True):
 
     family: str
     """The key, such as `claude-code/*`."""
+    is_family = True
 
     @property
     def key(self) -> str:
         """The family's key."""
         return self.family
-
-    @property
-    def is_family(self) -> bool:
-        """Return True."""
-        return True
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ def nearest_end(snapshot: Snapshot) -> Standing | None:
     found = [
         Standing(row.usage_percentage, row.limited, row.limit, row.state, row.key)
         for row in (*snapshot.limited, *snapshot.families)
-        # A limit of 0 that nobody tried to use stands at its end for good.
+        # An unused limit of 0 is always at the end.
         if row.usage_percentage is not None and row.limit is not None and row.used
     ]
     if snapshot.usage_percentage is not None:

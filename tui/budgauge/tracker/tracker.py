@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,9 +125,7 @@ class TokenBudgetTracker:
         return self._report(usage, spent, is_dated=True)
 
     def _report(self, usage: Usage, spent: bool, *, is_dated: bool) -> bool:
-        return self._decided(
-            lambda: self._authority.report(usage, spent=spent, is_dated=is_dated), partial(_counted, usage)
-        )
+        return self._decided(lambda: self._authority.report(usage, spent=spent, is_dated=is_dated), usage)
 
     def reserve(self, agent_id: str, tokens: int, ttl: float = 600, *, id: str | None = None) -> Hold[bool]:
         """Hold 1 or more counted tokens for a call to come, for at most `ttl` seconds, if the budget admits them.
@@ -167,9 +164,7 @@ class TokenBudgetTracker:
         # The agent's name may come from the ledger, and be refused as a typed one.
         usage = make_usage("recorded", model, prompt_tokens, completion_tokens, timestamp=moment, **fields)
         settle = Settle(agent_id or "", *msgspec.structs.astuple(usage)[1:], reserve=reserve)
-        return self._decided(
-            lambda: self._authority.settle(settle, is_dated=timestamp is not None), partial(_counted, settle)
-        )
+        return self._decided(lambda: self._authority.settle(settle, is_dated=timestamp is not None), settle)
 
     def release(self, reserve: str, *, again: bool = False) -> None:
         """Give a reservation back unused, by id. Raises ReservationError if unknown or ended.
@@ -179,14 +174,14 @@ class TokenBudgetTracker:
         check_text("reserve", reserve)
         self._decided(lambda: self._authority.release(reserve, again=again))
 
-    def _decided(self, ask: Callable[[], _Outcome], tokens: Callable[[BudgetConfig], int] = lambda _: 0) -> _Outcome:
-        """Return the authority's decision; warn if due. `tokens` gives the counted tokens possibly added."""
+    def _decided(self, ask: Callable[[], _Outcome], usage: Usage | None = None) -> _Outcome:
+        """Return the authority's decision; warn if due. `usage` is added if the decision is True."""
         try:
             outcome = ask()
         except RefusedError:
-            self._warn(lambda _: 0)
+            self._warn(None)
             raise
-        self._warn(tokens if outcome is True else lambda _: 0)
+        self._warn(usage if outcome is True else None)
         return outcome
 
     def check(self, agent_id: str, tokens: int = 1) -> RefusedError | None:
@@ -266,14 +261,14 @@ class TokenBudgetTracker:
     def _usage(self) -> BudgetUsage:
         return self._authority.usages()[0]
 
-    def _warn(self, tokens: Callable[[BudgetConfig], int]) -> None:
+    def _warn(self, added: Usage | None) -> None:
         """Log each budget's warning once while usage stands at or over the threshold."""
-        warnings = []
+        warnings, parts = [], counted_parts(added) if added else (0, 0)
         with self._mutex:
             for number, usage in enumerate(self._authority.usages(refreshed=False)):
                 used, at = usage.by_all(), warning_at(usage.config)
                 # Usage below the threshold before, as after a reset by another process, warns again.
-                if used >= at and (number not in self._warned or used - tokens(usage.config) < at):
+                if used >= at and (number not in self._warned or used - usage.config.counted(*parts) < at):
                     warnings.append(warning_message(usage.config, used))
                 (self._warned.add if used >= at else self._warned.discard)(number)
         for warning in warnings:
@@ -289,10 +284,6 @@ def _authority(config: BudgetConfig, ledger: str | os.PathLike[str] | None, now:
     from budgauge.authority.local import Local
 
     return Local(config, Path(ledger), now=now, cache=cache)
-
-
-def _counted(usage: Usage, config: BudgetConfig) -> int:
-    return config.counted(*counted_parts(usage))
 
 
 def _log(warning: str) -> None:

@@ -117,8 +117,7 @@ class Observer:
         """Return the present view; the same object if nothing changed. Never raises: the view holds all troubles."""
         before = self.loaded
         if self._watch.poll():
-            self._note_change(before)
-            self._reopen()
+            self._take_config(before)
         self._glance.at(self._ledger.path)
         with self.authority.mutex:
             restarts = self._ledger.restarts
@@ -181,13 +180,10 @@ class Observer:
         """Undo the latest reset; return the reset's id. Raises ResetError, LedgerError. Safe from any thread."""
         return self.authority.undo_reset()
 
-    def _note_change(self, before: Loaded) -> None:
-        """Keep a notice of another budget or ledger for a while."""
+    def _take_config(self, before: Loaded) -> None:
+        """Go on under another config; the same ledger's state stays until the ledger is read again."""
         if (change := change_of_budget(before, self.loaded)) is not None:
             self._change, self._changed_at = change, self._monotonic()
-
-    def _reopen(self) -> None:
-        """Go on under another config; the same ledger's state stays until the ledger is read again."""
         self.authority.set_config(self.loaded.config)
         if self._ledger.path != self.loaded.ledger.path:
             self._left_behind = left_behind(self.loaded.ledger)

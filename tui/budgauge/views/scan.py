@@ -196,16 +196,9 @@ class TimeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimeScan:
-    """Everything by steps of time, read from the ledger."""
+    """A reading of everything by steps of time."""
 
-    def __init__(
-        self,
-        path: Path,
-        config: BudgetConfig,
-        prices: PriceBook,
-        chart: Span,
-        counters: Span,
-    ) -> None:
+    def __init__(self, path: Path, config: BudgetConfig, prices: PriceBook, chart: Span, counters: Span) -> None:
         """Take the span of the chart, and `counters`, the span since the counters began."""
         self.chart, self.counters = chart, counters
         self._config, self._prices = config, prices

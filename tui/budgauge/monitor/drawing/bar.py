@@ -19,7 +19,8 @@ def limit_bar(part: float, cells: int, mark: float | None = None) -> list[Run]:
     Over the limit, the whole width is the used amount, and the limit itself is marked.
     """
     if part > 1:
-        return _over(part, cells)
+        within = mark_at(part, cells, 1)
+        return _joined([("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")])
     eighths = _eighths(part, cells)
     kinds: list[Run] = [("█", "fill")] * (eighths // 8)
     if eighths % 8:
@@ -42,11 +43,6 @@ def _eighths(part: float, cells: int) -> int:
     if part >= 1:
         return whole
     return 0 if part <= 0 else max(1, min(whole - 1, round(part * whole)))
-
-
-def _over(part: float, cells: int) -> list[Run]:
-    within = mark_at(part, cells, 1)
-    return _joined([("█" * within, "fill"), ("│", "mark-filled"), ("▒" * (cells - within - 1), "over")])
 
 
 def share_bar(part: float, cells: int) -> list[Run]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ class Shown:
         if before == cells:
             return
         self._note(y, x, cells)
-        for begin, end in _joined(_differing(before, cells)):
+        for begin, end in _changed_runs(before, cells):
             while begin and cells[begin][0] is None:
                 begin -= 1
             while end < len(cells) and cells[end][0] is None:
@@ -99,22 +99,19 @@ class Shown:
 
     def _cells(self, strip: Strip) -> list[_Cell]:
         cells: list[_Cell] = []
+        if len(self._styles) > _KEPT_STYLES:
+            self._styles.clear()
         for text, style, control in strip:
             if control:
                 continue
             # The same object for equal styles: cells are compared far more often than drawn.
-            same = self._style(style or Style.null())
+            same = self._styles.setdefault(style := style or Style.null(), style)
             if _is_plain(text):
                 cells += [(character, same) for character in text]
             elif text:
                 cells.append((text, same))
                 cells += [(None, same)] * (cell_len(text) - 1)
         return cells
-
-    def _style(self, style: Style) -> Style:
-        if len(self._styles) > _KEPT_STYLES:
-            self._styles.clear()
-        return self._styles.setdefault(style, style)
 
 
 @lru_cache(1024)
@@ -123,21 +120,17 @@ def _is_plain(text: str) -> bool:
     return text.isascii() or all(cell_len(character) == 1 for character in text)
 
 
-def _differing(before: list[_Cell], after: list[_Cell]) -> Iterator[tuple[int, int]]:
-    for index, (old, new) in enumerate(zip(before, after, strict=True)):
-        if old is not new and old != new:
-            yield index, index + 1
-
-
-def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Join runs with few cells between them."""
+def _changed_runs(before: list[_Cell], after: list[_Cell]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of changed cells, joined where few cells lie between them."""
     begin = end = -1
-    for first, last in runs:
+    for index, (old, new) in enumerate(zip(before, after, strict=True)):
+        if old is new or old == new:
+            continue
         if end < 0:
-            begin = first
-        elif first - end > JOINED_CELLS:
+            begin = index
+        elif index - end > JOINED_CELLS:
             yield begin, end
-            begin = first
-        end = last
+            begin = index
+        end = index + 1
     if end > 0:
         yield begin, end

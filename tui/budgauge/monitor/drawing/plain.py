@@ -73,10 +73,7 @@ class AsciiGlyphs(LineFilter):
         """Return a line in ASCII."""
         if all(segment.text.isascii() for segment in segments):
             return segments
-        return [
-            segment if segment.text.isascii() else Segment(ascii_of(segment.text), segment.style, segment.control)
-            for segment in segments
-        ]
+        return [Segment(ascii_of(text), style, control) for text, style, control in segments]
 
 
 class WithoutColour(LineFilter):

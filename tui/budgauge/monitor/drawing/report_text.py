@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from rich.cells import set_cell_size
-
 from budgauge.monitor.drawing.time_text import stamp
+from budgauge.monitor.drawing.wrap import placed
 from budgauge.monitor.language import dollars, mark, tr, trn
-from budgauge.text import count, fit, safe, width
+from budgauge.text import count, safe, width
 from budgauge.views.scan import AgentReport, PriceRow
 
 _LEFT_ALIGNED = frozenset({"model", "time", "from"})
@@ -49,15 +48,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], cells: int) -> l
     number = len(heads)
     while number > 2 and sum(widths[:number]) + 2 * (number - 1) > cells:
         number -= 1
-    return [_line(row[:number], widths, heads) for row in (shown, *rows)]
-
-
-def _line(row: Sequence[str], widths: Sequence[int], heads: Sequence[str]) -> str:
-    parts = []
-    for text, cells, head in zip(row, widths, heads, strict=False):
-        fitted = fit(text, cells)
-        parts.append(set_cell_size(fitted, cells) if head in _LEFT_ALIGNED else " " * (cells - width(fitted)) + fitted)
-    return "  ".join(parts)
+    rights = [head not in _LEFT_ALIGNED for head in heads[:number]]
+    return ["  ".join(map(placed, row[:number], widths, rights)) for row in (shown, *rows)]
 
 
 def explanation(report: AgentReport) -> Iterator[str]:

@@ -1,6 +1,8 @@
-"""Lines cut at words, measured in terminal cells."""
+"""Text cut, wrapped and padded to terminal cells."""
 
 from __future__ import annotations
+
+from rich.cells import set_cell_size
 
 from budgauge.text import fit, width
 
@@ -32,3 +34,9 @@ def shell_lines(words: tuple[str, ...], cells: int) -> list[str]:
             lines[-1] += " \\"
             lines.append("  " + word)
     return lines
+
+
+def placed(text: str, cells: int, right: bool = False) -> str:
+    """Return a text cut and padded to some cells."""
+    fitted = fit(text, cells)
+    return " " * (cells - width(fitted)) + fitted if right else set_cell_size(fitted, cells)

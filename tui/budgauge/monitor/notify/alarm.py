@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from budgauge.config.model import Notify
@@ -40,7 +41,7 @@ class Alarm:
         """Why desktop notifications do not work; empty while they do."""
         self._trouble_changed = trouble_changed
         self._alerts = ThresholdAlerts()
-        self.title = TerminalTitle(self._write, os.environ.get("TERM", ""))
+        self.title = TerminalTitle(partial(write, app), os.environ.get("TERM", ""))
         self._desktop: Desktop | None = None
 
     def take(self, view: View, *, covered: bool) -> None:
@@ -84,9 +85,6 @@ class Alarm:
         for state, text in zip([*states, "exceeded"], _words(crossed), strict=False):
             severity: SeverityLevel = "warning" if state == "warning" else "error"
             self._app.notify(text, severity=severity, timeout=TOAST_SECONDS, markup=False)
-
-    def _write(self, sequence: str) -> None:
-        write(self._app, sequence)
 
 
 def _words(crossed: Sequence[ThresholdAlert]) -> list[str]:

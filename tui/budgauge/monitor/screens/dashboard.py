@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.geometry import Size
 
 from budgauge.monitor.drawing.time_text import clock, day
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import mark, tr, trn
 from budgauge.monitor.order import order_words
 from budgauge.monitor.screens.main_screen import AppState, MainScreen
@@ -47,9 +48,7 @@ class Dashboard(MainScreen):
 
     AUTO_FOCUS = "AgentTable"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape", "clear_filter", mark("All agents"), show=False, id="filter.all", tooltip=mark("Clear the filter")
-        ),
+        bound("escape", "clear_filter", "filter.all", mark("All agents"), mark("Clear the filter"), show=False),
     ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  # declared by Screen
         (0, "-too-narrow"),
@@ -105,27 +104,13 @@ class Dashboard(MainScreen):
         self.query_one(Onboarding).roomy = height >= 24
         self.query_one(Banner).room = max(2, height // 6)
 
-    def show(self, state: AppState) -> None:
-        """Show a view."""
-        snapshot = state.view.snapshot
-        self.query_one(CostPanel).view_model = cost_view_model(snapshot)
-        table = self.query_one(AgentTable)
-        table.vacancy = _vacancy(snapshot)
-        table.show(snapshot, state.now)
-        self._title_agents()
-        new = state.onboarding is not None
-        self.set_class(new, "-new")
-        self.set_class(new and bool(snapshot.agents or snapshot.families), "-with-limits")
-        self._show_moment(state)
-
-    def tick(self, state: AppState) -> None:
-        """Bring up to date whatever changes by time alone."""
-        self.query_one(AgentTable).tick(state.now)
-        self._show_moment(state)
-
-    def _show_moment(self, state: AppState) -> None:
-        """Update every part but the table."""
+    def show(self, state: AppState, *, only_time: bool) -> None:
+        """Show a view; with `only_time`, only what changes by time alone."""
         view, snapshot, now = state.view, state.view.snapshot, state.now
+        if only_time:
+            self.query_one(AgentTable).tick(now)
+        else:
+            self._show_table(state)
         self.query_one(Gauge).view_model = gauge_view_model(view, now)
         self.query_one(Figures).view_model = figures(snapshot, now, readable=not view.ledger_trouble)
         self.query_one(RatePanel).view_model = rate_view_model(snapshot, now)
@@ -134,6 +119,16 @@ class Dashboard(MainScreen):
             self.query_one(Onboarding).view_model = state.onboarding
         self.query_one(TopLine).view_model = state.top
         self.show_items(state)
+
+    def _show_table(self, state: AppState) -> None:
+        snapshot, table = state.view.snapshot, self.query_one(AgentTable)
+        self.query_one(CostPanel).view_model = cost_view_model(snapshot)
+        table.vacancy = _vacancy(snapshot)
+        table.show(snapshot, state.now)
+        self._title_agents()
+        new = state.onboarding is not None
+        self.set_class(new, "-new")
+        self.set_class(new and bool(snapshot.agents or snapshot.families), "-with-limits")
 
     def open_filter(self) -> None:
         """Open the filter line, or focus an open one."""

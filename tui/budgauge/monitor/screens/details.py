@@ -24,34 +24,29 @@ class Details(Page[AgentReport]):
 
     def __init__(self, view: View, now: float, row: Row, observer: Observer) -> None:
         super().__init__(view, now)
-        self._row = row
+        self.row: Row = row
         self._observer = observer
         self._scan: AgentScan | None = None
         self._config = view.config
 
-    @property
-    def row(self) -> Row:
-        """The agent or family, as of the opening."""
-        return self._row
-
     def compose(self) -> ComposeResult:
         """Yield one long text, and the keys."""
         with VerticalScroll(id="details") as box:
-            box.border_title = Content(self._row.name)  # a str would be read as markup
+            box.border_title = Content(self.row.name)  # a str would be read as markup
             yield AgentDetails()
-        yield KeyLine(_keys(self._row))
+        yield KeyLine(_keys(self.row))
 
     def reader(self) -> Callable[[], AgentReport]:
         """Return the scan under the config in force."""
         if self._scan is None or self._config != self.view.config:
             self._config = self.view.config
-            self._scan = self._observer.agent_scan(self._row.key, is_family=self._row.is_family)
+            self._scan = self._observer.agent_scan(self.row.key, is_family=self.row.is_family)
         return self._scan.look
 
     def draw(self) -> None:
         """Draw the present state."""
         self.query_one(AgentDetails).view_model = agent_details_view_model(
-            self.view, self.now, self._row.key, is_family=self._row.is_family, report=self.report, trouble=self.trouble
+            self.view, self.now, self.row.key, is_family=self.row.is_family, report=self.report, trouble=self.trouble
         )
 
 

@@ -51,17 +51,4 @@ def key_help(bindings: Iterable[BindingType]) -> Iterable[tuple[str, str]]:
     """Yield (keys, their effect) of each binding with a tooltip."""
     for binding in bindings:
         if isinstance(binding, Binding) and binding.tooltip:
-            yield binding.key_display or _shown(binding.key), binding.tooltip
-
-
-def _shown(keys: str) -> str:
-    names = {
-        "question_mark": "?",
-        "escape": "Esc",
-        "pageup": "PgUp",
-        "pagedown": "PgDn",
-        "home": "Home",
-        "end": "End",
-        "space": "Space",
-    }
-    return " ".join(names.get(key, key) for key in keys.split(","))
+            yield binding.key_display or binding.key, binding.tooltip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +13,7 @@ from budgauge.monitor.language import mark, tr
 from budgauge.monitor.screens.main_screen import AppState, MainScreen
 from budgauge.monitor.widgets.banner import Banner, Item, banner_items, exceeded_total
 from budgauge.monitor.widgets.gauge import Gauge, gauge_view_model
-from budgauge.monitor.widgets.key_line import Key, KeyLine
+from budgauge.monitor.widgets.key_line import KeyLine
 from budgauge.monitor.widgets.spenders import Spenders, spenders
 from budgauge.monitor.widgets.summary import Summary, summary_pieces
 from budgauge.monitor.widgets.top_line import budget_words
@@ -30,11 +30,7 @@ class InlineScreen(MainScreen):
         *(Binding(key, "no_room", show=False) for key in ROOMY_KEYS),
     ]
 
-    def __init__(self, keys: Sequence[Key], ready: Callable[[], None], say: Callable[[str], None]) -> None:
-        """`say` shows the answer to a key."""
-        super().__init__(keys, ready)
-        self._say = say
-        self._question: tuple[str, Callable[[bool], None]] | None = None
+    _question: tuple[str, Callable[[bool], None]] | None = None
 
     def compose(self) -> ComposeResult:
         """Yield five lines."""
@@ -44,14 +40,11 @@ class InlineScreen(MainScreen):
         yield Banner()
         yield KeyLine(self._keys)
 
-    def show(self, state: AppState) -> None:
-        """Show a view."""
-        self.query_one(Spenders).view_model = spenders(state.view.snapshot)
-        self.tick(state)
-
-    def tick(self, state: AppState) -> None:
-        """Bring up to date whatever changes by time alone."""
+    def show(self, state: AppState, *, only_time: bool) -> None:
+        """Show a view; with `only_time`, only what changes by time alone."""
         view = state.view
+        if not only_time:
+            self.query_one(Spenders).view_model = spenders(view.snapshot)
         self.query_one(Gauge).view_model = gauge_view_model(view, state.now)
         paused = (tr("PAUSED"),) if state.top.paused else ()
         collecting = (state.top.collecting,) if state.top.collecting else ()
@@ -67,7 +60,8 @@ class InlineScreen(MainScreen):
         items = [item for item in banner_items(state.view, state.items) if item.level != "info" and item != said]
         if self._question:
             items = [Item("answer", self._question[0]), *(item for item in items if item.level != "answer")]
-        shown = tuple(sorted(items, key=lambda item: _rank(item, snapshot.warning)))
+        # Answers first, for they go by themselves; then the total's warning.
+        shown = tuple(sorted(items, key=lambda item: (item.level != "answer", item.text != snapshot.warning)))
         banner = self.query_one(Banner)
         banner.room = 2 if len(shown) > 1 or (shown and width(shown[0].text) + 4 > self.size.width) else 1
         banner.items = shown
@@ -80,7 +74,7 @@ class InlineScreen(MainScreen):
 
     def action_no_room(self) -> None:
         """Answer a key for a screen taller than five lines."""
-        self._say(tr("That takes the whole screen: start budgauge without --inline."))
+        self.notify(tr("That takes the whole screen: start budgauge without --inline."))
 
     def action_answer(self, answer: bool) -> None:
         """Answer the question."""
@@ -97,10 +91,3 @@ class InlineScreen(MainScreen):
         summary = self.query_one(Summary)
         word = tr("PAUSED")
         summary.pieces = (*((word,) if paused else ()), *(piece for piece in summary.pieces if piece != word))
-
-
-def _rank(item: Item, warning: str | None) -> int:
-    """Rank an item: answers first, for they go by themselves; then the total's warning."""
-    if item.level == "answer":
-        return 0
-    return 1 if item.text == warning else 2

@@ -21,7 +21,6 @@ class AppState(msgspec.Struct, frozen=True, kw_only=True):
     now: float
     """Unix seconds."""
     top: TopViewModel
-    """The first line."""
     items: tuple[Item, ...] = ()
     """Messages of the app itself, for the banner."""
     onboarding: OnboardingViewModel | None = None
@@ -41,12 +40,8 @@ class MainScreen(Screen[None]):
         """Report that all widgets are mounted."""
         self._ready()
 
-    def show(self, state: AppState) -> None:
-        """Show a view."""
-        raise NotImplementedError
-
-    def tick(self, state: AppState) -> None:
-        """Bring up to date whatever changes by time alone."""
+    def show(self, state: AppState, *, only_time: bool) -> None:
+        """Show a view; with `only_time`, only what changes by time alone."""
         raise NotImplementedError
 
     def show_items(self, state: AppState) -> None:

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 
 from budgauge.monitor.drawing.spans import ZOOMS, chart_span, counter_span, shown_number
 from budgauge.monitor.drawing.time_text import day, span, utc_offset
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.screens.page import Page
 from budgauge.monitor.widgets.key_line import Key, KeyLine
-from budgauge.monitor.widgets.time_chart import TimeChart, time_view_model
+from budgauge.monitor.widgets.time_chart import TimeChart, TimeViewModel
 from budgauge.views.live import Observer, View
 from budgauge.views.scan import EARLIEST, Span, TimeReport, TimeScan
 
@@ -38,18 +39,9 @@ class OverTime(Page[_Read]):
 
     AUTO_FOCUS = "#over-time"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "plus,equals_sign",
-            "zoom(-1)",
-            mark("Shorter"),
-            key_display="+",
-            id="time.in",
-            tooltip=mark("A shorter time"),
-        ),
-        Binding(
-            "minus,underscore", "zoom(1)", mark("Longer"), key_display="-", id="time.out", tooltip=mark("A longer time")
-        ),
-        Binding("o", "app.pop_screen", mark("Back"), show=False, id="time.back", tooltip=mark("Back")),
+        bound("plus,equals_sign", "zoom(-1)", "time.in", mark("Shorter"), mark("A shorter time"), "+"),
+        bound("minus,underscore", "zoom(1)", "time.out", mark("Longer"), mark("A longer time"), "-"),
+        bound("o", "app.pop_screen", "time.back", mark("Back"), mark("Back"), show=False),
     ]
 
     def __init__(self, view: View, now: float, observer: Observer) -> None:
@@ -137,9 +129,9 @@ class OverTime(Page[_Read]):
         if since is not None and self._known_since() is None and read is not None and read[1].begin > since:
             since = None  # the report begins later
         is_other = read is not None and (read[0].step, read[0].number) != (chart.step, chart.number)
-        self.query_one(TimeChart).view_model = time_view_model(
-            self.view,
-            self.now,
+        self.query_one(TimeChart).view_model = TimeViewModel(
+            snapshot=self.view.snapshot,
+            now=self.now // 60 * 60,
             title=tr("the last {span}", span=span(chart.step * shown_number(chart))),
             note=tr("Reading the ledger …") if not self.trouble and (read is None or is_other) else "",
             trouble=self.trouble,

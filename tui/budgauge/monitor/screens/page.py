@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, Generic, TypeVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from budgauge.errors import BudgaugeError
 from budgauge.monitor.background_job import BackgroundJob
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import mark, tr
 from budgauge.monitor.rows import Row
 from budgauge.views.live import View
@@ -26,10 +27,11 @@ class Page(Screen[None], Generic[_Report]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape,backspace", "app.pop_screen", mark("Back"), id="page.back", key_display="Esc", tooltip=mark("Back")
-        ),
+        bound("escape,backspace", "app.pop_screen", "page.back", mark("Back"), mark("Back"), "Esc"),
     ]
+
+    row: Row | None = None
+    """The agent or family of the page, as of the opening; None for all."""
 
     def __init__(self, view: View, now: float) -> None:
         """`now` is in unix seconds."""
@@ -37,16 +39,10 @@ class Page(Screen[None], Generic[_Report]):
         self.view = view
         self.now = now
         self.report: _Report | None = None
-        """The last scan's report."""
         self._trouble = ""
         self._reading = BackgroundJob("scan", self.post_message)
         self._is_stale = True
         self._is_composed = False
-
-    @property
-    def row(self) -> Row | None:
-        """The agent or family of the page; None for all."""
-        return None
 
     @property
     def trouble(self) -> str:

@@ -6,17 +6,19 @@ from typing import ClassVar
 
 from rich.cells import set_cell_size
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from budgauge.monitor.drawing.time_text import day
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import dollars, mark, tr
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, safe, width
 
+_ARROWS = "left,right,up,down"
 _NOTE = mark("The ledger keeps every line. u undoes a reset. Calls recorded later count, whenever they were made.")
 
 
@@ -26,16 +28,9 @@ class ResetQuestion(ModalScreen[bool]):
     AUTO_FOCUS = "#no"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (14, "-tall")]  # noqa: RUF012  # declared by Screen
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", mark("Yes"), id="reset.yes", tooltip=mark("Reset the counters")),
-        Binding("n,escape", "answer(False)", mark("No"), id="reset.no", tooltip=mark("Leave everything as it is")),
-        Binding(
-            "left,right,up,down",
-            "app.focus_next",
-            mark("Other"),
-            show=False,
-            id="reset.other",
-            tooltip=mark("The other answer"),
-        ),
+        bound("y", "answer(True)", "reset.yes", mark("Yes"), mark("Reset the counters")),
+        bound("n,escape", "answer(False)", "reset.no", mark("No"), mark("Leave everything as it is")),
+        bound(_ARROWS, "app.focus_next", "reset.other", mark("Other"), mark("The other answer"), show=False),
     ]
 
     def __init__(self, snapshot: Snapshot, agent_id: str | None = None) -> None:
@@ -67,7 +62,7 @@ class ResetQuestion(ModalScreen[bool]):
             line.update(fact)
 
     def _drawn(self) -> list[Content]:
-        facts = reset_facts(self._snapshot) if self._agent_id is None else agent_facts(self._snapshot, self._agent_id)
+        facts = reset_facts(self._snapshot, self._agent_id)
         cells = max(8, *(width(label) + 1 for label, _ in facts))
         return [
             Content.assemble((set_cell_size(label, cells), "$foreground 60%"), (value, "bold"))
@@ -83,28 +78,21 @@ class ResetQuestion(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-def reset_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """Return (label, value) of a reset of everyone."""
-    agents = len(snapshot.agent_totals)
-    return (
-        (tr("tokens"), count(snapshot.total_used)),
-        (tr("agents"), count(agents)),
-        (tr("since"), _since(snapshot)),
-        (tr("cost"), dollars(snapshot.cost.total_usd)),
-    )
-
-
-def agent_facts(snapshot: Snapshot, agent_id: str) -> tuple[tuple[str, str], ...]:
-    """Return (label, value) of a reset of one agent."""
+def reset_facts(snapshot: Snapshot, agent_id: str | None) -> tuple[tuple[str, str], ...]:
+    """Return (label, value) of a reset of one agent, or everyone."""
+    since = tr("the first record") if snapshot.since is None else day(snapshot.since)
+    if agent_id is None:
+        return (
+            (tr("tokens"), count(snapshot.total_used)),
+            (tr("agents"), count(len(snapshot.agent_totals))),
+            (tr("since"), since),
+            (tr("cost"), dollars(snapshot.cost.total_usd)),
+        )
     row = next((row for row in snapshot.agents if row.agent_id == agent_id), None)
     return (
         (tr("agent"), safe(agent_id, 40)),
         (tr("tokens"), count(row.used if row else 0)),
         (tr("calls"), count(row.calls if row else 0)),
-        (tr("since"), _since(snapshot)),
+        (tr("since"), since),
         (tr("cost"), dollars(row.cost_usd if row else None)),
     )
-
-
-def _since(snapshot: Snapshot) -> str:
-    return tr("the first record") if snapshot.since is None else day(snapshot.since)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-from rich.cells import set_cell_size
 from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
@@ -21,7 +20,7 @@ from budgauge.monitor.drawing.outlook import between
 from budgauge.monitor.drawing.report_text import call_table, explanation, model_table
 from budgauge.monitor.drawing.sign import GLYPHS, state_word
 from budgauge.monitor.drawing.time_text import ago, span
-from budgauge.monitor.drawing.wrap import wrap
+from budgauge.monitor.drawing.wrap import placed, wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.drawing import Drawing, Piece, in_order
@@ -38,7 +37,7 @@ _CHART_LINES = 4
 _BAR_CELLS = 24
 
 
-class LimitViewModel(msgspec.Struct, frozen=True, kw_only=True):
+class LimitViewModel(msgspec.Struct, frozen=True):
     """A limit on the agent: its own, a family's, or the total."""
 
     name: str
@@ -107,25 +106,13 @@ def _limits(
     around = list(families_of(same_name(key.removesuffix("/*") if is_family else key)))
     families = {row.family: row for row in snapshot.families}
     own = [] if source is None or is_family else [source]
-    for row in (*own, *(families[family] for family in around if family in families)):
-        if row.limit is not None and row.remaining is not None:
-            yield LimitViewModel(
-                name=shown_name(row.key),
-                used=row.limited,
-                limit=row.limit,
-                state=row.state,
-                outlook=_outlook(row.minutes, now, row.limited, row.limit, snapshot.warning_threshold),
-            )
-    if snapshot.remaining_budget is not None:
-        yield LimitViewModel(
-            name=tr("total"),
-            used=snapshot.total_used,
-            limit=snapshot.total_budget,
-            state=snapshot.state,
-            outlook=_outlook(
-                snapshot.minutes, now, snapshot.total_used, snapshot.total_budget, snapshot.warning_threshold
-            ),
-        )
+    rows = (*own, *(families[family] for family in around if family in families))
+    limits = [(shown_name(row.key), row.limited, row.limit, row.state, row.minutes) for row in rows]
+    limits.append((tr("total"), snapshot.total_used, snapshot.total_budget or None, snapshot.state, snapshot.minutes))
+    for name, used, limit, state, minutes in limits:
+        if limit is not None:
+            outlook = _outlook(minutes, now, used, limit, snapshot.warning_threshold)
+            yield LimitViewModel(name, used, limit, state, outlook)
 
 
 def _outlook(minutes: Pairs, now: float, used: int, limit: int, threshold: float) -> str:
@@ -162,7 +149,6 @@ class AgentDetails(Drawing):
     """
 
     view_model: reactive[AgentDetailsViewModel | None] = reactive(None, init=False)
-    """The shown values."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the lines of all sections."""
@@ -193,7 +179,7 @@ class AgentDetails(Drawing):
             left = max(0, limit.limit - limit.used)
             pieces: list[Piece] = [
                 (GLYPHS[limit.state], state),
-                (set_cell_size(fit(limit.name, name_cells), name_cells), self.part("text")),
+                (placed(limit.name, name_cells), self.part("text")),
                 (f"{_fraction(limit):>{number_cells}}", self.part("number")),
             ]
             line = in_order(pieces, cells, gap=" ")

@@ -15,11 +15,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column, Extent, column_at, fit_columns
+from budgauge.monitor.keys import TABLE_BINDINGS
 from budgauge.monitor.language import tr
 from budgauge.monitor.order import MOVING, ORDERS, Order
 from budgauge.monitor.row_cache import MOVE_SECONDS, Arrangement, RowCache
 from budgauge.monitor.rows import Row
-from budgauge.monitor.table_keys import TABLE_BINDINGS
+from budgauge.monitor.widgets.drawing import component_classes
 from budgauge.monitor.widgets.row_painter import Cell, RowPainter, heads
 from budgauge.status.row import ACTIVE_MINUTES
 from budgauge.status.snapshot import Snapshot
@@ -33,13 +34,6 @@ class AgentTable(ScrollView, can_focus=True):
     """Agents and families with their gauges, and a cursor on one agent through every change."""
 
     BINDINGS: ClassVar[list[BindingType]] = TABLE_BINDINGS
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"table--{part}"
-        for part in (
-            *("head", "sorted", "name", "family", "muted", "ok", "warning"),
-            *("exceeded", "track", "mark", "share", "trend", "cursor"),
-        )
-    }
     DEFAULT_CSS = """
     AgentTable {
         height: 1fr;
@@ -62,11 +56,10 @@ class AgentTable(ScrollView, can_focus=True):
         & .table--cursor { background: $primary 18%; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = component_classes(DEFAULT_CSS)
 
     order: reactive[Order] = reactive[Order]("used", init=False, repaint=False)
-    """The order of the rows."""
     reverse: reactive[bool] = reactive(False, init=False, repaint=False)
-    """Reversed?"""
     query_words: reactive[tuple[str, ...]] = reactive[tuple[str, ...]]((), init=False, repaint=False)
     """Filter words: only agents with all of them in their ids are shown, in any case."""
     vacancy: reactive[str] = reactive("", init=False)
@@ -92,7 +85,6 @@ class AgentTable(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.rows: tuple[Row, ...] = ()
-        """The rows to show."""
         self._snapshot: Snapshot | None = None
         self._kept = RowCache()
         self._now = 0.0
@@ -137,15 +129,10 @@ class AgentTable(ScrollView, can_focus=True):
 
     def watch_order(self) -> None:
         """Sort."""
-        self._sorted_anew()
-
-    def watch_reverse(self) -> None:
-        """Sort."""
-        self._sorted_anew()
-
-    def _sorted_anew(self) -> None:
         self._bring_up()
         self.refresh(Region(0, 0, self.size.width, HEAD_LINES))
+
+    watch_reverse = watch_order
 
     def watch_query_words(self) -> None:
         """Filter."""
@@ -192,7 +179,7 @@ class AgentTable(ScrollView, can_focus=True):
         if at.y < HEAD_LINES:
             self._sort_by_column(at.x)
             return
-        index = at.y - HEAD_LINES + self._first_visible()
+        index = at.y - HEAD_LINES + self.scroll_offset.y
         if index >= len(self.rows):
             return
         self.move_to(index)
@@ -287,17 +274,14 @@ class AgentTable(ScrollView, can_focus=True):
             self._columns = fit_columns(*wanted)
         return self._columns
 
-    def _first_visible(self) -> int:
-        return self.scroll_offset.y
-
     def _visible_lines(self) -> int:
         return max(0, self.size.height - HEAD_LINES)
 
     def _is_cursor_visible(self) -> bool:
-        return 0 <= self.cursor - self._first_visible() < max(1, self._visible_lines())
+        return 0 <= self.cursor - self.scroll_offset.y < max(1, self._visible_lines())
 
     def _show_cursor(self) -> None:
-        first, lines = self._first_visible(), self._visible_lines()
+        first, lines = self.scroll_offset.y, self._visible_lines()
         if not lines:
             return
         if self.cursor < first:
@@ -306,14 +290,14 @@ class AgentTable(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - lines + 1, animate=False, immediate=True)
 
     def _refresh_row(self, index: int) -> None:
-        line = index - self._first_visible()
+        line = index - self.scroll_offset.y
         if 0 <= line < self._visible_lines():
             self.refresh(Region(0, line + HEAD_LINES, self.size.width, 1))
 
     def _draw_changed(self, *, all_lines: bool) -> None:
         """Redraw changed lines; where only time has passed, only those of active rows."""
         self._painters.clear()
-        first, minute = self._first_visible(), int(self._now // 60)
+        first, minute = self.scroll_offset.y, int(self._now // 60)
         for index in range(first, min(len(self.rows), first + self._visible_lines())):
             row = self.rows[index]
             minutes = row.source.minutes
@@ -335,21 +319,21 @@ class AgentTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line: the heads, a row, or nothing."""
         if y < HEAD_LINES:
-            segments = self._head()
+            styles = self._style("head"), self._style("sorted")
+            segments = heads(self._columns_now(), self.order, *styles, reverse=self.reverse)
         else:
-            index = y - HEAD_LINES + self._first_visible()
+            index = y - HEAD_LINES + self.scroll_offset.y
             if index < len(self.rows):
                 under_cursor = self._is_under_cursor(index)
                 cells = self._drawn[y] = self._row(self.rows[index], under_cursor=under_cursor)
                 segments = self._joined(cells, under_cursor=under_cursor)
             elif not self.rows and y == HEAD_LINES + 1:
-                segments = [Segment("  " + fit(self._vacancy(), self._cells - 2), self._style("muted"))]
+                filtered = tr("No agent's name has this in it. Esc clears the filter.")
+                vacancy = filtered if self.query_words else self.vacancy
+                segments = [Segment("  " + fit(vacancy, self._cells - 2), self._style("muted"))]
             else:
                 segments = []
         return Strip(segments).adjust_cell_length(self._cells, self.rich_style)
-
-    def _vacancy(self) -> str:
-        return tr("No agent's name has this in it. Esc clears the filter.") if self.query_words else self.vacancy
 
     def _joined(self, cells: list[Cell], *, under_cursor: bool) -> list[Segment]:
         blank = Segment(_BLANK, self.rich_style + self._ground(under_cursor=under_cursor))
@@ -371,10 +355,6 @@ class AgentTable(ScrollView, can_focus=True):
             return Style()
         return Style(bgcolor=self._style("cursor").bgcolor, reverse=self.app.no_color)
 
-    def _head(self) -> list[Segment]:
-        style, sorted_style = self._style("head"), self._style("sorted")
-        return heads(self._columns_now(), self.order, reverse=self.reverse, style=style, sorted_style=sorted_style)
-
     def _row(self, row: Row, *, under_cursor: bool) -> list[Cell]:
         painter = self._painters.get(under_cursor)
         if painter is None:
@@ -382,7 +362,7 @@ class AgentTable(ScrollView, can_focus=True):
         return painter.cells(row)
 
     def _painter(self, *, under_cursor: bool) -> RowPainter:
-        snapshot = self._snapshot
+        assert self._snapshot is not None  # as the rows come from it
         base = self._styles.get("")
         if base is None:
             base = self._styles[""] = self.rich_style  # computed again at every access
@@ -391,8 +371,6 @@ class AgentTable(ScrollView, can_focus=True):
             base=base,
             ground=self._ground(under_cursor=under_cursor),
             now=self._now,
-            threshold=snapshot.warning_threshold if snapshot else 100.0,
-            total_used=snapshot.total_used if snapshot else 0,
-            cycle_end=snapshot.cycle_end if snapshot else None,
+            snapshot=self._snapshot,
             columns=self._columns_now(),
         )

@@ -110,7 +110,6 @@ class Banner(Drawing):
     """
 
     items: reactive[tuple[Item, ...]] = reactive((), init=False)
-    """The messages, in order."""
     room: reactive[int] = reactive(4, init=False)
     """The most lines to take."""
 

@@ -17,25 +17,23 @@ from budgauge.text import count, fit, safe, short, width
 class CostViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """The panel's texts: only a visible change makes a new value."""
 
-    total: str
-    upper: str
-    buffer: str
-    whole: str
-    """The cost of the whole budget."""
+    sums: tuple[tuple[str, str], ...]
+    """(label, cost), the cost so far first."""
     models: tuple[tuple[str, str, str], ...]
     """(model, tokens, cost), most used first."""
     unpriced: str
-    """Return the number of unpriced tokens and their models; empty if there are none."""
+    """The number of unpriced tokens and their models; empty if there are none."""
 
 
 def cost_view_model(snapshot: Snapshot) -> CostViewModel:
     """Return the panel's part of a snapshot."""
-    cost = snapshot.cost
+    untracked = tr("with {part} untracked", part=f"{snapshot.untracked_buffer:g}%")
     return CostViewModel(
-        total=dollars(cost.total_usd),
-        upper=dollars(cost.upper_usd),
-        buffer=f"{snapshot.untracked_buffer:g}%",
-        whole=_whole(snapshot),
+        sums=(
+            (tr("so far"), dollars(snapshot.cost.total_usd)),
+            (untracked, dollars(snapshot.cost.upper_usd)),
+            (tr("whole budget"), _whole(snapshot)),
+        ),
         models=tuple((safe(row.model), short(row.used), dollars(row.cost_usd)) for row in snapshot.models),
         unpriced=unpriced_text(snapshot),
     )
@@ -76,24 +74,20 @@ class CostPanel(Drawing):
     """
 
     view_model: reactive[CostViewModel | None] = reactive(None, init=False)
-    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return as many lines as the panel has."""
         data = self.view_model
         if data is None:
             return []
-        label, total = self.part("muted"), self.part("number")
+        label = self.part("muted")
+        styles = (self.part("number"), label, label)
         lines = [
             spread([(name, label)], [(value, style)], cells)
-            for name, value, style in (
-                (tr("so far"), data.total, total),
-                (tr("with {part} untracked", part=data.buffer), data.upper, label),
-                (tr("whole budget"), data.whole, label),
-            )
+            for (name, value), style in zip(data.sums, styles, strict=True)
         ]
         room = self.content_size.height - len(lines)
-        unpriced = [self._unpriced(data, cells)] if data.unpriced else []
+        unpriced = [Content.styled(fit(data.unpriced, cells), self.part("cost--unknown"))] if data.unpriced else []
         if unpriced and room > len(data.models) + 2:
             advice = tr("to set prices: budgauge doctor")
             unpriced.append(Content.styled(fit(advice, cells), label))
@@ -102,9 +96,6 @@ class CostPanel(Drawing):
             lines.append(Content.styled("─" * cells, self.part("cost--rule")))
             room -= 1
         return [*lines, *self._models(data, cells, room), *unpriced]
-
-    def _unpriced(self, data: CostViewModel, cells: int) -> Content:
-        return Content.styled(fit(data.unpriced, cells), self.part("cost--unknown"))
 
     def _models(self, data: CostViewModel, cells: int, room: int) -> list[Content]:
         enough = len(data.models) <= room or room < 2

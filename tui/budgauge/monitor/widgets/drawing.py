@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def component_classes(css: str) -> set[str]:
+    """Return the component classes that a style sheet names."""
+    return set(re.findall(r"\.(\w+--[\w-]+)", css))
+
+
 class Drawing(Widget):
     """A widget of the lines of `draw(width)`, as high as their number where the height is `auto`."""
 
@@ -36,8 +41,8 @@ class Drawing(Widget):
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Declare the component classes: all that the style sheets name."""
-        cls.COMPONENT_CLASSES = set(re.findall(r"\.(\w+--[\w-]+)", Drawing.DEFAULT_CSS + cls.DEFAULT_CSS))
+        """Declare the component classes of the style sheets."""
+        cls.COMPONENT_CLASSES = component_classes(Drawing.DEFAULT_CSS + cls.DEFAULT_CSS)
         super().__init_subclass__(**options)
 
     def draw(self, cells: int) -> list[Content]:

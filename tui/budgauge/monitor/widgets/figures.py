@@ -69,9 +69,7 @@ class Figures(Drawing):
     """
 
     view_model: reactive[tuple[Figure, ...]] = reactive[tuple[Figure, ...]]((), init=False)
-    """The figures, the most important first."""
     scale: reactive[int] = reactive(1, init=False)
-    """The scale of the figures."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the lines of the figures, side by side, with their labels below."""

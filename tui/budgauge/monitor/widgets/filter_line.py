@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
+from budgauge.monitor.keys import bound
 from budgauge.monitor.language import mark, tr
 
 
@@ -14,9 +15,7 @@ class FilterLine(Input):
     """A filter as you type; Enter returns to the table, Esc clears the filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "down", "submit", mark("To the table"), show=False, id="filter.table", tooltip=mark("Back to the table")
-        ),
+        bound("down", "submit", "filter.table", mark("To the table"), mark("Back to the table"), show=False),
     ]
     DEFAULT_CSS = """
     FilterLine {

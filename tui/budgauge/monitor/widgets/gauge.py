@@ -84,9 +84,7 @@ class Gauge(Drawing):
     """
 
     view_model: reactive[GaugeViewModel | None] = reactive(None, init=False)
-    """The shown values; None until the first view."""
     bar_lines: reactive[int] = reactive(1, init=False)
-    """Lines of the bar."""
     roomy: reactive[bool] = reactive(False, init=False)
     """Does the state have a line of its own?"""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,13 +45,13 @@ class Onboarding(Drawing):
     """
 
     view_model: reactive[OnboardingViewModel] = reactive(OnboardingViewModel(), init=False)
-    """The known facts for the first steps."""
     roomy: reactive[bool] = reactive(True, init=False)
     """Are there empty lines between the parts?"""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the three ways, the easiest first."""
-        parts = [self._logs(cells), self._command(cells), self._python(cells)]
+        script = [self._head(tr("From any script")), *self._code(("budgauge", "record", *_RECORD), cells)]
+        parts = [self._logs(cells), script, self._python(cells)]
         head = self._head(tr("Nothing has been recorded yet. Three ways to begin:"))
         lines = [head, Content("")] if self.roomy else []
         for number, part in enumerate(parts):
@@ -66,8 +67,7 @@ class Onboarding(Drawing):
                 *self._text(tr("When Codex or Claude Code has run here, this line collects their calls:"), cells),
                 *self._code(("budgauge", "collect", "--follow"), cells),
             ]
-        lines = [self._log(log, cells) for log in logs]
-        return [*lines, *self._collect(cells)]
+        return [*(self._log(log, cells) for log in logs), *self._collect(cells)]
 
     def _log(self, log: FoundLog, cells: int) -> Content:
         name = tr("{name} logs found: ", name=safe(log.name, 20))
@@ -84,9 +84,6 @@ class Onboarding(Drawing):
         line = Content.assemble(("c", key), (tr(" collects from now on; or in another terminal:"), text))
         return [line.truncate(cells, ellipsis=True), *follow]
 
-    def _command(self, cells: int) -> list[Content]:
-        return [self._head(tr("From any script")), *self._code(("budgauge", "record", *_RECORD), cells)]
-
     def _python(self, cells: int) -> list[Content]:
         place = f"ledger={self.view_model.ledger_option!r}" if self.view_model.ledger_option else ""
         one = _PYTHON.format(place=place, gap="")
@@ -102,14 +99,8 @@ class Onboarding(Drawing):
 
     def _code(self, words: tuple[str, ...], cells: int) -> list[Content]:
         if self.view_model.ledger_option:
-            words = (*words[:2], f"--ledger {_quoted(self.view_model.ledger_option)}", *words[2:])
+            words = (*words[:2], f"--ledger {quote(self.view_model.ledger_option)}", *words[2:])
         return [self._line(safe(line)) for line in shell_lines(words, cells)]
 
     def _line(self, code: str) -> Content:
         return Content.styled(code, self.part("onboarding--code"))
-
-
-def _quoted(path: str) -> str:
-    from shlex import quote
-
-    return quote(path)

@@ -87,7 +87,6 @@ class RatePanel(Drawing):
     """
 
     view_model: reactive[RateViewModel | None] = reactive(None, init=False)
-    """The shown values; None until the first view."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the number, the chart, and with room the scale."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
@@ -13,11 +12,14 @@ from budgauge.accounting.forecast import last_minutes, rate_now, reached, spike
 from budgauge.monitor.columns import GAP, SIGN_CELLS, Column
 from budgauge.monitor.drawing.bar import limit_bar, share_bar
 from budgauge.monitor.drawing.chart import trend
+from budgauge.monitor.drawing.sign import NO_LIMIT, state_word
 from budgauge.monitor.drawing.time_text import ago, span
+from budgauge.monitor.drawing.wrap import placed
 from budgauge.monitor.language import dollars, tr
 from budgauge.monitor.order import Order
 from budgauge.monitor.rows import FOLDED, UNFOLDED, Row
-from budgauge.text import count, fit, percent, short, width
+from budgauge.status.snapshot import Snapshot
+from budgauge.text import count, fit, percent, short
 
 _SPIKE = "↑"
 Cell = tuple[Segment, ...]
@@ -35,11 +37,7 @@ class RowPainter:
     """The extra style of the row under the cursor."""
     now: float
     """Unix seconds."""
-    threshold: float
-    """Percent."""
-    total_used: int
-    """Tokens used by everyone."""
-    cycle_end: float | None
+    snapshot: Snapshot
     columns: Sequence[Column]
 
     def cells(self, row: Row) -> list[Cell]:
@@ -52,7 +50,7 @@ class RowPainter:
                 segments = self._agent(row, column)
             else:
                 text, style = self._text(row, column)
-                segments = [Segment(placed(text, column), style + self.ground)]
+                segments = [Segment(placed(text, column.cells, column.right), style + self.ground)]
             cells.append(tuple(Segment(text, self.base + (style or Style())) for text, style, _ in segments))
         return cells
 
@@ -64,7 +62,7 @@ class RowPainter:
         return [
             Segment(row.sign + " ", self._state(row) + self.ground),
             Segment(fit(front, column.cells - SIGN_CELLS), self.style("muted") + self.ground),
-            Segment(set_cell_size(fit(row.name, cells), cells), name + self.ground),
+            Segment(placed(row.name, cells), name + self.ground),
         ]
 
     def _state(self, row: Row) -> Style:
@@ -78,13 +76,12 @@ class RowPainter:
             case "reserved":
                 return short(source.reserved) if source.reserved else "", muted
             case "percent":
-                return "" if source.limit == 0 else _percent(
-                    self._part(row)
-                ), muted if source.state == "ok" else self._state(row)
+                text = "" if source.limit == 0 else _percent(self._part(row))
+                return text, muted if source.state == "ok" else self._state(row)
             case "of":
-                return row.of, muted
+                return tr("of used") if source.limit is None else tr("of {limit}", limit=short(source.limit)), muted
             case "state":
-                return row.state_word, self._state(row)
+                return NO_LIMIT if source.limit is None else state_word(source.state), self._state(row)
             case "trend":
                 return trend(last_minutes(source.minutes, self.now, column.cells)), self.style("trend")
             case "rate":
@@ -112,36 +109,34 @@ class RowPainter:
         eta = None if source.remaining is None else reached(source.minutes, self.now, source.remaining)
         if eta is None:
             return "", muted
-        if self.cycle_end is not None and eta.expected > self.cycle_end - self.now:
+        cycle_end = self.snapshot.cycle_end
+        if cycle_end is not None and eta.expected > cycle_end - self.now:
             return tr("lasts"), muted
         return span(eta.expected), self._state(row) if source.state != "ok" else muted
 
     def _part(self, row: Row) -> float:
         """Return percent of the limit, or without one of everyone's total."""
-        if row.source.usage_percentage is not None:
-            return row.source.usage_percentage
-        return row.source.used * 100 / self.total_used if self.total_used else 0.0
+        part = row.source.usage_percentage
+        return self.snapshot.share(row.source.used) if part is None else part
 
     def _gauge(self, row: Row, cells: int) -> list[Segment]:
         if row.source.limit is None:
             style = self.style("share") + self.ground
             return [Segment(text, style) for text, _ in share_bar(self._part(row) / 100, cells)]
         fill, track = self.style(row.source.state), self.style("track")
-        over = Style(color=self.style("exceeded").color, bgcolor=track.bgcolor)
         styles = {
             "fill": Style(color=fill.color, bgcolor=fill.color),
             "track": Style(color=fill.color, bgcolor=track.bgcolor),
             "mark": Style(color=self.style("mark").color, bgcolor=track.bgcolor),
             "mark-filled": Style(color=self.base.bgcolor, bgcolor=fill.color),
-            "over": over,
+            "over": Style(color=self.style("exceeded").color, bgcolor=track.bgcolor),
         }
-        return [
-            Segment(text, styles[kind]) for text, kind in limit_bar(self._part(row) / 100, cells, self.threshold / 100)
-        ]
+        runs = limit_bar(self._part(row) / 100, cells, self.snapshot.warning_threshold / 100)
+        return [Segment(text, styles[kind]) for text, kind in runs]
 
 
 def heads(
-    columns: Sequence[Column], order: Order, *, reverse: bool, style: Style, sorted_style: Style
+    columns: Sequence[Column], order: Order, style: Style, sorted_style: Style, *, reverse: bool
 ) -> list[Segment]:
     """Return the line above the rows: each column's name, and a sign at the sorted one."""
     sign = "↑" if reverse != (order in ("name", "wall")) else "↓"
@@ -151,18 +146,11 @@ def heads(
         head = f"{sign}{tr(column.head)}" if is_sorted else tr(column.head) if column.head else ""
         if column.name == "agent":
             head = f"{sign if is_sorted else ' '} {tr(column.head)}"
-        segments += [Segment(placed(head, column), sorted_style if is_sorted else style), Segment(" " * GAP, style)]
+        shown = placed(head, column.cells, column.right)
+        segments += [Segment(shown, sorted_style if is_sorted else style), Segment(" " * GAP, style)]
     return segments[:-1]
 
 
 def _percent(part: float) -> str:
     """Return a percentage in at most six characters."""
     return percent(part) if part < 999.95 else ">999%"
-
-
-def placed(text: str, column: Column) -> str:
-    """Return a text cut and padded to a column."""
-    fitted = fit(text, column.cells)
-    if column.right:
-        return " " * (column.cells - width(fitted)) + fitted
-    return set_cell_size(fitted, column.cells)

@@ -8,29 +8,20 @@ import msgspec
 from textual.content import Content
 from textual.reactive import reactive
 
-from budgauge.accounting.limits import Severity
 from budgauge.monitor.drawing.sign import GLYPHS, NO_LIMIT_GLYPH
 from budgauge.monitor.language import tr
 from budgauge.monitor.widgets.drawing import Drawing
+from budgauge.status.row import AgentRow
 from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, safe, width
 
 _MOST = 12
 
 
-class Spender(msgspec.Struct, frozen=True):
-    """An agent and its use."""
-
-    name: str
-    used: str
-    state: Severity
-    has_limit: bool
-
-
 class SpendersViewModel(msgspec.Struct, frozen=True):
     """The shown agents."""
 
-    first: tuple[Spender, ...] = ()
+    first: tuple[AgentRow, ...] = ()
     """The most important first; the last ones may find no room."""
     total: int = 0
     """The number of agents with usage."""
@@ -41,9 +32,7 @@ def spenders(snapshot: Snapshot) -> SpendersViewModel:
     total = bisect_left(snapshot.agents, 0, key=lambda row: -row.used)
     over = [row for row in snapshot.limited if row.state == "exceeded" and row.used][:_MOST]
     most = [row for row in snapshot.agents[: min(total, _MOST)] if row.state != "exceeded"]
-    rows = (*over, *most)[:_MOST]
-    first = (Spender(safe(row.agent_id), count(row.used), row.state, row.limit is not None) for row in rows)
-    return SpendersViewModel(tuple(first), total)
+    return SpendersViewModel((*over, *most)[:_MOST], total)
 
 
 class Spenders(Drawing):
@@ -57,7 +46,6 @@ class Spenders(Drawing):
     """
 
     view_model: reactive[SpendersViewModel] = reactive(SpendersViewModel(), init=False)
-    """The shown agents."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return one line."""
@@ -66,23 +54,22 @@ class Spenders(Drawing):
             return [Content.styled(tr("Nothing was used yet."), muted)]
         line = Content("")
         others = self.view_model.total
-        for spender in self.view_model.first:
+        for row in self.view_model.first:
             gap = "  " if line.cell_length else ""
             after = self._others(others - 1)
-            room = cells - line.cell_length - len(gap) - width(after) - len(spender.used) - 3
-            if width(spender.name) > room and line.cell_length:
+            room = cells - line.cell_length - len(gap) - width(after) - len(count(row.used)) - 3
+            if width(safe(row.agent_id)) > room and line.cell_length:
                 break
-            line += gap + self._one(spender, max(1, room))
+            line += gap + self._one(row, max(1, room))
             others -= 1
         return [line + Content.styled(self._others(others), muted)]
 
-    def _one(self, spender: Spender, room: int) -> Content:
-        sign = GLYPHS[spender.state] if spender.has_limit else NO_LIMIT_GLYPH
-        style = self.part(spender.state if spender.has_limit else "muted")
+    def _one(self, row: AgentRow, room: int) -> Content:
+        has_limit = row.limit is not None
         return Content.assemble(
-            (f"{sign} ", style),
-            (f"{fit(spender.name, room)} ", self.part("spenders--name")),
-            (spender.used, self.part("number")),
+            (f"{GLYPHS[row.state] if has_limit else NO_LIMIT_GLYPH} ", self.part(row.state if has_limit else "muted")),
+            (f"{fit(safe(row.agent_id), room)} ", self.part("spenders--name")),
+            (count(row.used), self.part("number")),
         )
 
     def _others(self, others: int) -> str:

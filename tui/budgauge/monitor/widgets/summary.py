@@ -31,7 +31,7 @@ class Summary(Drawing):
     """
 
     pieces: reactive[tuple[str, ...]] = reactive((), init=False)
-    """Return the pieces, the most important first."""
+    """The most important first."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return the pieces with room."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import msgspec
-from rich.cells import set_cell_size
 from textual.color import Color
 from textual.content import Content
 from textual.reactive import reactive
@@ -15,13 +14,13 @@ from textual.style import Style
 from budgauge.monitor.drawing.chart import Cell, round_top, stacked, trend
 from budgauge.monitor.drawing.spans import shown_steps
 from budgauge.monitor.drawing.time_text import moment
-from budgauge.monitor.drawing.wrap import wrap
+from budgauge.monitor.drawing.wrap import placed, wrap
 from budgauge.monitor.language import dollars, tr, trn
 from budgauge.monitor.rows import shown_name
 from budgauge.monitor.widgets.cost import unpriced_text
 from budgauge.monitor.widgets.drawing import Drawing, spread
+from budgauge.status.snapshot import Snapshot
 from budgauge.text import count, fit, percent, safe, short, width
-from budgauge.views.live import View
 from budgauge.views.scan import Span, TimeReport
 
 NAMED = 6
@@ -37,59 +36,29 @@ _TREND_CELLS = 48
 class TimeViewModel(msgspec.Struct, frozen=True, kw_only=True):
     """The values shown by `TimeChart`."""
 
+    snapshot: Snapshot
+    now: float
+    """Unix seconds of the present minute."""
     title: str
     """The chart's reach."""
-    note: str = ""
-    trouble: str = ""
+    note: str
+    trouble: str
     """The reason why the ledger could not be read."""
-    now: float = 0.0
-    chart: Span | None = None
-    """None before anything was read."""
-    counters: Span | None = None
-    report: TimeReport | None = None
-    budget: int = 0
-    """Tokens; 0 means unlimited."""
-    budget_cost: float | None = None
-    """The whole budget's cost in US dollars; None if unknown, or unlimited."""
-    is_priced: bool = False
-    """Is the cost known, and the budget's too if there is one?"""
-    total_cost: str = ""
-    unpriced: str = ""
-    """Tokens without a price, and their models; empty if there are none."""
-    total_used: int = 0
-    since: str = ""
+    read: tuple[Span, Span, TimeReport] | None
+    """The spans of chart and counters, and the report; None before anything was read."""
+    since: str
 
+    @property
+    def is_priced(self) -> bool:
+        """True if the cost is known, and the budget's too if there is one."""
+        cost = self.snapshot.cost
+        return cost.total_usd is not None and (cost.budget_usd is not None or not self.snapshot.total_budget)
 
-def time_view_model(
-    view: View,
-    now: float,
-    *,
-    title: str,
-    note: str,
-    trouble: str,
-    read: tuple[Span, Span, TimeReport] | None,
-    since: str,
-) -> TimeViewModel:
-    """Return the values to show at a moment in unix seconds; `read` is the last report, with its spans."""
-    snapshot = view.snapshot
-    whole = snapshot.cost.budget_usd
-    return TimeViewModel(
-        title=title,
-        note=note,
-        trouble=trouble,
-        # Within a minute only a new report changes the drawing.
-        now=now // 60 * 60,
-        chart=read[0] if read else None,
-        counters=read[1] if read else None,
-        report=read[2] if read else None,
-        budget=snapshot.total_budget,
-        budget_cost=None if whole is None else float(whole),
-        is_priced=snapshot.cost.total_usd is not None and (whole is not None or not snapshot.total_budget),
-        total_cost=dollars(snapshot.cost.total_usd),
-        unpriced=unpriced_text(snapshot),
-        total_used=snapshot.total_used,
-        since=since,
-    )
+    @property
+    def budget(self) -> float | None:
+        """The whole budget in US dollars, or in tokens where nothing is priced; None for unlimited."""
+        whole = self.snapshot.cost.budget_usd if self.is_priced else self.snapshot.total_budget or None
+        return None if whole is None else float(whole)
 
 
 class TimeChart(Drawing):
@@ -105,7 +74,6 @@ class TimeChart(Drawing):
     """
 
     view_model: reactive[TimeViewModel | None] = reactive(None, init=False)
-    """The shown values."""
     room: reactive[int] = reactive(20, init=False)
     """Lines visible at once."""
 
@@ -124,19 +92,19 @@ class TimeChart(Drawing):
         ]
         if data.trouble:
             lines += [Content.styled(text, self.part("time--budget")) for text in wrap(safe(data.trouble), cells, 3)]
-        if data.report is None or data.chart is None or data.counters is None:
+        if data.read is None:
             return lines
-        steps = shown_steps(data.chart, data.now)
-        agents = [(name, tokens[steps]) for name, tokens in data.report.agents]
+        span, _, report = data.read
+        cost = self._cost(data, data.read, cells)
+        steps = shown_steps(span, data.now)
+        agents = [(name, tokens[steps]) for name, tokens in report.agents]
         agents = [(name, tokens) for name, tokens in agents if any(tokens)]
         if not agents:
-            return [*lines, Content.styled(tr("Nothing was used in this time."), label), *self._cost(data, cells)]
+            return [*lines, Content.styled(tr("Nothing was used in this time."), label), *cost]
         series = _series(agents)
         legend = self._legend(series, cells)
-        cost = self._cost(data, cells)
         height = max(_LEAST_LINES, self.room - len(lines) - 1 - len(legend) - (len(cost) if self.room >= 24 else 0))
-        begin = data.chart.begin + steps.start * data.chart.step
-        lines += self._chart(series, data.chart.step, begin, height, cells)
+        lines += self._chart(series, span.step, span.begin + steps.start * span.step, height, cells)
         return [*lines, *legend, *cost]
 
     def _chart(
@@ -196,10 +164,9 @@ class TimeChart(Drawing):
         name_cells = min(max(width(name) for name, _ in series), max(8, cells - number_cells - 12))
         lines = []
         for place, ((name, tokens), number) in enumerate(zip(series, numbers, strict=True)):
-            shown = fit(name, name_cells)
             line = Content.assemble(
                 ("█ ", self._color(place)),
-                (set_cell_size(shown, name_cells) + " ", self.part("text")),
+                (placed(name, name_cells) + " ", self.part("text")),
                 (f"{number:>{number_cells}} ", self.part("number")),
                 (f"{percent(sum(tokens) * 100 / whole):>6} ", self.part("muted")),
             )
@@ -209,17 +176,14 @@ class TimeChart(Drawing):
             lines.append(line)
         return lines
 
-    def _cost(self, data: TimeViewModel, cells: int) -> list[Content]:
+    def _cost(self, data: TimeViewModel, read: tuple[Span, Span, TimeReport], cells: int) -> list[Content]:
         """Return the cost so far against the whole budget: in dollars, or in tokens where nothing is priced."""
-        report, span = data.report, data.counters
-        if report is None or span is None:
-            return []
-        priced = data.is_priced
+        _, span, report = read
+        priced, budget = data.is_priced, data.budget
         steps = [float(cost or 0) for cost in report.costs] if priced else [float(used) for used in report.used]
         before = float(report.cost_before or 0) if priced else float(report.used_before)
         passed = max(1, min(span.number, int((data.now - span.begin) // span.step) + 1))
         sums = list(accumulate(steps[:passed], initial=before))[1:]
-        budget = data.budget_cost if priced else (float(data.budget) if data.budget else None)
         top = max(sums[-1], budget or 0.0) * 1.1 or 1.0
         each = max(1, (cells - _AXIS_CELLS) // span.number)
         scale = 10**6 / top
@@ -234,13 +198,13 @@ class TimeChart(Drawing):
                 cells,
             ),
         ]
-        if priced and data.unpriced:
-            lines.append(Content.styled(fit(data.unpriced, cells), label))
+        if priced and (unpriced := unpriced_text(data.snapshot)):
+            lines.append(Content.styled(fit(unpriced, cells), label))
         for place, row in enumerate(drawn):
             text = "".join(char * each for char, _, _ in row)
             is_level = level is not None and place == _COST_LINES - 1 - level
-            axis = fit(tr("budget"), _AXIS_CELLS) if is_level else ""
-            shown = Content.styled(set_cell_size(axis, _AXIS_CELLS), line_style if is_level else label)
+            axis = placed(tr("budget") if is_level else "", _AXIS_CELLS)
+            shown = Content.styled(axis, line_style if is_level else label)
             if is_level:
                 whole = text.ljust(span.number * each)
                 # The budget's line goes on in front of higher columns.
@@ -261,20 +225,21 @@ class TimeChart(Drawing):
 
 def _cost_title(data: TimeViewModel) -> str:
     if data.is_priced:
-        what = tr("cost against the budget, {since}") if data.budget else tr("cost, {since}")
+        what = tr("cost against the budget, {since}") if data.budget is not None else tr("cost, {since}")
     else:
-        what = tr("tokens against the budget, {since}") if data.budget else tr("tokens, {since}")
+        what = tr("tokens against the budget, {since}") if data.budget is not None else tr("tokens, {since}")
     return what.format(since=data.since)
 
 
 def _spent(data: TimeViewModel) -> str:
+    snapshot = data.snapshot
     if data.is_priced:
-        if data.budget_cost is None:
-            return data.total_cost
-        return tr("{cost} of {budget}", cost=data.total_cost, budget=f"${data.budget_cost:,.2f}")
-    if not data.budget:
-        return tr("{n} tokens", n=count(data.total_used))
-    return tr("{n} of {budget} tokens", n=count(data.total_used), budget=count(data.budget))
+        cost = dollars(snapshot.cost.total_usd)
+        return cost if data.budget is None else tr("{cost} of {budget}", cost=cost, budget=f"${data.budget:,.2f}")
+    used = count(snapshot.total_used)
+    if data.budget is None:
+        return tr("{n} tokens", n=used)
+    return tr("{n} of {budget} tokens", n=used, budget=count(snapshot.total_budget))
 
 
 def _series(agents: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:

@@ -57,7 +57,6 @@ class TopLine(Drawing):
     """
 
     view_model: reactive[TopViewModel] = reactive(TopViewModel(), init=False)
-    """The line's texts."""
 
     def draw(self, cells: int) -> list[Content]:
         """Return one line; the path gives way first, then the budget's owner."""

@@ -13,9 +13,9 @@ _SIGNS = frozenset("();<>|&")
 """What `shlex` cuts off as signs of the shell where it is not quoted."""
 
 
-def our_command(program: Sequence[str], asker: str, places: Mapping[str, str | None]) -> str:
+def our_command(program: Sequence[str], caller: str, places: Mapping[str, str | None]) -> str:
     """The command line by which an agent calls us: the program's words, the agent's name, and places by option."""
-    words = [*program, "hook", asker]
+    words = [*program, "hook", caller]
     for option in _NAMING:
         words += [option, value] if (value := places.get(option)) is not None else []
     return shlex.join(words)
@@ -38,7 +38,7 @@ def is_our_command(command: str) -> bool:
     return "hook" in plain and "install" not in plain
 
 
-def is_understood(command: str, asker: str) -> bool:
+def is_understood(command: str, caller: str) -> bool:
     """Return True if our command line has no mistakes: no unknown option, no other agent's name."""
     try:
         words = shlex.split(command)
@@ -48,7 +48,7 @@ def is_understood(command: str, asker: str) -> bool:
         return False
     at = words.index("hook")
     before, after = words[1:at], words[at + 1 :]
-    if after[:1] == [asker]:
+    if after[:1] == [caller]:
         after = after[1:]
     if "budgauge" in before:
         before = before[before.index("budgauge") + 1 :]

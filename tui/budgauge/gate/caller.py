@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from budgauge.gate.call import HookCall
 from budgauge.sources.name import CLAUDE_CODE, CODEX
 
-ASKERS = (CLAUDE_CODE, CODEX, "copilot", "droid", "gemini", "kilo", "kimi", "opencode", "pi", "qwen")
+CALLERS = (CLAUDE_CODE, CODEX, "copilot", "droid", "gemini", "kilo", "kimi", "opencode", "pi", "qwen")
 """Agents that have hooks, by the names that `budgauge hook` takes."""
 _FOLDERS = {"/.qwen/": "qwen", "/.factory/": "droid"}
 """Folder on the way to a session's log → the agent that owns the folder."""
@@ -14,7 +14,7 @@ _VARIABLES = {"COPILOT_CLI": "copilot", "QWEN_CODE_SESSION_ID": "qwen", "GEMINI_
 """Variables set by one agent alone for its hooks. Several agents set CLAUDE_PROJECT_DIR."""
 
 
-def asker_of(call: HookCall, said: str, env: Mapping[str, str]) -> str:
+def caller_of(call: HookCall, said: str, env: Mapping[str, str]) -> str:
     """Return the agent of a call; empty where nothing names an agent.
 
     `said` is the name in the command. A command may have been copied from one agent's settings to

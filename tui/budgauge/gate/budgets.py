@@ -17,8 +17,8 @@ _LOOSE = ("CODEX_TOKEN_BUDGET", "CODEX_TOKEN_WARNING_THRESHOLD")
 """Variables that a repository's settings may set for a hook."""
 
 
-class Asked:
-    """The user's budget and the project's, as asked by the gate."""
+class Budgets:
+    """The user's budget and the project's, for the gate."""
 
     def __init__(self, options: Options, env: Mapping[str, str], start: Path | None) -> None:
         self._options, self._env = options, env
@@ -26,19 +26,19 @@ class Asked:
         """The folder where the session began, else the agent's present folder; None if neither is known."""
         found = load_budgets(options, env={key: env[key] for key in env if key not in _LOOSE}, start=start)
         self.troubles: list[Exception] = list(found.troubles)
-        """Why a budget cannot be asked."""
+        """The reasons why a budget cannot be asked."""
         values: dict[Keys, Any] = {}
         try:
             values = read_variables(env)
         except ConfigError as error:
             self.troubles.append(error)
-        self.budgets = [_lowered(loaded, values) for loaded in found.all]
-        """Each must allow; the user's is the first."""
+        self.all = [_lowered(loaded, values) for loaded in found.all]
+        """The readable budgets, the user's first; each must allow."""
 
     @property
     def denies(self) -> bool:
         """Return True if the `on_hook_error` of any readable budget is "deny"."""
-        return any(loaded.config.on_hook_error == "deny" for loaded in self.budgets)
+        return any(loaded.config.on_hook_error == "deny" for loaded in self.all)
 
     @property
     def remarks(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ def possible_files(options: Options, env: Mapping[str, str], start: Path | None)
 
 def _lowered(loaded: Loaded, values: dict[Keys, Any]) -> Loaded:
     """Return the budget with the environment's values: these can lower a total, never raise one."""
-    # Nobody chose the default budget, so nothing is refused by it.
+    # The default budget was never chosen, so it refuses nothing.
     total = 0 if loaded.budget_is_default else loaded.config.total_budget
     said = values.get(("total_budget",), 0)
     total = min(total, said) if total and said else total or said

@@ -15,8 +15,8 @@ from asking import Stage, refusal
 from budgauge import gate
 from budgauge.config.load import Options
 from budgauge.gate import Answer
-from budgauge.gate.asker import asker_of
 from budgauge.gate.call import decode_call
+from budgauge.gate.caller import caller_of
 from budgauge.gate.inquiry import MAX_REASON
 from usage import line
 
@@ -28,7 +28,7 @@ SPENT = "Total budget of 100 tokens would be exceeded (current: 100, requested: 
 
 
 @pytest.mark.parametrize(
-    ("asker", "fields", "said", "env"),
+    ("caller", "fields", "said", "env"),
     [
         ("claude-code", {"transcript_path": CLAUDE_PATH}, "", {}),
         ("claude-code", {"transcript_path": CLAUDE_PATH}, "", {"COPILOT_CLI": "1", "QWEN_CODE_SESSION_ID": "s"}),
@@ -51,20 +51,20 @@ SPENT = "Total budget of 100 tokens would be exceeded (current: 100, requested: 
         ("pi", {}, "pi", {"QWEN_CODE_SESSION_ID": "s"}),
         ("", {}, "", {"CLAUDE_PROJECT_DIR": "/home/me/app"}),
         ("", {"transcript_path": "/home/me/notes.jsonl"}, "", {}),
-        ("", {"asker": "codex", "budgauge.asker": "codex"}, "", {}),
+        ("", {"caller": "codex", "budgauge.caller": "codex"}, "", {}),
     ],
 )
 def test_who_asks_is_told_by_the_call_the_command_or_the_environment(
-    asker: str, fields: dict[str, Any], said: str, env: dict[str, str]
+    caller: str, fields: dict[str, Any], said: str, env: dict[str, str]
 ) -> None:
     call = decode_call(json.dumps({"hook_event_name": "UserPromptSubmit", "session_id": "s", **fields}).encode())
-    assert asker_of(call, said, env) == asker
+    assert caller_of(call, said, env) == caller
 
 
-def ask(ledger: Path, asker: str = "", **fields: Any) -> Answer:
+def ask(ledger: Path, caller: str = "", **fields: Any) -> Answer:
     """Ask as an agent does whose call tells nothing of itself."""
     said = {"hook_event_name": "UserPromptSubmit", "session_id": "s", "cwd": "/home/me/app", **fields}
-    return gate.answer(json.dumps(said).encode(), Options(ledger=str(ledger)), asker=asker)
+    return gate.answer(json.dumps(said).encode(), Options(ledger=str(ledger)), caller=caller)
 
 
 @pytest.fixture
@@ -76,31 +76,31 @@ def spent(own_place: Path, ledger: Path) -> Path:
     return ledger
 
 
-OTHERS = [name for name in gate.ASKERS if name not in ("codex", "claude-code")]
+OTHERS = [name for name in gate.CALLERS if name not in ("codex", "claude-code")]
 
 
 @pytest.mark.parametrize("event", ["UserPromptSubmit", "PreToolUse", "BeforeAgent", "BeforeModel", "BeforeTool"])
-@pytest.mark.parametrize("asker", ["", *OTHERS])
-def test_a_spent_budget_refuses_every_agent(spent: Path, asker: str, event: str) -> None:
-    reply = ask(spent, asker, hook_event_name=event)
+@pytest.mark.parametrize("caller", ["", *OTHERS])
+def test_a_spent_budget_refuses_every_agent(spent: Path, caller: str, event: str) -> None:
+    reply = ask(spent, caller, hook_event_name=event)
     assert refusal(reply) == SPENT
     assert bool(reply.output) == (event not in ("PreToolUse", "BeforeTool")), "a prompt is refused in both ways"
 
 
 @pytest.mark.parametrize("policy", ["allow", "deny"])
-@pytest.mark.parametrize("asker", OTHERS)
+@pytest.mark.parametrize("caller", OTHERS)
 def test_what_an_agent_uses_whose_logs_are_not_read_is_not_known(
-    own_place: Path, spent: Path, asker: str, policy: str
+    own_place: Path, spent: Path, caller: str, policy: str
 ) -> None:
     (own_place / ".codex" / "config.toml").write_text(
         f'[token_budget]\ntotal_budget = 1000\non_hook_error = "{policy}"\n', encoding="utf-8"
     )
     before = spent.read_bytes()
     for event in ("UserPromptSubmit", "PreToolUse"):
-        reply = ask(spent, asker, hook_event_name=event, transcript_path=QWEN_PATH if asker == "qwen" else None)
+        reply = ask(spent, caller, hook_event_name=event, transcript_path=QWEN_PATH if caller == "qwen" else None)
         assert reply.code == (2 if policy == "deny" else 0)
-        assert f"the logs of {asker} are not read, so what its sessions use is not known" in reply.error
-    assert ask(spent, asker, hook_event_name="Stop") == Answer()
+        assert f"the logs of {caller} are not read, so what its sessions use is not known" in reply.error
+    assert ask(spent, caller, hook_event_name="Stop") == Answer()
     assert spent.read_bytes() == before
 
 
@@ -130,7 +130,7 @@ def test_an_agent_whose_logs_are_read_is_found_by_its_call(agent: str, own_place
     stage.spend(60, 0)
     wrong = {"codex": "claude-code", "claude-code": "qwen"}[agent]
     data = stage.call("PreToolUse")
-    assert gate.answer(data, Options(ledger=str(ledger)), asker=wrong) == Answer()
+    assert gate.answer(data, Options(ledger=str(ledger)), caller=wrong) == Answer()
     assert stage.used == {agent: 60}
 
 
