@@ -127,12 +127,7 @@ def severity(used: int, limit: int | None, threshold: float) -> Severity:
         return "ok"
     if used >= limit:
         return "exceeded"
-    return "warning" if used and _reached(used, limit, threshold) else "ok"
-
-
-def _reached(used: int, limit: int, threshold: float) -> bool:
-    """Compare exactly: a float's product may lie just above the threshold."""
-    return used * 100 >= _EXACT.multiply(limit, Decimal(str(threshold)))
+    return "warning" if used and used >= reaches_at(limit, threshold) else "ok"
 
 
 def warning_due(config: BudgetConfig, used: int) -> bool:

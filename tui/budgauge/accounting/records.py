@@ -27,12 +27,10 @@ VARIANT = "@"
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Timestamp = Union[
-    Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)],
-    Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)],
+    Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)], Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
 ]
 Expiry = Union[
-    Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
-    Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
+    Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)], Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)]
 ]
 
 

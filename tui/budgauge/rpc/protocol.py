@@ -16,6 +16,7 @@ MAX_BATCH = 100
 """Calls in one message."""
 MAX_ANSWER_BYTES = 8 << 20
 """Longest answer to a batch. The first of its answers is given whatever its length."""
+_TOO_LONG = f"This batch's answers are longer than {MAX_ANSWER_BYTES} bytes: ask this one alone."
 SMALL_ANSWER_BYTES = 4096
 """An answer as short as this is always given: every change must be acknowledged."""
 
@@ -118,7 +119,7 @@ class Dispatcher(Generic[Caller]):
                 continue
             length = sum(map(len, answer))
             if answers and length > SMALL_ANSWER_BYTES and size + length > MAX_ANSWER_BYTES:
-                answer = (failure(call["id"], _too_long()),)  # type: ignore[index]  # only sound calls have long ones
+                answer = (failure(call["id"], CallError(TOO_LONG, _TOO_LONG)),)  # type: ignore[index]  # only sound calls have long ones
             answers.append(answer)
             size += sum(map(len, answer))
         return _joined(answers)
@@ -163,10 +164,6 @@ class Dispatcher(Generic[Caller]):
 def _wants_answer(call: object) -> bool:
     """Return True for anything but a notification."""
     return not isinstance(call, dict) or "id" in call
-
-
-def _too_long() -> CallError:
-    return CallError(TOO_LONG, f"This batch's answers are longer than {MAX_ANSWER_BYTES} bytes: ask this one alone.")
 
 
 def bind(params: object, kind: type[_Params], *places: str) -> _Params:

@@ -119,7 +119,8 @@ class Session:
                 self._merge(key, first, line, message.usage)
             if message.stop_reason is not None:
                 if key in open:
-                    self._close(key)
+                    del open[key]
+                    counts.lower_bounds -= 1
             elif first is None:
                 self._open(key)
             if message.usage.iterations is not None:
@@ -157,11 +158,6 @@ class Session:
             state.counts.lower_bounds += 1
             if len(state.open) > _KEPT_OPEN:
                 del state.open[next(iter(state.open))]
-
-    def _close(self, key: str) -> None:
-        """Note that a message's last count has come."""
-        del self._state.open[key]
-        self.counts.lower_bounds -= 1
 
     def take(self) -> list[Usage]:
         """Return the calls of the lines fed since the last time, each once."""

@@ -86,16 +86,6 @@ class Outline:
         self.usage.append(UsageMark(hash(key), self._turn_started, total, line.ordinal, line.seconds()))
 
 
-def outline(blocks: Iterable[bytes], most: int | None = None) -> Outline:
-    """The outline of a rollout given in blocks of whole lines; `most` usage lines are enough."""
-    result = Outline()
-    for data in blocks:
-        result.feed(data)
-        if most is not None and len(result.usage) >= most:
-            break
-    return result
-
-
 class Copies(NamedTuple):
     """The number of copied usage lines at the start of a thread."""
 
@@ -105,11 +95,7 @@ class Copies(NamedTuple):
 
 
 def count_copied(
-    child: Outline,
-    parents: Sequence[Sequence[UsageMark]],
-    *,
-    forked: bool,
-    siblings: Iterable[Outline] = (),
+    child: Outline, parents: Sequence[Sequence[UsageMark]], *, forked: bool, siblings: Iterable[Outline] = ()
 ) -> Copies:
     """Count the copied usage lines at the start of `child`. `forked`: the log calls the thread a fork.
 
