@@ -85,12 +85,7 @@ def _decode_run(data: bytes, offset: int) -> Batch | None:
     if len(records) != lines or ((not plain or b"\\" in data) and any(name_fault(r) for r in records)):
         return None
     blank = data.count(b"\n") - lines if spaced else 0
-    return Batch(records, [], blank, lambda: _starts(data, offset))
-
-
-def _starts(data: bytes, offset: int) -> list[int]:
-    """Return the offsets of lines with content."""
-    return [offset + match.start() for match in _LINE.finditer(data)]
+    return Batch(records, [], blank, lambda: [offset + match.start() for match in _LINE.finditer(data)])
 
 
 _LINE = re.compile(rb"[^\n]+")

@@ -41,6 +41,8 @@ class Totals:
         """Arguments are those of Deduplicator and UsageSums. `listener` gets each call, counted or dropped."""
         self.seen = Deduplicator(recall, keeps_all_ids=keeps_all_ids, listener=listener)
         self.sums = UsageSums(pricing_of, cycle_of, recent_from=recent_from)
+        self.cycle = cycle_of
+        """Returns the first second of the cycle of a moment, and the first after the cycle."""
         self.cycles = self.sums.cycles
         """First second of a cycle → its counters; 0 for all time where no cycle is set."""
         self.resets: list[PastReset] = []
@@ -53,10 +55,6 @@ class Totals:
     def at(self, now: float) -> Counters:
         """Return the counters of the cycle of a moment."""
         return self.cycles.get(self.sums.cycle_of(now)[0]) or Counters()
-
-    def cycle(self, now: float) -> tuple[float, float]:
-        """Return the first second of the cycle of a moment, and the first after the cycle."""
-        return self.sums.cycle_of(now)
 
     def whole_cycles(self) -> dict[float, Groups]:
         """Return every cycle's groups, resets or not, by the cycle's first second."""

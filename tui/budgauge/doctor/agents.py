@@ -120,7 +120,8 @@ class _Hooks:
         return bool(covered)
 
     def _check(self, agent: Agent, path: Path, command: str) -> None:
-        if not _can_run(command):
+        program = shlex.split(command)[0]
+        if shutil.which(program) is None and not os.access(program, os.X_OK):
             self.gone.append(f"{path}: {command}")
         elif not is_understood(command, agent):
             self.off.append(f"{path}: the command is not understood, so {agent} is let through: {command}")
@@ -141,8 +142,3 @@ def sessions(loaded: Loaded) -> Finding:
         "budgauge hook install AGENT --uninstall"
     )
     return warn(unasked_words([one.row for one in found]), fix, details)
-
-
-def _can_run(command: str) -> bool:
-    program = shlex.split(command)[0]
-    return shutil.which(program) is not None or os.access(Path(program), os.X_OK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -124,8 +125,7 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
-def _charge(result: dict[str, Any]) -> Charge:
-    return msgspec.convert(result, Charge)
+_charge = partial(msgspec.convert, type=Charge)
 
 
 def message_of(line: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from operator import add, sub
 from pathlib import Path
 from typing import Protocol
 
@@ -27,12 +28,10 @@ class Counts(msgspec.Struct, array_like=True):
     """Places where calls do not add up to the log's own total."""
 
     def __add__(self, other: "Counts") -> "Counts":
-        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
-        return Counts(*(one + more for one, more in pairs))
+        return Counts(*map(add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
     def __sub__(self, other: "Counts") -> "Counts":
-        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
-        return Counts(*(one - less for one, less in pairs))
+        return Counts(*map(sub, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
 
 class Parser(Protocol):

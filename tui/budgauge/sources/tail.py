@@ -22,7 +22,8 @@ class LogOffset(Offset, array_like=True):
 
     size: int = -1
     """Bytes in the file when it was last read to its end."""
-    skipping: bool = False
+    is_skipping: bool = False
+    """True within a line longer than `MAX_LINE_BYTES`."""
     skipped_lines: int = 0
     """Skipped lines of usage."""
     is_counted: bool = False
@@ -30,14 +31,9 @@ class LogOffset(Offset, array_like=True):
     is_harmless: bool = False
     """Is the line that is being skipped of a kind without usage, whatever stands within?"""
 
-    @property
-    def is_skipping(self) -> bool:
-        """Return True within a line longer than `MAX_LINE_BYTES`."""
-        return self.skipping
-
     def skip(self, part: bytes) -> None:
         """Go past a part of such a line, and see whether it is a line of usage."""
-        if not self.skipping:
+        if not self.is_skipping:
             self.is_counted, self.before = False, b""
             self.is_harmless = holds_no_usage(part)
         if not self.is_counted and not self.is_harmless:
@@ -46,7 +42,7 @@ class LogOffset(Offset, array_like=True):
             self.is_counted = any(mark in seam or mark in part for mark in _USAGE)
             self.skipped_lines += self.is_counted
         self.advance(part)
-        self.skipping = not part.endswith(b"\n")
+        self.is_skipping = not part.endswith(b"\n")
 
 
 def log_lines(path: Path, at: LogOffset) -> Iterator[bytes]:
