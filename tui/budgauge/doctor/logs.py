@@ -28,10 +28,15 @@ _SHOWN = 5
 
 def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
     """Check agents' logs: troubles, and logs not collected. Calls of `gated` agents are recorded by the gate."""
-    ledger = _ledger(loaded)
+    path, cycle = loaded.ledger.path, loaded.config.cycle
+    ledger = Ledger(path, cycle=cycle, cache=cache_folder(), keeps_cache=False, keeps_all_ids=True)
+    ledger.refresh()
+    begun = since(ledger.totals, time.time())
+    begin = midnight(time.time()) if begun is None else begun
     kept = CursorFile(cache_folder(), ledger, loaded.ledger.project, writes=False).read()
     read = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}
-    missed = {format.name: logs for format in formats(os.environ) if (logs := _missed(loaded, format, kept, gated))}
+    asked = [format for format in formats(os.environ) if format.name not in gated]
+    missed = {format.name: logs for format in asked if (logs := _missed(loaded, format, kept, begin))}
     odd = tuple(line for format in formats(os.environ) for line in _unread(format))
     message = f"collected: {', '.join(read)}" if read else _without_cursors(ledger)
     fix = []
@@ -54,7 +59,6 @@ def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
 
 
 def _without_cursors(ledger: Ledger) -> str:
-    ledger.refresh()
     if ledger.earliest_import is None:
         return "none are collected into this ledger so far"
     return "calls were imported by the gate, or it is no longer known from where"
@@ -78,12 +82,9 @@ def _met(kept: Cursors) -> Iterator[str]:
                 yield f"{key}: {count(one.counts.skipped)} skipped, {wrong} that do not add up"
 
 
-def _missed(loaded: Loaded, format: Format, kept: Cursors, gated: Collection[str]) -> list[Path]:
-    """Return logs written since the counters began, and not read to the end."""
-    if format.name in gated:
-        return []
-    now = time.time()
-    begin, cursors = _begin(loaded, now), kept.get(format.name, {})
+def _missed(loaded: Loaded, format: Format, kept: Cursors, begin: float) -> list[Path]:
+    """Return logs written since the counters began (unix seconds), and not read to the end."""
+    now, cursors = time.time(), kept.get(format.name, {})
     missed = []
     logs = format.find().logs
     for key, path in logs.items():
@@ -105,20 +106,6 @@ def _belongs(loaded: Loaded, format: Format, path: Path, logs: dict[str, Path]) 
         return True
     origin = format.origin(path, logs.get)
     return origin is not None and Path(origin.folder).is_relative_to(os.path.realpath(loaded.ledger.project))
-
-
-def _ledger(loaded: Loaded) -> Ledger:
-    """Return the ledger for reading; no checkpoint is kept."""
-    cycle = loaded.config.cycle
-    return Ledger(loaded.ledger.path, cycle=cycle, cache=cache_folder(), keeps_cache=False, keeps_all_ids=True)
-
-
-def _begin(loaded: Loaded, now: float) -> float:
-    """Return the unix seconds since when the counters run; local midnight without a reset."""
-    ledger = _ledger(loaded)
-    ledger.refresh()
-    begun = since(ledger.totals, now)
-    return midnight(now) if begun is None else begun
 
 
 def _unread(format: Format) -> Iterator[str]:
