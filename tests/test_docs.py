@@ -25,7 +25,7 @@ from budgauge.cli import cli
 from budgauge.config import BudgetConfig, Notify
 from budgauge.config.load import load
 from budgauge.monitor.app import MonitorApp
-from budgauge.rpc.codes import (
+from budgauge.rpc.protocol import (
     NO_LEDGER,
     NO_RESERVATION,
     NOT_ALLOWED,

@@ -150,7 +150,7 @@ def decode_line(line: bytes) -> Record | str:
             line.decode()
         if is_deep(line):
             return _DEEP
-        typed = b'"type"' in line and _type_of(line) is not None
+        typed = b'"type"' in line and _typed.decode(line).type is not None
         record: Record = _control.decode(line) if typed else _decode_call(line)
     except UnicodeDecodeError as error:
         return f"not UTF-8: {error.reason}"
@@ -229,10 +229,6 @@ class _Typed(msgspec.Struct, gc=False):
 
 
 _typed = msgspec.json.Decoder(_Typed)
-
-
-def _type_of(line: bytes) -> object:
-    return _typed.decode(line).type
 
 
 def _plain(message: str) -> str:

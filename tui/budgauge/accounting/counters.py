@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from budgauge.accounting.family import is_family, members_of
 from budgauge.config.name import same_name
@@ -49,13 +50,8 @@ class Sums:
         self.web_searches = web_searches
         self.last_used = last_used
 
-    @property
-    def values(self) -> tuple[int, int, int, int, int, int, int, int, float]:
-        """All of them, in the order in which they are given to make one."""
-        return (
-            *(self.calls, self.prompt, self.completion, self.total),
-            *(self.cached, self.cache_write, self.cache_write_1h, self.web_searches, self.last_used),
-        )
+    values = property(attrgetter(*FIELDS))
+    """All of them, in the order in which they are given to make one."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sums) and self.values == other.values

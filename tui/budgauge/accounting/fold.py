@@ -38,10 +38,7 @@ class Totals:
         keeps_all_ids: bool = False,
         listener: Listener | None = None,
     ) -> None:
-        """`recall` and `keeps_all_ids` are as for Deduplicator, `recent_from` as for UsageSums.
-
-        `listener` gets each call that counts, and each that is dropped.
-        """
+        """Arguments are those of Deduplicator and UsageSums. `listener` gets each call, counted or dropped."""
         self.seen = Deduplicator(recall, keeps_all_ids=keeps_all_ids, listener=listener)
         self.sums = UsageSums(pricing_of, cycle_of, recent_from=recent_from)
         self.cycles = self.sums.cycles
@@ -78,12 +75,6 @@ class Totals:
         """Every agent there was, resets or not."""
         return {agent_id for _, groups in self._every_groups() for agent_id, *_ in groups}
 
-    def names(self) -> set[str]:
-        """Every agent and model there was, resets or not."""
-        return {
-            name for _, groups in self._every_groups() for agent_id, model, *_ in groups for name in (agent_id, model)
-        }
-
     def _every_groups(self) -> Iterator[tuple[float, Groups]]:
         for begin, counters in self.cycles.items():
             yield begin, counters.groups
@@ -101,10 +92,7 @@ class Totals:
         return next((reset for reset in reversed(self.resets) if reset.agent_id is None), None)
 
     def to_undo(self) -> list[PastReset]:
-        """Return the last reset with an effect, after the later ones without any.
-
-        They are to be undone in this order. Nothing where no reset took anything away.
-        """
+        """Return the last reset with an effect, after later ones without, in the order to undo; empty without any."""
         resets = self.resets[::-1]
         found = next((number for number, reset in enumerate(resets, 1) if reset.groups), 0)
         return resets[:found]

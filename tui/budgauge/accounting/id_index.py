@@ -96,10 +96,7 @@ class IdIndex:
         self._places[slot] = place
 
     def add_new(self, digests: Sequence[int], places: Sequence[int], start: int) -> int:
-        """Add ids from an index on, up to the first known hash; return the index of the latter, or their number.
-
-        As `places` and `add` for each, in a third of the time.
-        """
+        """Add ids from an index on, quicker than singly; return the index of the first known hash, or their number."""
         self._make_room(len(digests) - start)
         heads, before, hashes, kept, slots = self._heads, self._before, self._hashes, self._places, self._slots
         count = self.count
@@ -156,10 +153,7 @@ class IdIndex:
         return b"".join((prime, self._heads.tobytes(), *parts))
 
     def load_later(self, count: int, source: Callable[[], bytes]) -> None:
-        """Take over a dump of `count` ids; `source` gives the dump at the first use.
-
-        What `source` raises then reaches the caller.
-        """
+        """Take over a dump of `count` ids. `source` gives the dump at the first use, and may raise then."""
         self.count = count
         self._source = source if count else None
 

@@ -29,6 +29,8 @@ class BudgetUsage:
         self.config = config
         self._counters = counters
         self._holds = reservations
+        self.reserved = reservations.by_agent
+        """Reserved tokens by agent; only agents with reservations."""
 
     @classmethod
     def at(cls, config: BudgetConfig, totals: Totals, now: float, *, unbooked: Iterable[Usage] = ()) -> BudgetUsage:
@@ -40,15 +42,6 @@ class BudgetUsage:
         begin, end = totals.cycle(now)
         missing = [usage for usage in unbooked if begin <= usage.timestamp < end]
         return cls(config, _with(counters, missing) if missing else counters, totals.holds.move_to(now))
-
-    @property
-    def reserved(self) -> dict[str, int]:
-        """Reserved tokens by agent; only agents with reservations."""
-        return self._holds.by_agent
-
-    def reserved_by_all(self) -> int:
-        """Tokens held by everyone."""
-        return self._holds.tokens
 
     @property
     def agents(self) -> Iterable[str]:
@@ -134,12 +127,7 @@ def severity(used: int, limit: int | None, threshold: float) -> Severity:
         return "ok"
     if used >= limit:
         return "exceeded"
-    return "warning" if used and _reached(used, limit, threshold) else "ok"
-
-
-def _reached(used: int, limit: int, threshold: float) -> bool:
-    """Compare exactly: a float's product may lie just above the threshold."""
-    return used * 100 >= _EXACT.multiply(limit, Decimal(str(threshold)))
+    return "warning" if used and used >= reaches_at(limit, threshold) else "ok"
 
 
 def warning_due(config: BudgetConfig, used: int) -> bool:

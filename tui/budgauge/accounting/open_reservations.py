@@ -72,15 +72,12 @@ class OpenReservations:
         return self._holding.get(reserve_id) or self._idle.get(reserve_id)
 
     @property
-    def queued(self) -> int:
-        """The number of queued entries, those of ended reservations included."""
-        return len(self._to_expire) + len(self._to_return)
-
-    @property
     def next_expiry(self) -> float | None:
         """Unix seconds of the next expiry of a reservation with tokens."""
-        self._drop_ended(self._to_expire, self._holding)
-        return self._to_expire[0][0] if self._to_expire else None
+        queue = self._to_expire
+        while queue and self._holding.get(queue[0][2].id) is not queue[0][2]:
+            heappop(queue)
+        return queue[0][0] if queue else None
 
     def add(self, reserve: Reserve) -> None:
         """Add a reservation with a new id."""
@@ -135,10 +132,6 @@ class OpenReservations:
         if len(queue) > 2 * len(waiting) + _SPARE:
             queue[:] = [entry for entry in queue if waiting.get(entry[2].id) is entry[2]]
             heapify(queue)
-
-    def _drop_ended(self, queue: list[_Entry], waiting: dict[str, Reserve]) -> None:
-        while queue and waiting.get(queue[0][2].id) is not queue[0][2]:
-            heappop(queue)
 
     def _sum(self, reserve: Reserve, tokens: int) -> None:
         self.tokens += tokens

@@ -102,10 +102,7 @@ def make_usage(
     inference_geo: str | None = None,
     web_search_requests: int = 0,
 ) -> Usage:
-    """Make a usage record fit to be written, or raise RecordError naming the bad field.
-
-    Parts larger than their whole are refused here (a foreign line's are clipped).
-    """
+    """Make a usage record fit to be written. Raises RecordError for a bad field, or for parts larger than a whole."""
     agent_id, model = check_name("agent_id", agent_id), check_name("model", model)
     timestamp = check_timestamp(timestamp)
     check_count("prompt_tokens", prompt_tokens)

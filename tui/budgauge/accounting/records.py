@@ -27,20 +27,15 @@ VARIANT = "@"
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Timestamp = Union[
-    Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)],
-    Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)],
+    Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)], Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
 ]
 Expiry = Union[
-    Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
-    Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)],
+    Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)], Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMESTAMP)]
 ]
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """The tokens of one call. Counts are tokens, the timestamp unix seconds.
-
-    Unknown fields are no error in a line: they are left out when it is read a second time.
-    """
+    """The tokens of one call, at unix seconds. A line's unknown fields are no error: a second reading drops them."""
 
     agent_id: Name
     model: Name

@@ -56,10 +56,7 @@ class Hold(Held, Generic[_Settled_co]):
         return settled
 
     def settle_response(self, response: object, **fields: Any) -> _Settled_co:
-        """Settle with the usage in an answer of the OpenAI or Anthropic SDK.
-
-        Raises RecordError if it says nothing, and as `settle`.
-        """
+        """Settle with the usage in an answer of the OpenAI or Anthropic SDK. Raises RecordError without any."""
         from budgauge.accounting.sdk_response import recorded, usage_of
 
         return recorded(usage_of(response), partial(self.settle, **fields))

@@ -46,10 +46,7 @@ class UsageSums:
     def __init__(
         self, pricing_of: PricingOf = unpriced, cycle_of: CycleOf = uncut, *, recent_from: float = FOREVER
     ) -> None:
-        """Each agent's minutes are kept from `recent_from` (unix seconds, where a minute begins) on.
-
-        For a long past they would cost much and show nothing.
-        """
+        """Each agent's minutes are kept from `recent_from` (a minute's unix seconds) on: a long past costs much."""
         self.cycles: dict[float, Counters] = {}
         """First second of a cycle → its counters; 0 for all time where no cycle is set."""
         self.minutes = UsageByMinute(KEPT_MINUTES)

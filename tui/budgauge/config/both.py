@@ -32,10 +32,7 @@ class Budgets(msgspec.Struct, frozen=True):
 def load_budgets(
     options: Options = Options(), *, env: Mapping[str, str] | None = None, start: Path | None = None
 ) -> Budgets:
-    """Load the user's budget and the project's. A project's broken config leaves the user's in force.
-
-    `--config` names one budget alone.
-    """
+    """Load the user's budget, whatever is wrong with the project's, and the project's. `--config` names one alone."""
     env = os.environ if env is None else env
     troubles: dict[str, ConfigError] = {}
     joined = user = None
@@ -53,10 +50,7 @@ def load_budgets(
 
 
 def budgets_asked(options: Options = Options()) -> tuple[Loaded, ...]:
-    """Load the budgets that must admit what is recorded: a named ledger's alone, else also a project's.
-
-    Raises ConfigError.
-    """
+    """Load the budgets asked for a record: a named ledger's alone, else also a project's. Raises ConfigError."""
     if options.ledger is not None:
         return (load(options),)
     budgets = load_budgets(options)

@@ -33,10 +33,7 @@ def codex_home(env: Mapping[str, str]) -> Path:
 
 
 def missing_home(env: Mapping[str, str]) -> str | None:
-    """Return the trouble with the folder named by $CODEX_HOME; None if there is none.
-
-    None as well where the folder cannot be looked at: whoever reads it says why.
-    """
+    """Return the trouble with the folder named by $CODEX_HOME; None without any, or where a reader will name one."""
     if not env.get("CODEX_HOME"):
         return None
     folder = codex_home(env)
@@ -50,10 +47,7 @@ def missing_home(env: Mapping[str, str]) -> str | None:
 
 
 def read_folder(folder: Path, warnings: list[str]) -> Table | None:
-    """Return the budget in a `.codex` folder, if there is one. Raises ConfigError.
-
-    Adds a warning for each name outside the table that seems to belong to it.
-    """
+    """Return the budget in a `.codex` folder, if any. Adds a warning for each misplaced name. Raises ConfigError."""
     for name in NAMES:
         found = read_document(folder / name)
         if found is None:
@@ -88,10 +82,7 @@ def _device(folder: Path) -> int | None:
 
 
 def stranger(folder: Path) -> str | None:
-    """Return the reason why a `.codex` folder is passed over: a part of it is another user's.
-
-    None as well where that cannot be seen: whoever reads the files says why.
-    """
+    """Return why a `.codex` folder is passed over: a part is another user's. None also where a reader will tell."""
     with suppress(OSError, ValueError):
         os.lstat(folder)
         for path in (folder, *(folder / name for name in NAMES)):

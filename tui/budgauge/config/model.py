@@ -55,10 +55,7 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BudgetConfig(msgspec.Struct, frozen=True):
-    """A budget and its rules. Raises ConfigError for a wrong value.
-
-    Budgets and limits are counted tokens, percentages 0 to 100.
-    """
+    """The rules of a budget, in counted tokens and percentages (0 to 100). Raises ConfigError for a wrong value."""
 
     total_budget: int = DEFAULT_BUDGET
     """0 means unlimited."""

@@ -107,8 +107,8 @@ def lines(loaded: Loaded) -> Finding:
         torn = at.is_skipping or at.offset != os.fstat(fd).st_size
         details = list(scan.lines(fd))
     odd = [problem.message for problem in fold_problems(scan.totals.sums.flagged)]
-    reserving = {hold.agent_id for hold in scan.totals.holds.values()}
-    odd += [problem.message for problem in name_problems(scan.totals.names() | reserving)]
+    names = scan.totals.agents() | scan.totals.models() | {hold.agent_id for hold in scan.totals.holds.values()}
+    odd += [problem.message for problem in name_problems(names)]
     message = f"{plural(scan.records, 'record')}, {plural(len(details), 'line')} skipped"
     if torn:
         odd.append("the last line has no end; the next writer ends it")

@@ -27,10 +27,7 @@ _SHOWN = 5
 
 
 def agents_logs(loaded: Loaded, gated: Collection[str]) -> Finding:
-    """Check agents' own logs: the troubles met in them, and logs not collected into this ledger.
-
-    `gated` are the agents that call the gate, which records their calls itself.
-    """
+    """Check agents' logs: troubles, and logs not collected. Calls of `gated` agents are recorded by the gate."""
     ledger = _ledger(loaded)
     kept = CursorFile(cache_folder(), ledger, loaded.ledger.project, writes=False).read()
     read = {source: list(cursors.values()) for source, cursors in kept.items() if cursors}

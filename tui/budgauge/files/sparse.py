@@ -7,10 +7,7 @@ import os
 
 
 def data_from(descriptor: int, offset: int) -> int:
-    """Return the place of the first data at or behind an offset; the file's end if there is none.
-
-    Where the system cannot tell, it is the offset itself.
-    """
+    """Return the first data's place from an offset on: the file's end if none, the offset where nobody can tell."""
     size = os.fstat(descriptor).st_size
     try:
         return max(offset, os.lseek(descriptor, offset, os.SEEK_DATA))

@@ -102,10 +102,7 @@ class PriceBook:
         return self.learn(lookup(self.missing(models)))
 
     def learn(self, found: Prices, *, keep: bool = True) -> bool:
-        """Take over looked-up prices; True if the fold needs other buckets.
-
-        With `keep`, the cache folder keeps it.
-        """
+        """Take over looked-up prices, with `keep` also in the cache; True if the fold needs other buckets."""
         self._resolved.update(found)
         self.lessons += bool(found)
         if keep and found and self._file is not None:

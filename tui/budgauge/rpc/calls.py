@@ -23,7 +23,6 @@ from budgauge.errors import (
     ServerError,
 )
 from budgauge.rpc import protocol
-from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
 
 _Result = TypeVar("_Result")
 
@@ -158,9 +157,9 @@ def error_from(error: Mapping[str, Any]) -> BudgaugeError:
     """Turn an answer's error into the tracker's error."""
     code, message, data = error.get("code"), str(error.get("message", "")), error.get("data") or {}
     hint = str(data.get("hint", ""))
-    if code in (OVER_LIMIT, OVER_BUDGET):
+    if code in (protocol.OVER_LIMIT, protocol.OVER_BUDGET):
         figures = {name: int(data.get(name) or 0) for name in ("limit", "current", "requested")}
-        if code == OVER_LIMIT:
+        if code == protocol.OVER_LIMIT:
             return AgentLimitExceededError(str(data.get("agent_id")), **figures)
         return BudgetExceededError(**figures)
     kind = _ERRORS.get(code, ServerError)  # type: ignore[arg-type]  # whatever it is, it is only looked up
@@ -169,8 +168,8 @@ def error_from(error: Mapping[str, Any]) -> BudgaugeError:
 
 _ERRORS: dict[int, type[BudgaugeError]] = {
     protocol.INVALID_PARAMS: RecordError,
-    RESET_BETWEEN: ResetError,
-    NO_RESERVATION: ReservationError,
-    OTHER_CONTENT: DuplicateIdError,
-    NO_LEDGER: LedgerError,
+    protocol.RESET_BETWEEN: ResetError,
+    protocol.NO_RESERVATION: ReservationError,
+    protocol.OTHER_CONTENT: DuplicateIdError,
+    protocol.NO_LEDGER: LedgerError,
 }

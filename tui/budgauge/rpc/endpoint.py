@@ -82,8 +82,7 @@ class Endpoint:
 
     def _running(self, who: str) -> ServerRunningError:
         return ServerRunningError(
-            f"a server for this ledger runs already{who}: {self.socket_path}",
-            hint="Use that one, or end it first.",
+            f"a server for this ledger runs already{who}: {self.socket_path}", hint="Use that one, or end it first."
         )
 
     def _answers(self) -> bool:

@@ -27,10 +27,7 @@ class Exchange:
     """Calls and answers over one connection, blocking or awaited. Used for one call at a time."""
 
     def __init__(self, address: Address, timeout: float, *, blocks: bool) -> None:
-        """`timeout` is the number of seconds for a call with all tries.
-
-        With `blocks`, nothing in a call waits for an event loop: its first step is its last.
-        """
+        """`timeout` is the seconds of a call with all tries. With `blocks`, nothing waits for an event loop."""
         self._address = address
         self._transport = _Blocking() if blocks else _Awaited()
         self._timeout = timeout

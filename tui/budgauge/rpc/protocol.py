@@ -10,17 +10,33 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 
 from budgauge.accounting.codec import MAX_DEPTH, is_deep
-from budgauge.rpc.codes import TOO_LONG
 
 MAX_FRAME_BYTES = 1 << 20
 MAX_BATCH = 100
 """Calls in one message."""
 MAX_ANSWER_BYTES = 8 << 20
 """Longest answer to a batch. The first of its answers is given whatever its length."""
+_TOO_LONG = f"This batch's answers are longer than {MAX_ANSWER_BYTES} bytes: ask this one alone."
 SMALL_ANSWER_BYTES = 4096
 """An answer as short as this is always given: every change must be acknowledged."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+OVER_LIMIT = 1001
+"""An agent's or a family's limit refused the call."""
+OVER_BUDGET = 1002
+"""The total budget refused the call."""
+RESET_BETWEEN = 1003
+"""Someone reset, or undid a reset, in between."""
+NO_RESERVATION = 1004
+"""The reservation does not exist, or has ended."""
+OTHER_CONTENT = 1005
+"""The id is known with other content."""
+NO_LEDGER = 1006
+"""The ledger cannot be read or written."""
+NOT_ALLOWED = 1007
+"""The token is missing or wrong, the user is another, or there are too many connections."""
+TOO_LONG = 1008
+"""The answers of a batch would be too long."""
 _WORDS = {
     PARSE_ERROR: "Parse error",
     INVALID_REQUEST: "Invalid Request",
@@ -70,10 +86,7 @@ class Dispatcher(Generic[Caller]):
         error_of: Callable[[Exception], CallError],
         is_gone: Callable[[Caller], bool] = lambda _: False,
     ) -> None:
-        """`find` returns the method of a name; `error_of` turns a method's error into an answer.
-
-        `is_gone` returns True once nobody waits for answers any more.
-        """
+        """`find` returns a name's method, `error_of` an error's answer, `is_gone` True if nobody waits for answers."""
         self._find = find
         self._error_of = error_of
         self._is_gone = is_gone
@@ -106,7 +119,7 @@ class Dispatcher(Generic[Caller]):
                 continue
             length = sum(map(len, answer))
             if answers and length > SMALL_ANSWER_BYTES and size + length > MAX_ANSWER_BYTES:
-                answer = (failure(call["id"], _too_long()),)  # type: ignore[index]  # only sound calls have long ones
+                answer = (failure(call["id"], CallError(TOO_LONG, _TOO_LONG)),)  # type: ignore[index]  # only sound calls have long ones
             answers.append(answer)
             size += sum(map(len, answer))
         return _joined(answers)
@@ -151,10 +164,6 @@ class Dispatcher(Generic[Caller]):
 def _wants_answer(call: object) -> bool:
     """Return True for anything but a notification."""
     return not isinstance(call, dict) or "id" in call
-
-
-def _too_long() -> CallError:
-    return CallError(TOO_LONG, f"This batch's answers are longer than {MAX_ANSWER_BYTES} bytes: ask this one alone.")
 
 
 def bind(params: object, kind: type[_Params], *places: str) -> _Params:

@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from budgauge.rpc.codes import NOT_ALLOWED
-from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, Answer, CallError, failure
+from budgauge.rpc.protocol import INVALID_REQUEST, MAX_FRAME_BYTES, NOT_ALLOWED, Answer, CallError, failure
 from budgauge.server.events import TOKENS_UPDATED, resync_event
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from budgauge.errors import (
     ReservationError,
     ResetError,
 )
-from budgauge.rpc.codes import NO_LEDGER, NO_RESERVATION, OTHER_CONTENT, OVER_BUDGET, OVER_LIMIT, RESET_BETWEEN
+from budgauge.rpc import protocol
 from budgauge.rpc.protocol import INTERNAL_ERROR, INVALID_PARAMS, CallError, Method, Shared, ascii_json, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
@@ -246,7 +246,7 @@ def _topics(params: object) -> list[str]:
 def error_of(error: Exception) -> CallError:
     """Return the answer to an error of ours; any other error goes to the log, and the caller gets a general one."""
     if isinstance(error, RefusedError):
-        code = OVER_BUDGET if isinstance(error, BudgetExceededError) else OVER_LIMIT
+        code = protocol.OVER_BUDGET if isinstance(error, BudgetExceededError) else protocol.OVER_LIMIT
         data = {
             "scope": error.scope,
             "agent_id": getattr(error, "agent_id", None),
@@ -266,9 +266,9 @@ def error_of(error: Exception) -> CallError:
 
 
 _CODES = (
-    (DuplicateIdError, OTHER_CONTENT),
+    (DuplicateIdError, protocol.OTHER_CONTENT),
     (RecordError, INVALID_PARAMS),
-    (ResetError, RESET_BETWEEN),
-    (ReservationError, NO_RESERVATION),
-    (LedgerError, NO_LEDGER),
+    (ResetError, protocol.RESET_BETWEEN),
+    (ReservationError, protocol.NO_RESERVATION),
+    (LedgerError, protocol.NO_LEDGER),
 )

@@ -16,9 +16,8 @@ import msgspec
 
 from budgauge.config.load import Options, load
 from budgauge.errors import ServerError
-from budgauge.rpc.codes import NOT_ALLOWED
 from budgauge.rpc.endpoint import Endpoint, peer_uid
-from budgauge.rpc.protocol import CallError, Dispatcher, bind
+from budgauge.rpc.protocol import NOT_ALLOWED, CallError, Dispatcher, bind
 from budgauge.server.connection import Connection
 from budgauge.server.events import Events
 from budgauge.server.ledger_work import LedgerWork

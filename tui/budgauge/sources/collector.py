@@ -20,7 +20,7 @@ from budgauge.sources.cursors import CursorFile
 from budgauge.sources.importer import Importer, Outcome
 from budgauge.sources.lock import only_collector
 from budgauge.sources.log import Counts, Log
-from budgauge.sources.report import Report, SourceTotal
+from budgauge.sources.report import Report
 from budgauge.sources.source import Source
 
 if TYPE_CHECKING:
@@ -104,12 +104,11 @@ class Collector:
     def report(self) -> Report:
         """Return what was recorded so far."""
         notes = tuple(note for source in self._sources for note in source.notes())
-        return Report(sources=tuple(map(self._total, self._sources)), notes=notes, trouble=self._trouble)
-
-    def _total(self, source: Source) -> SourceTotal:
-        """Return a source's counts, with the number of calls recorded."""
-        recorded, grown = self._new[source.name, "recorded"], self._new[source.name, "grown"]
-        return msgspec.structs.replace(source.total(), calls=recorded, grown=grown)
+        totals = (
+            msgspec.structs.replace(of.total(), calls=self._new[of.name, "recorded"], grown=self._new[of.name, "grown"])
+            for of in self._sources
+        )
+        return Report(sources=tuple(totals), notes=notes, trouble=self._trouble)
 
     def folders(self) -> list[Path]:
         """Return the roots of all sources."""

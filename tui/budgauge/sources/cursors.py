@@ -42,10 +42,7 @@ class CursorFile:
     def __init__(
         self, folder: Path, ledger: Ledger, only_below: Path | None = None, *, purpose: str = "", writes: bool = True
     ) -> None:
-        """`purpose` tells several files of one ledger apart.
-
-        Without `writes` they are only read.
-        """
+        """`purpose` tells several files of one ledger apart. Without `writes` they are only read."""
         self._writes = writes
         name = f"{os.path.abspath(ledger.path)} {purpose}".rstrip()
         path = folder / f"{'hook' if purpose else 'logs'}-{short_name(name)}.pos"

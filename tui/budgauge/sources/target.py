@@ -35,10 +35,7 @@ class Target(NamedTuple):
 def make_collector(
     target: Target, user: Target | None = None, *, agents: Sequence[str] = (), dry_run: bool = False
 ) -> Collector | Joint:
-    """Return a collector of agents' logs into a ledger, and into the user's own; without names, of all agents.
-
-    Raises LedgerReadError.
-    """
+    """Return a collector of agents' logs (default all) into a ledger and the user's own. Raises LedgerReadError."""
     collector = _collector(target, agents, dry_run)
     return collector if user is None else Joint(collector, _collector(user, agents, dry_run))
 

@@ -117,7 +117,7 @@ def take_snapshot(
         budget_is_default=budget_is_default,
         total_used=used,
         remaining_budget=None if budget is None else max(0, budget - used),
-        reserved=usage.reserved_by_all(),
+        reserved=totals.holds.tokens,
         usage_percentage=percentage(used, budget),
         warning_threshold=config.warning_threshold,
         warning_at=None if budget is None else int(warning_at(config)),

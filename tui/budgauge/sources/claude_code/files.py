@@ -37,10 +37,7 @@ class ClaudeCodeFormat:
         self._names = names
 
     def find(self) -> Found:
-        """Find all session logs: sessions before sub-agents, old before new.
-
-        A message in several logs is imported from the first, and a resumed session begins with copies.
-        """
+        """Find all session logs, sessions and old ones first: a message in several is imported from the first."""
         unlistable: list[str] = []
         paths = {path for root in self.roots for path in files_below(root, _is_session, unlistable)}
         ordered = sorted(paths, key=lambda path: (_is_agents(path), _written(path), path))

@@ -1,6 +1,6 @@
 """The folder and time in which a Claude Code session began, from the first lines of the log."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,44 +19,28 @@ class _Timed(msgspec.Struct, frozen=True):
     timestamp: datetime
 
 
-_decode = msgspec.json.Decoder(_Line).decode
-_decode_timed = msgspec.json.Decoder(_Timed).decode
-T = TypeVar("T")
+_decoder = msgspec.json.Decoder(_Line)
+_timed_decoder = msgspec.json.Decoder(_Timed)
+_Found = TypeVar("_Found")
 
 
 def session_folder(log: Path) -> str | None:
     """Return the folder in which a session began; None if no line names one. Later lines may name others."""
-    return _first(log, _folder)
+    return next((line.cwd for line in _lines(log, _decoder) if line.cwd), None)
 
 
 def session_begun(log: Path) -> float | None:
-    """Return the unix seconds when a session began: of the first line with a time. None without such a line.
+    """Return the unix seconds of a log's first line with a time, perhaps a copied line's; None without such a line."""
+    moment = next((line.timestamp for line in _lines(log, _timed_decoder)), None)
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
-    A log that begins with a copy of another session's lines has their time.
-    """
-    return _first(log, _begun)
 
-
-def _first(log: Path, tell: Callable[[bytes], T | None]) -> T | None:
-    """Return the first answer of `tell` about a line of the log."""
+def _lines(log: Path, decoder: msgspec.json.Decoder[_Found]) -> Iterator[_Found]:
+    """Yield the readable lines at the beginning of a log."""
     with suppress(OSError, ValueError):
         for head in heads(log):
             for line in head.split(b"\n")[:-1]:
-                if (found := tell(line)) is not None:
-                    return found
-    return None
-
-
-def _folder(line: bytes) -> str | None:
-    try:
-        return _decode(line).cwd or None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _begun(line: bytes) -> float | None:
-    try:
-        moment = _decode_timed(line).timestamp
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    yield decoder.decode(line)

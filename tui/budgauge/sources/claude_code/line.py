@@ -1,10 +1,7 @@
-"""Usage lines of a Claude Code session, as typed values.
-
-Format: one object a line; `"type": "assistant"` carries a message of the Messages API with its usage.
-"""
+"""Usage lines of a Claude Code session, typed: `"type": "assistant"` carries a Messages API message with usage."""
 
 from datetime import datetime, timezone
-from typing import Union
+from typing import TypeVar, Union
 
 import msgspec
 
@@ -14,6 +11,7 @@ from budgauge.config.factors import charged
 
 ASSISTANT = "assistant"
 _ADVISOR = "advisor_message"
+_Kind = TypeVar("_Kind")
 SYNTHETIC = "<synthetic>"
 """The model of messages that Claude Code itself wrote: nothing was spent for them."""
 
@@ -154,40 +152,11 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return int(seconds) if seconds >= 0 else None
 
 
-class _Loose(msgspec.Struct, frozen=True, gc=False):
-    """A line in which only the counts must have the right types."""
-
-    type: object = None
-    message: msgspec.Raw = msgspec.Raw(b"null")
-    timestamp: object = None
-    sessionId: object = None
-    isSidechain: object = None
-    agentId: object = None
-    attributionAgent: object = None
-    cwd: object = None
-    uuid: object = None
-    parentUuid: object = None
-    requestId: object = None
-
-
-class _LooseMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message whose names may be anything."""
-
-    usage: MessageUsage | None = None
-    id: object = None
-    model: object = None
-    stop_reason: object = None
-
-    def strict(self) -> Message:
-        """Return the message without names of other types than text."""
-        ends = None if self.stop_reason is None else str(self.stop_reason)
-        return Message(self.usage, _text(self.id), _text(self.model), ends)
-
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _line = msgspec.json.Decoder(Line).decode
-_loose = msgspec.json.Decoder(_Loose).decode
-_loose_message = msgspec.json.Decoder(_LooseMessage | None).decode
+_fields = msgspec.json.Decoder(Union[dict[str, msgspec.Raw], None]).decode
+_usage = msgspec.json.Decoder(Union[MessageUsage, None]).decode
+_NULL = msgspec.Raw(b"null")
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
@@ -230,27 +199,34 @@ def read_line(text: bytes) -> Line | None:
 
 
 def _read_loosely(text: bytes) -> Line:
-    loose = _loose(text)
-    if loose.type != ASSISTANT:
+    """Read a line in which only the counts must have the right types. Raises MsgspecError."""
+    fields = _fields(text) or {}
+    if _get(fields, "type", str) != ASSISTANT:
         return Line("")
-    try:
-        moment: datetime | None = msgspec.convert(loose.timestamp, datetime)
-    except msgspec.ValidationError:
-        moment = None
-    message = _loose_message(loose.message)
-    names = (loose.agentId, loose.attributionAgent, loose.cwd, loose.uuid, loose.parentUuid, loose.requestId)
+    message = _fields(fields.get("message", _NULL))
+    names = ("agentId", "attributionAgent", "cwd", "uuid", "parentUuid", "requestId")
     return Line(
         ASSISTANT,
-        message.strict() if message else None,
-        moment,
-        _text(loose.sessionId),
-        loose.isSidechain is True,
-        *map(_text, names),
+        None if message is None else _loose_message(message),
+        _get(fields, "timestamp", datetime),
+        _get(fields, "sessionId", str),
+        _get(fields, "isSidechain", bool) is True,
+        *(_get(fields, name, str) for name in names),
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _loose_message(fields: dict[str, msgspec.Raw]) -> Message:
+    ends = msgspec.json.decode(fields.get("stop_reason", _NULL))
+    usage = _usage(fields.get("usage", _NULL))
+    return Message(usage, _get(fields, "id", str), _get(fields, "model", str), None if ends is None else str(ends))
+
+
+def _get(fields: dict[str, msgspec.Raw], name: str, kind: type[_Kind]) -> _Kind | None:
+    """Return a field's value; None if missing or of another type."""
+    try:
+        return msgspec.json.decode(fields.get(name, _NULL), type=kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def most(one: Tokens, other: Tokens) -> Tokens:

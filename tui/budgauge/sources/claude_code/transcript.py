@@ -74,6 +74,8 @@ class Session:
         """
         self._state = _decode_state(saved) if saved else State(seconds)
         self._state.seconds = seconds or self._state.seconds
+        self.counts = self._state.counts
+        """Counts beside new calls."""
         self._agent = agent
         self._agent_type = agent_type
         self._folder = folder
@@ -87,18 +89,13 @@ class Session:
         self._agent_id = cache(lambda role, folder: names.of(CLAUDE_CODE, role, folder))
         self._model, self._text = cache(fit_name), cache(fit_text)
 
-    @property
-    def counts(self) -> Counts:
-        """Counts beside new calls."""
-        return self._state.counts
-
     def save(self) -> bytes:
         """Return the state from which another can go on."""
         return msgspec.msgpack.encode(self._state)
 
     def feed(self, data: bytes) -> None:
         """Read whole lines."""
-        counts, lines, open = self._state.counts, self._lines, self._state.open
+        counts, lines, open = self.counts, self._lines, self._state.open
         for text in marked_lines(data, _MARK):
             try:
                 line = read_line(text)
@@ -122,7 +119,8 @@ class Session:
                 self._merge(key, first, line, message.usage)
             if message.stop_reason is not None:
                 if key in open:
-                    self._close(key)
+                    del open[key]
+                    counts.lower_bounds -= 1
             elif first is None:
                 self._open(key)
             if message.usage.iterations is not None:
@@ -132,7 +130,7 @@ class Session:
         """Take in the calls of a message's advisors."""
         for number, one in enumerate(advisors, 1):
             if one is None:
-                self._state.counts.skipped += 1
+                self.counts.skipped += 1
                 continue
             own = f"{key}/advisor{number}"
             call = msgspec.structs.replace(line, message=Message(one, own, one.model))
@@ -144,7 +142,7 @@ class Session:
 
     def _merge(self, key: str, first: Line, line: Line, usage: MessageUsage) -> None:
         """Take in one more line of a message."""
-        self._state.counts.duplicates += 1
+        self.counts.duplicates += 1
         known = first.message.usage if first.message else None
         if known is not None and usage != known:
             self._largest[key] = most(self._largest.get(key, known.tokens), usage.tokens)
@@ -160,11 +158,6 @@ class Session:
             state.counts.lower_bounds += 1
             if len(state.open) > _KEPT_OPEN:
                 del state.open[next(iter(state.open))]
-
-    def _close(self, key: str) -> None:
-        """Note that a message's last count has come."""
-        del self._state.open[key]
-        self._state.counts.lower_bounds -= 1
 
     def take(self) -> list[Usage]:
         """Return the calls of the lines fed since the last time, each once."""
@@ -184,7 +177,7 @@ class Session:
         prompt = fresh + read + write
         total = prompt + output
         if not 0 < total <= MAX_COUNT:
-            self._state.counts.skipped += total > 0
+            self.counts.skipped += total > 0
             return None
         tier, speed, geo, searches = self._charges.get(key, STANDARD)
         return Usage(

@@ -71,8 +71,9 @@ class CodexFormat:
         from budgauge.sources.codex.rollout import Rollout
 
         def pages(thread: str) -> list[Path]:
-            first = find(thread)
-            return [*([first] if first else []), *self._later_pages(thread)]
+            first, logs = find(thread), self._known_logs()
+            later = [logs[key] for key in sorted(logs) if key.startswith(thread + _PAGE)]
+            return [first, *later] if first else later
 
         def make(saved: bytes | None, seconds: int) -> Rollout:
             thread, _, page = key.partition(_PAGE) if _THREAD.match(f"rollout-{key}") else (key, "", "")
@@ -87,10 +88,6 @@ class CodexFormat:
 
         root = next((root for root in self.roots if path.is_relative_to(root)), None)
         return None if root is None else origin(path, root.parent, find)
-
-    def _later_pages(self, thread: str) -> list[Path]:
-        logs = self._known_logs()
-        return [logs[key] for key in sorted(logs) if key.startswith(thread + _PAGE)]
 
     def _forks_of(self, thread: str) -> list[Path]:
         """The forks of a thread, by their own ids: newer ids are larger."""

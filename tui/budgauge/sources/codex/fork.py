@@ -86,16 +86,6 @@ class Outline:
         self.usage.append(UsageMark(hash(key), self._turn_started, total, line.ordinal, line.seconds()))
 
 
-def outline(blocks: Iterable[bytes], most: int | None = None) -> Outline:
-    """The outline of a rollout given in blocks of whole lines; `most` usage lines are enough."""
-    result = Outline()
-    for data in blocks:
-        result.feed(data)
-        if most is not None and len(result.usage) >= most:
-            break
-    return result
-
-
 class Copies(NamedTuple):
     """The number of copied usage lines at the start of a thread."""
 
@@ -105,11 +95,7 @@ class Copies(NamedTuple):
 
 
 def count_copied(
-    child: Outline,
-    parents: Sequence[Sequence[UsageMark]],
-    *,
-    forked: bool,
-    siblings: Iterable[Outline] = (),
+    child: Outline, parents: Sequence[Sequence[UsageMark]], *, forked: bool, siblings: Iterable[Outline] = ()
 ) -> Copies:
     """Count the copied usage lines at the start of `child`. `forked`: the log calls the thread a fork.
 
@@ -136,10 +122,7 @@ def _alike(child: Outline, usage: Sequence[UsageMark]) -> int:
 
 
 def history(pages: Sequence[Outline]) -> list[list[UsageMark]]:
-    """Return the usage lines of a thread's history as of the end of each page.
-
-    A later page replaces what stands in earlier ones from its own first ordinal on.
-    """
+    """Return a thread's usage lines as of each page's end. A later page replaces all from its own first ordinal on."""
     histories: list[list[UsageMark]] = []
     for page in pages:
         before = histories[-1] if histories else []

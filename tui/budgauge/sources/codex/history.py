@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history, outline
+from budgauge.sources.codex.fork import Copies, Outline, UsageMark, count_copied, cut, history
 from budgauge.sources.codex.line import SessionMeta
 from budgauge.sources.codex.tokens import Tokens
 from budgauge.sources.tail import LogOffset, log_lines
@@ -61,7 +61,13 @@ class History:
 
 
 def _outlined(path: Path, most: int | None = None) -> Outline:
-    return outline(log_lines(path, LogOffset()), most=most)
+    """Return the outline of a rollout; `most` usage lines are enough."""
+    outline = Outline()
+    for data in log_lines(path, LogOffset()):
+        outline.feed(data)
+        if most is not None and len(outline.usage) >= most:
+            break
+    return outline
 
 
 def _outline(path: Path, most: int | None = None) -> Outline | None:

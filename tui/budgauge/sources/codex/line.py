@@ -1,7 +1,4 @@
-"""Usage lines of a Codex rollout, as typed values.
-
-Format: Codex CLI's `RolloutLine`, `{"timestamp", "ordinal"?, "type", "payload"}`.
-"""
+"""Usage lines of a Codex rollout, typed: each is `{"timestamp", "ordinal"?, "type", "payload"}` (`RolloutLine`)."""
 
 from datetime import datetime, timezone
 from typing import Union
@@ -14,10 +11,7 @@ from budgauge.sources.name import UNKNOWN
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
-    """Codex's own counts; older versions leave out parts, and any may be null.
-
-    All versions name the two wholes: without them the counts are in a format that is not known.
-    """
+    """Codex's own counts. Any may be null, and parts be left out; without the two wholes the format is unknown."""
 
     input_tokens: Count | None
     output_tokens: Count | None
@@ -169,10 +163,7 @@ def moment_seconds(moment: datetime) -> int | None:
 
 
 def session_meta(payload: msgspec.Raw) -> SessionMeta:
-    """Return the owner of a thread. Names of other types than text are left out: the counts matter more.
-
-    Raises MsgspecError.
-    """
+    """Return the owner of a thread, without names of other types than text: counts matter more. Raises MsgspecError."""
     try:
         return _session_meta(payload)
     except msgspec.ValidationError:

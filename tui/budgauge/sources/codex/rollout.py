@@ -22,7 +22,6 @@ from budgauge.sources.codex.line import Event, Line, TokenInfo, TokenUsage, Toke
 from budgauge.sources.codex.state import State, decode_state
 from budgauge.sources.codex.tokens import NO_TOKENS, Tokens, has_shrunk, is_spent, less
 from budgauge.sources.lines import other_lines
-from budgauge.sources.log import Counts
 from budgauge.sources.name import CODEX, AgentNames, fit_name, fit_text
 
 _HEAD = rb'\{"timestamp":"[^"\\]{1,40}",(?:"ordinal":[0-9]{1,18},)?"type":"'
@@ -63,21 +62,13 @@ class Rollout:
         the start, again for each line beyond them until one is the thread's own. `saved` comes from `save`.
         """
         self._state = decode_state(saved) if saved else State(thread, seconds, page=page)
+        self.counts = self._state.counts
+        """Counts beside new calls."""
         self._history = history
         self._totals: set[Tokens] | None = None if saved else set()
         self._names = names
         self._new: list[Usage] = []
         self._name()
-
-    @property
-    def counts(self) -> Counts:
-        """Counts beside new calls."""
-        return self._state.counts
-
-    @property
-    def thread(self) -> str:
-        """The thread's id."""
-        return self._state.thread
 
     def save(self) -> bytes:
         """Return the state from which another can go on."""
@@ -97,7 +88,7 @@ class Rollout:
                 elif any(mark in text for mark in _MARKS):
                     self._read(codex_line.line(repaired(text) if b"\\u" in text else text))
             except _Unreadable:
-                self._state.counts.skipped += 1
+                self.counts.skipped += 1
 
     def _read_count(self, text: bytes) -> None:
         """Read a `token_count` with the beginning that Codex writes."""
@@ -166,7 +157,7 @@ class Rollout:
         if held is not None and own:
             self._new.append(held)
         elif held is not None:
-            self._state.counts.replayed += 1
+            self.counts.replayed += 1
 
     def _name(self) -> None:
         meta = self._state.meta
@@ -225,10 +216,6 @@ class Rollout:
         """Return the cumulative counts from which the file goes on; None if unknown."""
         return self._history.base(self._state.meta) if self._history and self._state.meta else None
 
-    def _inherits(self) -> bool:
-        """Return True if the first count here goes on from a total in another file."""
-        return self._goes_on() or bool(self._state.meta and self._state.meta.forked_from)
-
     def _goes_on(self) -> bool:
         """Return True if this file goes on from a history in another."""
         meta = self._state.meta
@@ -238,15 +225,12 @@ class Rollout:
         """Count the first call of a file that goes on from another, unless it repeats the last one there."""
         base = self._base()
         if base == total:
-            self._state.counts.replayed += 1
+            self.counts.replayed += 1
         else:
             self._call(growth, hold=base is None)
 
     def _grow(self, info: TokenInfo, *, is_copy: bool) -> Tokens:
-        """Return the growth of the cumulative total. A total that shrank begins a new count.
-
-        Raises RecordError where that cannot be known.
-        """
+        """Return the growth of the cumulative total; a shrunken total begins anew. Raises RecordError where unknown."""
         state = self._state
         total = info.total_token_usage.tokens
         if total == NO_TOKENS and info.total_token_usage.total_tokens:
@@ -267,7 +251,8 @@ class Rollout:
     def _start(self, total: Tokens, last: Tokens | None, *, is_copy: bool) -> Tokens:
         """Return the total before the first call in the file. Raises RecordError if unknown."""
         state = self._state
-        if not self._inherits() or (last is None and is_copy):
+        is_fork = state.meta is not None and state.meta.forked_from
+        if not (is_fork or self._goes_on()) or (last is None and is_copy):
             return NO_TOKENS
         if last is not None:
             return less(total, last)
@@ -332,7 +317,7 @@ class Rollout:
         if previous is None or previous.thread_token_usage is None or record.thread_token_usage is None:
             return
         grown = less(record.thread_token_usage.tokens, previous.thread_token_usage.tokens)
-        self._state.counts.disagreements += grown != record.usage.tokens
+        self.counts.disagreements += grown != record.usage.tokens
 
     def _call(self, tokens: Tokens, alias: str | None = None, *, hold: bool = False) -> None:
         # Names and counts are fit already; checking them again would double the time of a collection.

@@ -48,7 +48,8 @@ def codex_session(
     paths += [path for path in transcripts if path not in paths]
     format = CodexFormat(_home(paths[0]), names)
     threads = {(session or "").lower(), *map(format.thread_of, paths)} - {""}
-    folders = {folder for own in paths for folder in _folders(own)}
+    # The folders of each rollout's day and of the days since.
+    folders = {folder for own in paths for folder in (own.parent, *_days_since(own))}
     known = {*map(str, paths), *strangers}
     for name in sorted({name for folder in folders for name in _rollouts(folder)} - known):
         path = Path(name)
@@ -72,11 +73,6 @@ def codex_session(
 def _home(rollout: Path) -> Path:
     """Return Codex's folder, which holds `sessions/year/month/day/rollout`."""
     return rollout.parents[4] if len(rollout.parents) > 4 else rollout.parent
-
-
-def _folders(rollout: Path) -> set[Path]:
-    """Return the folders of a rollout's day and of each day since, in which sub-agents' rollouts are."""
-    return {rollout.parent, *_days_since(rollout)}
 
 
 def _rollouts(folder: Path) -> Iterator[str]:

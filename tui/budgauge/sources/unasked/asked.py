@@ -39,12 +39,11 @@ class Hook(msgspec.Struct, frozen=True, array_like=True):
 
     def covers(self, agent: str, home: str, folder: str) -> bool:
         """Return True if an agent's sessions with logs in `home`, begun in `folder`, call."""
-        return self.agent == agent and self.home in ("", home) and is_inside(folder, self.folder)
-
-
-def is_inside(folder: str, outer: str) -> bool:
-    """Return True if a folder is at or below another. An empty `outer` holds all."""
-    return not outer or folder == outer or folder.startswith(outer.rstrip(os.sep) + os.sep)
+        return (
+            self.agent == agent
+            and self.home in ("", home)
+            and (self.folder in ("", folder) or folder.startswith(self.folder.rstrip(os.sep) + os.sep))
+        )
 
 
 _decoder = msgspec.msgpack.Decoder(list[Hook])
