@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ def locked(path: Path, *, sync: bool = False, timeout: float = LOCK_TIMEOUT_SECO
 def importing(path: Path, cache: Path | None = None, *, sync: bool = False) -> Ledger:
     """A ledger that knows all ids."""
     return Ledger(path, cache=cache, keeps_all_ids=True, sync=sync)
+
+
+def waiting_threads() -> list[threading.Thread]:
+    """Threads that wait for a ledger's lock, also for somebody who has given up."""
+    return [thread for thread in threading.enumerate() if thread.name == "budgauge-lock"]
 
 
 def plain_total(path: Path) -> int:

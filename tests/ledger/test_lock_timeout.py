@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from budgauge.errors import LockTimeoutError
-from usage import line, locked, usage
+from usage import line, locked, usage, waiting_threads
 
 
 def test_a_wait_that_was_given_up_keeps_the_next_try_out_until_it_has_let_go(
@@ -18,6 +18,7 @@ def test_a_wait_that_was_given_up_keeps_the_next_try_out_until_it_has_let_go(
 ) -> None:
     """The wait still gets the lock, and gives it back: on a descriptor that nobody uses any more."""
     ledger.write_bytes(line())
+    earlier = set(waiting_threads())
     holder = os.open(ledger, os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
     writer = locked(ledger, timeout=0.06)
@@ -32,12 +33,12 @@ def test_a_wait_that_was_given_up_keeps_the_next_try_out_until_it_has_let_go(
         flock(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", slow)
-    waits = [thread for thread in threading.enumerate() if thread.name == "budgauge-lock"]
+    waits = [thread for thread in waiting_threads() if thread not in earlier]
     os.close(holder)
     assert got.wait(30)
     with pytest.raises(LockTimeoutError), writer:
         raise AssertionError("the lock is held by the wait that was given up")
-    waits += [thread for thread in threading.enumerate() if thread.name == "budgauge-lock" and thread not in waits]
+    waits += [thread for thread in waiting_threads() if thread not in earlier and thread not in waits]
     go_on.set()
     for thread in waits:
         thread.join(30)
