@@ -43,7 +43,7 @@ def fit_text(text: str | None) -> str | None:
 
 
 def safe_path(path: str) -> str:
-    """Return a path as text. Bytes other than UTF-8 become escapes such as `\udcff`, so paths stay apart."""
+    """Return a path as text. Bytes other than UTF-8 become escapes such as `\\udcff`, so paths stay apart."""
     return path.encode(errors="backslashreplace").decode()
 
 
