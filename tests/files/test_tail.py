@@ -20,6 +20,6 @@ def test_a_logs_offset_is_an_array() -> None:
     kept = [7, 90, b"last", 200, True, 3, True, False]
     at = msgspec.msgpack.decode(msgspec.msgpack.encode(kept), type=LogOffset)
     assert at == LogOffset(
-        inode=7, offset=90, before=b"last", size=200, skipping=True, skipped_lines=3, is_counted=True
+        inode=7, offset=90, before=b"last", size=200, is_skipping=True, skipped_lines=3, is_counted=True
     )
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(at)) == kept
