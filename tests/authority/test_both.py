@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from budgauge.cli import cli
 from budgauge.config import BudgetConfig, Cycle
 from budgauge.errors import (
     AgentLimitExceededError,
+    BudgaugeError,
     BudgetExceededError,
     DuplicateIdError,
     LedgerWriteError,
@@ -249,6 +251,32 @@ def test_a_projects_ledger_that_cannot_be_written_leaves_the_users_line_for_the_
             tracker.report_usage("a", "m", 1, 0, id="x")
     assert tracker.report_usage("a", "m", 1, 0, id="x")
     assert pair.lines()[0] == pair.lines()[1]
+
+
+def foreign(path: Path) -> None:
+    path.write_bytes(b"# Diary\n" * 100)
+
+
+def forged(path: Path) -> None:
+    path.write_bytes(line("a", 9, 9, id="x") + line("a", 9, 9, id="y"))
+
+
+@pytest.mark.parametrize("hostile", [foreign, os.mkdir, os.mkfifo, forged])
+def test_what_was_spent_counts_for_the_user_whatever_the_projects_ledger_is(
+    pair: Pair, hostile: Callable[[Path], None]
+) -> None:
+    user = pair.tracker(BudgetConfig(total_budget=100), UNLIMITED).reserve("a", 5, id="h")
+    pair.projects.unlink()
+    hostile(pair.projects)
+    tracker = pair.tracker(BudgetConfig(total_budget=100), UNLIMITED)
+    for _ in range(2):
+        with pytest.raises(BudgaugeError):
+            tracker.report_usage("a", "m", 7, 0, id="x", spent=True)
+        with pytest.raises(BudgaugeError):
+            tracker.settle(user.id, "m", 3, 0, id="y")
+    with pytest.raises(BudgaugeError):
+        tracker.report_usage("a", "m", 7, 0, id="z" if hostile is not forged else "x")
+    assert [one.get("total_tokens") for one in read(pair.users)] == [None, 7, 3]
 
 
 def test_one_ledger_for_both_holds_each_line_once(pair: Pair, clock: Clock) -> None:

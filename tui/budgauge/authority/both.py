@@ -15,7 +15,7 @@ from budgauge.accounting.records import Record, Reserve, Reset, Settle, Usage
 from budgauge.authority.folded import Verdict, new_id
 from budgauge.authority.local import Local
 from budgauge.config import BudgetConfig
-from budgauge.errors import RefusedError, ReservationError
+from budgauge.errors import BudgaugeError, RefusedError, ReservationError
 
 if TYPE_CHECKING:
     from budgauge.config.load import Loaded
@@ -27,6 +27,7 @@ _Outcome = TypeVar("_Outcome")
 class Both:
     """Decides by two budgets, and records in both ledgers under one id, in the user's first.
 
+    What was spent is recorded in the user's even where the project's cannot take it; the error says so all the same.
     A crash between the two leaves a line in the user's ledger alone; the retry of the same id adds the other. Resets
     and figures are those of the project. Where both budgets count by one ledger, a line is written once.
     """
@@ -44,7 +45,13 @@ class Both:
         """Record a call, as Authority.report."""
         # A retry after a crash is known by the id.
         usage = usage if usage.id is not None else replace(usage, id=new_id())
-        return any(self._decided(lambda of: of.judge_report(usage, spent=spent, is_dated=is_dated)))
+        try:
+            return any(self._decided(lambda of: of.judge_report(usage, spent=spent, is_dated=is_dated)))
+        except BudgaugeError:
+            if spent:
+                # It counts in the user's budget, whatever the project's ledger holds.
+                self.user.report(usage, spent=True, is_dated=is_dated)
+            raise
 
     def reserve(self, reserve: Reserve) -> Reserve:
         """Hold tokens, as Authority.reserve."""
@@ -58,7 +65,11 @@ class Both:
             who = settle.agent_id or self.user.agent_of(settle.reserve) or self.project.agent_of(settle.reserve)
             return of.judge_settle(replace(settle, agent_id=who), is_dated=is_dated)
 
-        return any(self._decided(judge))
+        try:
+            return any(self._decided(judge))
+        except BudgaugeError:
+            self.user.settle(settle, is_dated=is_dated)
+            raise
 
     def release(self, reserve: str, *, again: bool) -> None:
         """Give a reservation back, as Authority.release; one of the ledgers alone may hold the reservation."""
