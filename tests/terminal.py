@@ -45,7 +45,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen's lines as they stand now."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        # Not `screen.display`: between two updates a wide character may have lost its first half, which ends that.
+        rows, columns = range(self.screen.lines), range(self.screen.columns)
+        return "\n".join("".join(self.screen.buffer[row][at].data for at in columns).rstrip() for row in rows)
 
     def pump(self, seconds: float) -> bool:
         """Take over what the program writes within so long; False once it has ended."""
