@@ -30,7 +30,7 @@ from budgauge.ledger.transaction import Transaction
 from budgauge.tracker.tracker import TokenBudgetTracker
 from clock import Clock
 from served import Bare, Served
-from usage import line
+from usage import line, waiting_threads
 
 
 class Pair:
@@ -277,6 +277,35 @@ def test_what_was_spent_counts_for_the_user_whatever_the_projects_ledger_is(
     with pytest.raises(BudgaugeError):
         tracker.report_usage("a", "m", 7, 0, id="z" if hostile is not forged else "x")
     assert [one.get("total_tokens") for one in read(pair.users)] == [None, 7, 3]
+
+
+def test_a_call_without_an_id_that_could_not_stand_in_both_stands_in_neither(pair: Pair) -> None:
+    """Whoever tries again would count it twice: nothing tells that it is the same call."""
+    tracker = pair.tracker(UNLIMITED, UNLIMITED)
+    tracker.report_usage("a", "m", 1, 0)
+    tracker._authority.set_lock_timeout(0.01)  # type: ignore[attr-defined]  # it is a Both
+    with Ledger(pair.projects).locked(), pytest.raises(LockTimeoutError):
+        tracker.report_usage("a", "m", 7, 0, spent=True)
+    for thread in waiting_threads():
+        thread.join(30)
+    assert tracker.report_usage("a", "m", 7, 0, spent=True)
+    assert [one["total_tokens"] for one in read(pair.users)] == [1, 7]
+
+
+def test_a_server_that_waits_for_the_projects_lock_charges_the_user_once(project: Path) -> None:
+    served = Served(None)
+    client = Bare(served.path)
+    call = {"agent_id": "a", "model": "m", "prompt_tokens": 8, "completion_tokens": 0, "spent": True}
+    try:
+        client.result("tokens.reportUsage", call)
+        with Ledger(project / ".codex" / "token_usage.jsonl").locked():
+            client.send({"jsonrpc": "2.0", "id": 99, "method": "tokens.reportUsage", "params": call})
+            assert client.is_quiet()
+        assert client.read()["result"]["added"] is True
+    finally:
+        client.close()
+        served.end()
+    assert [one["total_tokens"] for one in read(users_ledger())] == [8, 8]
 
 
 def test_one_ledger_for_both_holds_each_line_once(pair: Pair, clock: Clock) -> None:

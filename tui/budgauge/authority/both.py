@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import UnsetType
@@ -27,7 +27,8 @@ _Outcome = TypeVar("_Outcome")
 class Both:
     """Decides by two budgets, and records in both ledgers under one id, in the user's first.
 
-    What was spent is recorded in the user's even where the project's cannot take it; the error says so all the same.
+    What was spent is recorded in the user's even where the project's cannot take it, if a retry is known by an id;
+    the error is raised all the same.
     A crash between the two leaves a line in the user's ledger alone; the retry of the same id adds the other. Resets
     and figures are those of the project. Where both budgets count by one ledger, a line is written once.
     """
@@ -43,13 +44,13 @@ class Both:
 
     def report(self, usage: Usage, *, spent: bool, is_dated: bool) -> bool:
         """Record a call, as Authority.report."""
-        # A retry after a crash is known by the id.
-        usage = usage if usage.id is not None else replace(usage, id=new_id())
+        # Both lines have one id, also where the caller named none.
+        call = usage if usage.id is not None else replace(usage, id=new_id())
         try:
-            return any(self._decided(lambda of: of.judge_report(usage, spent=spent, is_dated=is_dated)))
+            return any(self._decided(lambda of: of.judge_report(call, spent=spent, is_dated=is_dated)))
         except BudgaugeError:
-            if spent:
-                # It counts in the user's budget, whatever the project's ledger holds.
+            # A retry without an id of the caller's own would count twice.
+            if spent and usage.id is not None:
                 self.user.report(usage, spent=True, is_dated=is_dated)
             raise
 
@@ -68,7 +69,9 @@ class Both:
         try:
             return any(self._decided(judge))
         except BudgaugeError:
-            self.user.settle(settle, is_dated=is_dated)
+            # The first error says more than a reservation that the user's ledger does not hold.
+            with suppress(ReservationError):
+                self.user.settle(settle, is_dated=is_dated)
             raise
 
     def release(self, reserve: str, *, again: bool) -> None:
